@@ -1,0 +1,2 @@
+//! The binary `mobula`.
+fn main() {}
