@@ -1,0 +1,350 @@
+//! The frames of a session, in domain types.
+//!
+//! A session is a reliable, ordered channel of frames in both directions: the session layer numbers them, keeps them
+//! until they are acknowledged and sends them again after a broken stream, so that a frame arrives exactly once as long
+//! as the session lives.
+
+use crate::{
+    ArgumentRef, ArgumentShape, Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectAddress, ObjectId, Outcome,
+    OwnerTerm, Payload, ResultValue, StoredValue, TaskId, TaskTemplate, TemplateId, ViewDelta,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One frame.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Frame {
+    // ---- either direction: names a template for later frames of the same sender
+    /// A template, before its first use.
+    Template {
+        /// Its number, from 0 without gaps.
+        id: TemplateId,
+        /// What it stands for.
+        template: Arc<TaskTemplate>,
+    },
+
+    // ---- client or worker → node
+    /// Submit a task.
+    Submit(Submit),
+    /// Put a small value. Answered by [`Frame::PutDone`].
+    Put {
+        /// The object, named by the sender.
+        object: ObjectId,
+        /// Its value. `Stored` where the bytes were uploaded before.
+        value: ResultValue,
+    },
+    /// Ask for an object's value. Answered once, when it is there, by [`Frame::Got`].
+    Get {
+        /// The object.
+        address: ObjectAddress,
+    },
+    /// The sender holds no handle to these objects any more.
+    Release {
+        /// The objects.
+        objects: Vec<ObjectAddress>,
+    },
+    /// Cancel a task. What has finished is left alone.
+    Cancel {
+        /// The task, by its first result.
+        address: ObjectAddress,
+        /// End its worker 2 s later if it still runs.
+        force: bool,
+        /// Its children too.
+        recursive: bool,
+    },
+    /// The driver leaves for good: its job may end at once.
+    Goodbye,
+
+    // ---- node → client or worker
+    /// A task that this session submitted has ended.
+    Completed {
+        /// The task.
+        task: TaskId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// Answer to [`Frame::Get`]: exactly one value or the failure.
+    Got {
+        /// The object.
+        object: ObjectId,
+        /// Its value.
+        outcome: Outcome,
+    },
+    /// Answer to [`Frame::Put`].
+    PutDone {
+        /// The object.
+        object: ObjectId,
+        /// Why it was not stored.
+        failure: Option<Failure>,
+    },
+    /// The sum of submits and puts that may have been sent since the session began.
+    Credit {
+        /// That sum; it only grows.
+        total: u64,
+    },
+    /// A change of the cluster.
+    View(ViewDelta),
+    /// Something that the program's user should know; at most one a second and kind.
+    Warning {
+        /// The text.
+        text: String,
+    },
+    /// The job has ended.
+    JobEnded {
+        /// Why.
+        failure: Failure,
+    },
+    /// The node drains: the driver should take over through another one.
+    Draining,
+
+    // ---- node → worker
+    /// Run a task.
+    Run(Run),
+    /// Give back these runs if they have not started.
+    Recall {
+        /// The runs' handles.
+        handles: Vec<u64>,
+    },
+    /// Cancel a run.
+    CancelRun {
+        /// The run's handle.
+        handle: u64,
+        /// Why: `Cancelled` or `DeadlineExceeded`.
+        failure: Failure,
+    },
+    /// A run that waited may go on: its CPUs are its own again.
+    Resume {
+        /// The run's handle.
+        handle: u64,
+    },
+    /// End when nothing runs any more.
+    Retire,
+
+    // ---- worker → node
+    /// What the worker can run; its first frame.
+    Announce {
+        /// Its functions.
+        functions: Vec<FunctionInfo>,
+    },
+    /// A run has ended.
+    Done {
+        /// The run's handle.
+        handle: u64,
+        /// How.
+        outcome: Outcome,
+        /// Whether the failure is one that `retry_on` names.
+        retryable: bool,
+        /// How long it ran, in microseconds.
+        micros: u32,
+    },
+    /// Runs given back unstarted.
+    Returned {
+        /// Their handles.
+        handles: Vec<u64>,
+    },
+    /// A run waits for others: its CPUs may be used.
+    Blocked {
+        /// The run's handle.
+        handle: u64,
+    },
+    /// A run that waited wants its CPUs back. Answered by [`Frame::Resume`].
+    Unblocked {
+        /// The run's handle.
+        handle: u64,
+    },
+
+    // ---- node ↔ node
+    /// Run a task for the sender, who stays its owner.
+    Assign(Box<Assignment>),
+    /// Cancel an assignment.
+    CancelAssignment {
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: Attempt,
+        /// Why.
+        failure: Failure,
+        /// End its worker 2 s later if it still runs.
+        force: bool,
+    },
+    /// Give back these assignments if they have not started.
+    RecallAssignments {
+        /// The tasks and their attempts.
+        tasks: Vec<(TaskId, Attempt)>,
+    },
+    /// How an assignment ended.
+    AssignmentEnded {
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: Attempt,
+        /// How.
+        end: AssignmentEnd,
+    },
+    /// Ask the owner for an object. Answered once by [`Frame::Resolved`]; makes the sender a borrower.
+    Resolve {
+        /// The object.
+        object: ObjectId,
+    },
+    /// Answer to [`Frame::Resolve`].
+    Resolved {
+        /// The object.
+        object: ObjectId,
+        /// Its value or the failure.
+        outcome: Outcome,
+    },
+    /// The sender's processes hold references to these objects of the receiver. Idempotent.
+    Borrow {
+        /// The objects.
+        objects: Vec<ObjectId>,
+    },
+    /// They hold them no more.
+    Unborrow {
+        /// The objects.
+        objects: Vec<ObjectId>,
+    },
+    /// The owner needs these copies no more.
+    Free {
+        /// The objects.
+        objects: Vec<ObjectId>,
+    },
+    /// The sender has dropped, or could not find, its copies of these objects of the receiver.
+    CopiesLost {
+        /// The objects.
+        objects: Vec<ObjectId>,
+    },
+    /// The sender holds another copy of an object of the receiver.
+    CopyMade {
+        /// The object.
+        object: ObjectId,
+    },
+    /// After a take-over: which copies and running attempts of this job are there?
+    FindJob {
+        /// The job.
+        job: JobId,
+        /// The new owner's term.
+        owner_term: OwnerTerm,
+    },
+    /// Answer to [`Frame::FindJob`].
+    FoundJob {
+        /// The job.
+        job: JobId,
+        /// Copies in the sender's store.
+        copies: Vec<(ObjectId, StoredValue)>,
+        /// Attempts that run on the sender.
+        running: Vec<(TaskId, Attempt)>,
+    },
+}
+
+/// A task as it is submitted.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Submit {
+    /// The task, named by the sender.
+    pub task: TaskId,
+    /// Function and options.
+    pub template: TemplateId,
+    /// The encoded arguments, one behind the other.
+    pub arguments: Payload,
+    /// The references among them.
+    pub references: Vec<ArgumentRef>,
+    /// References inside encoded arguments, which the task keeps alive.
+    pub contained: Vec<ObjectAddress>,
+    /// How much time is left; without an end unless set.
+    pub deadline: Option<Duration>,
+    /// A worker's submit: the handle of the run that submits.
+    pub parent: Option<u64>,
+    /// Offered again after the loss of its owner: the task may have run, and its result may exist somewhere.
+    pub reoffered: bool,
+}
+
+/// A task as a worker is told to run it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Run {
+    /// The run, numbered by the node for this worker.
+    pub handle: u64,
+    /// Which slot it queues on; slots beyond the worker's own are opened on demand.
+    pub slot: u32,
+    /// The task.
+    pub task: TaskId,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// Function and options.
+    pub template: TemplateId,
+    /// The encoded arguments.
+    pub arguments: Payload,
+    /// Resolved references, in the order of the task's.
+    pub inputs: Vec<Input>,
+    /// How much time is left until the task's deadline.
+    pub deadline: Option<Duration>,
+}
+
+/// A resolved reference of a task.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Input {
+    /// Which parameter.
+    pub parameter: u32,
+    /// How it fills it.
+    pub shape: ArgumentShape,
+    /// The object.
+    pub object: ObjectId,
+    /// Its value, or where the bytes are.
+    pub value: StoredValue,
+}
+
+/// A task on its way to the node that runs it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Assignment {
+    /// The task.
+    pub task: TaskId,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// Its job.
+    pub job: JobId,
+    /// Function and options.
+    pub template: TemplateId,
+    /// The encoded arguments.
+    pub arguments: Payload,
+    /// Resolved references; those not inline are fetched by the node that runs the task.
+    pub inputs: Vec<Input>,
+    /// How much time is left until the task's deadline.
+    pub deadline: Option<Duration>,
+    /// How many nodes have refused this attempt.
+    pub refusals: u32,
+}
+
+/// How an assignment ended.
+#[derive(Clone, PartialEq, Debug)]
+pub enum AssignmentEnd {
+    /// It ran.
+    Ran {
+        /// How it ended.
+        outcome: Outcome,
+        /// Whether the failure is one that `retry_on` names.
+        retryable: bool,
+        /// How long it ran, in microseconds.
+        micros: u32,
+        /// Objects of the owner that the executing node's processes still hold references to.
+        borrows: Vec<ObjectId>,
+    },
+    /// It was not taken: the node has no room.
+    NoRoom {
+        /// How many tasks wait there.
+        queued: u64,
+    },
+    /// It was given back unstarted, at no charge.
+    Returned,
+    /// It was running when its worker died.
+    Lost {
+        /// How the worker died.
+        failure: Failure,
+        /// Whether this counts against the task's retries.
+        charged: bool,
+    },
+    /// One of its inputs could not be fetched; the owner looks again.
+    InputLost {
+        /// The object.
+        object: ObjectId,
+        /// The holder that did not have it.
+        holder: Option<NodeId>,
+    },
+}

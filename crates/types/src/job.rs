@@ -1,0 +1,32 @@
+//! Jobs: everything a driver program does between connect and disconnect.
+
+use crate::ExecutableHash;
+use std::collections::BTreeMap;
+
+/// What a driver declares of its job when it opens it.
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
+pub struct JobSpec {
+    /// A name for people.
+    pub name: String,
+    /// The executable whose functions the job's tasks run; `None` for a client that only uses what nodes embed.
+    pub executable: Option<ExecutableHash>,
+    /// The environment of its workers, which is otherwise empty.
+    pub environment: BTreeMap<String, String>,
+    /// The job's share of a node's queue relative to others; 1 unless set.
+    pub weight: u32,
+    /// Who opened it (`user@host`, program), for people.
+    pub origin: String,
+}
+
+/// How a job stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+pub enum JobState {
+    /// Its driver is there, or may come back.
+    Running,
+    /// It ended because its driver said so, or left and did not come back.
+    Ended,
+    /// It ended because the node that ran its submitted driver was lost, or that driver exited with an error.
+    Failed,
+    /// It was stopped on request.
+    Stopped,
+}
