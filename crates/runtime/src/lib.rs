@@ -1,1 +1,15 @@
-//! See the architecture document.
+//! Owns every tokio task, clock and process-wide service of Mobula's programs.
+//!
+//! - [`spawn`] and [`spawn_local`] give each task a name and an owner: the [`TaskHandle`] ends it when it is dropped.
+//! - [`clock`] is the only place that reads a clock.
+//! - [`Shutdown`] tells components to end, and waits for nobody by itself.
+//! - [`telemetry`] sets up logging for a binary.
+
+pub mod clock;
+mod shutdown;
+mod task;
+pub mod telemetry;
+pub mod thread;
+
+pub use shutdown::Shutdown;
+pub use task::{TaskHandle, spawn, spawn_blocking, spawn_local};
