@@ -1,1 +1,16 @@
-//! See the architecture document.
+//! Bytes on one node.
+//!
+//! - [`ObjectStore`]: the node's shard of the cluster's objects, in memory, with a strict limit.
+//! - [`CrashPage`] and [`CrashPageWriter`]: the shared page on which a worker notes what it runs, and which survives it.
+//! - [`executable`]: what an executable needs of the machine that is to run it.
+//!
+//! This is the only crate that maps memory.
+
+mod checksum;
+mod crash_page;
+pub mod executable;
+mod store;
+
+pub use checksum::checksum;
+pub use crash_page::{CrashPage, CrashPageWriter, PanicNote};
+pub use store::{ObjectStore, Reservation, StoreFull, StoreUsage, StoredObject};

@@ -165,7 +165,8 @@ impl Failure {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         let mut message = message.into();
         if message.len() > Self::MESSAGE_LIMIT {
-            let cut = (0..=Self::MESSAGE_LIMIT - 4).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+            let cut =
+                (0..=Self::MESSAGE_LIMIT - 4).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
             message.truncate(cut);
             message.push('…');
         }

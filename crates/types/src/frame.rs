@@ -5,8 +5,8 @@
 //! as the session lives.
 
 use crate::{
-    ArgumentRef, ArgumentShape, Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectAddress, ObjectId, Outcome,
-    OwnerTerm, Payload, ResultValue, StoredValue, TaskId, TaskTemplate, TemplateId, ViewDelta,
+    ArgumentRef, ArgumentShape, Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectAddress, ObjectId,
+    Outcome, OwnerTerm, Payload, ResultValue, StoredValue, TaskId, TaskTemplate, TemplateId, ViewDelta,
 };
 use std::sync::Arc;
 use std::time::Duration;

@@ -21,7 +21,11 @@ impl FunctionId {
 
 impl fmt::Display for FunctionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.version.is_empty() { f.write_str(&self.name) } else { write!(f, "{}@{}", self.name, self.version) }
+        if self.version.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}@{}", self.name, self.version)
+        }
     }
 }
 

@@ -161,7 +161,9 @@ pub struct Attempt {
 
 /// A task. A driver's is its job and a sequence number; a nested one is a hash, so that a parent that runs again
 /// finds its children again.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
 pub struct TaskId {
     /// A driver's task: the job. A nested task: the upper half of the hash.
     pub high: u64,
@@ -212,7 +214,9 @@ pub enum ObjectSpace {
 }
 
 /// Which of a task's objects: a space, and a position in it. Two bits of space, 62 of position.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
 pub struct ObjectIndex(u64);
 
 impl ObjectIndex {

@@ -32,7 +32,9 @@ pub enum LabelCondition {
 /// assert!(expression.matches(&labels));
 /// assert_eq!(expression.to_string(), "zone = a && disk not in (tape)");
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, serde::Serialize, serde::Deserialize,
+)]
 pub struct LabelExpression {
     /// All must hold.
     pub conditions: Vec<LabelCondition>,
@@ -45,7 +47,9 @@ impl LabelExpression {
             LabelCondition::Equals(key, value) => labels.get(key) == Some(value),
             LabelCondition::NotEquals(key, value) => labels.get(key) != Some(value),
             LabelCondition::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
-            LabelCondition::NotIn(key, values) => !labels.get(key).is_some_and(|value| values.contains(value)),
+            LabelCondition::NotIn(key, values) => {
+                !labels.get(key).is_some_and(|value| values.contains(value))
+            }
             LabelCondition::Exists(key) => labels.contains_key(key),
         })
     }
@@ -53,7 +57,9 @@ impl LabelExpression {
 
 /// Text that is not a label expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{condition}' is not a label condition: write key = value, key != value, key in (a, b), key not in (a, b) or key exists, joined by &&")]
+#[error(
+    "'{condition}' is not a label condition: write key = value, key != value, key in (a, b), key not in (a, b) or key exists, joined by &&"
+)]
 pub struct ParseLabelError {
     condition: String,
 }
@@ -75,7 +81,8 @@ fn parse_condition(text: &str) -> Result<LabelCondition, ParseLabelError> {
         plain.then(|| Arc::<str>::from(text)).ok_or_else(error)
     };
     let values = |text: &str| {
-        let inner = text.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or_else(error)?;
+        let inner =
+            text.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or_else(error)?;
         inner.split(',').map(word).collect::<Result<Vec<_>, _>>()
     };
     if let Some((key, value)) = text.split_once("!=") {

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 /// An amount of a resource, in steps of 0.0001.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
 pub struct Quantity(u64);
 
 impl Quantity {
@@ -77,7 +79,9 @@ impl fmt::Debug for Quantity {
 /// assert!(node.try_take(&task));
 /// assert!(!node.try_take(&task));
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, serde::Serialize, serde::Deserialize,
+)]
 pub struct Resources {
     /// Logical CPUs.
     pub cpu: Quantity,

@@ -3,7 +3,9 @@
 use crate::{LabelExpression, NodeName};
 
 /// The placement strategy of a task.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, serde::Serialize, serde::Deserialize,
+)]
 pub enum Strategy {
     /// Pack until nodes are half full, then the least loaded; locality of large arguments wins.
     #[default]

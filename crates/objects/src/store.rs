@@ -1,0 +1,309 @@
+//! The in-memory shard of one node.
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+use mobula_types::{JobId, ObjectId};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The values that one node holds, keyed by object; never over its capacity.
+///
+/// Room is reserved before bytes arrive, so that transfers under way count too. Clones are the same store.
+#[derive(Clone)]
+pub struct ObjectStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    capacity: u64,
+    inner: Mutex<Inner>,
+    freed: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    objects: IndexMap<ObjectId, StoredObject, foldhash::fast::FixedState>,
+    used: u64,
+    by_job: BTreeMap<JobId, u64>,
+}
+
+/// A value in the store. Cheap to clone; the bytes live as long as anybody reads them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredObject {
+    /// The job that it belongs to.
+    pub job: JobId,
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Their CRC-32C.
+    pub checksum: u32,
+}
+
+/// How full a store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct StoreUsage {
+    /// Bytes stored and reserved.
+    pub used: u64,
+    /// The most that it may hold.
+    pub capacity: u64,
+    /// Objects.
+    pub objects: u64,
+}
+
+/// A value does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{needed} bytes do not fit: {used} of {capacity} bytes are taken{largest}; release references or raise --object-store-memory"
+)]
+pub struct StoreFull {
+    /// Bytes that were asked for.
+    pub needed: u64,
+    /// Bytes stored and reserved.
+    pub used: u64,
+    /// The store's limit.
+    pub capacity: u64,
+    /// Which job holds most, as text that follows the figures.
+    pub largest: String,
+}
+
+/// Room that is held for a value under way; given back when it is dropped unused.
+pub struct Reservation {
+    store: ObjectStore,
+    job: JobId,
+    length: u64,
+}
+
+impl ObjectStore {
+    /// An empty store of at most `capacity` bytes.
+    pub fn new(capacity: u64) -> Self {
+        let shared = Shared { capacity, inner: Mutex::default(), freed: Notify::new() };
+        ObjectStore { shared: Arc::new(shared) }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes room for a value of `length` bytes.
+    ///
+    /// # Errors
+    /// [`StoreFull`] where it does not fit now.
+    pub fn reserve(&self, job: JobId, length: u64) -> Result<Reservation, StoreFull> {
+        let mut inner = self.inner();
+        if inner.used.saturating_add(length) > self.shared.capacity {
+            return Err(inner.full(length, self.shared.capacity));
+        }
+        inner.take(job, length);
+        Ok(Reservation { store: self.clone(), job, length })
+    }
+
+    /// Takes room as [`reserve`](Self::reserve) does, and waits up to `patience` for others to free some.
+    /// A value larger than the whole store fails at once. Cancellation safe.
+    ///
+    /// # Errors
+    /// [`StoreFull`] where it does not fit in time.
+    pub async fn reserve_within(
+        &self,
+        job: JobId,
+        length: u64,
+        patience: Duration,
+    ) -> Result<Reservation, StoreFull> {
+        let waiting = async {
+            loop {
+                let freed = self.shared.freed.notified();
+                match self.reserve(job, length) {
+                    Err(full) if length <= full.capacity => freed.await,
+                    result => return result,
+                }
+            }
+        };
+        match tokio::time::timeout(patience, waiting).await {
+            Ok(result) => result,
+            Err(_elapsed) => self.reserve(job, length),
+        }
+    }
+
+    /// The value, if it is here.
+    pub fn get(&self, object: &ObjectId) -> Option<StoredObject> {
+        self.inner().objects.get(object).cloned()
+    }
+
+    /// Whether the value is here.
+    pub fn contains(&self, object: &ObjectId) -> bool {
+        self.inner().objects.contains_key(object)
+    }
+
+    /// Drops a value. `false` where it was not here.
+    pub fn remove(&self, object: &ObjectId) -> bool {
+        let mut inner = self.inner();
+        let Some(removed) = inner.objects.swap_remove(object) else { return false };
+        inner.give_back(removed.job, removed.bytes.len() as u64);
+        drop(inner);
+        self.shared.freed.notify_waiters();
+        true
+    }
+
+    /// Drops every value of a job; says how many there were.
+    pub fn remove_job(&self, job: JobId) -> usize {
+        let mut inner = self.inner();
+        let before = inner.objects.len();
+        let mut freed = 0;
+        inner.objects.retain(|_, stored| {
+            let stays = stored.job != job;
+            freed += if stays { 0 } else { stored.bytes.len() as u64 };
+            stays
+        });
+        inner.give_back(job, freed);
+        let removed = before - inner.objects.len();
+        drop(inner);
+        self.shared.freed.notify_waiters();
+        removed
+    }
+
+    /// The objects of a job and their lengths and checksums.
+    pub fn objects_of(&self, job: JobId) -> Vec<(ObjectId, u64, u32)> {
+        let inner = self.inner();
+        let of_job = inner.objects.iter().filter(|(_, stored)| stored.job == job);
+        of_job.map(|(object, stored)| (*object, stored.bytes.len() as u64, stored.checksum)).collect()
+    }
+
+    /// How full it is.
+    pub fn usage(&self) -> StoreUsage {
+        let inner = self.inner();
+        StoreUsage { used: inner.used, capacity: self.shared.capacity, objects: inner.objects.len() as u64 }
+    }
+}
+
+impl Inner {
+    fn take(&mut self, job: JobId, length: u64) {
+        self.used += length;
+        *self.by_job.entry(job).or_default() += length;
+    }
+
+    fn give_back(&mut self, job: JobId, length: u64) {
+        self.used = self.used.saturating_sub(length);
+        if let Some(held) = self.by_job.get_mut(&job) {
+            *held = held.saturating_sub(length);
+            if *held == 0 {
+                self.by_job.remove(&job);
+            }
+        }
+    }
+
+    fn full(&self, needed: u64, capacity: u64) -> StoreFull {
+        let largest = self.by_job.iter().max_by_key(|(_, held)| **held);
+        let largest = largest.map(|(job, held)| format!(", {held} of them by job {job}")).unwrap_or_default();
+        StoreFull { needed, used: self.used, capacity, largest }
+    }
+}
+
+impl Reservation {
+    /// How many bytes are held.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Stores the value under the reservation. A copy that is already here stays, and this one is dropped.
+    /// Bytes beyond the reserved length are refused: `false`, and nothing is stored.
+    pub fn commit(mut self, object: ObjectId, bytes: Bytes, checksum: u32) -> bool {
+        let length = bytes.len() as u64;
+        if length > self.length {
+            return false;
+        }
+        let mut inner = self.store.inner();
+        if inner.objects.contains_key(&object) {
+            return true;
+        }
+        inner.give_back(self.job, self.length - length);
+        inner.objects.insert(object, StoredObject { job: self.job, bytes, checksum });
+        drop(inner);
+        self.length = 0;
+        true
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.length > 0 {
+            self.store.inner().give_back(self.job, self.length);
+            self.store.shared.freed.notify_waiters();
+        }
+    }
+}
+
+impl fmt::Debug for ObjectStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectStore({:?})", self.usage())
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reservation({} bytes)", self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mobula_types::TaskId;
+
+    fn object(number: u64) -> ObjectId {
+        ObjectId::result(TaskId::of_driver(JobId(1), number), 0)
+    }
+
+    fn put(store: &ObjectStore, number: u64, length: usize) -> Result<(), StoreFull> {
+        let reservation = store.reserve(JobId(1), length as u64)?;
+        assert!(reservation.commit(object(number), Bytes::from(vec![1; length]), 0));
+        Ok(())
+    }
+
+    #[test]
+    fn the_limit_is_strict_and_says_who_fills_it() {
+        let store = ObjectStore::new(100);
+        put(&store, 1, 60).unwrap();
+        let full = put(&store, 2, 41).unwrap_err();
+        assert_eq!((full.needed, full.used), (41, 60));
+        assert!(full.to_string().contains("60 of them by job 0000000000000001"), "{full}");
+        put(&store, 3, 40).unwrap();
+        assert!(store.remove(&object(1)));
+        assert!(!store.remove(&object(1)));
+        assert_eq!(store.usage().used, 40);
+    }
+
+    #[test]
+    fn an_unused_reservation_gives_its_room_back() {
+        let store = ObjectStore::new(100);
+        let reservation = store.reserve(JobId(1), 100).unwrap();
+        assert!(store.reserve(JobId(1), 1).is_err());
+        drop(reservation);
+        put(&store, 1, 100).unwrap();
+        put(&store, 1, 0).unwrap();
+        assert_eq!(store.usage().used, 100);
+        assert_eq!(store.remove_job(JobId(1)), 1);
+        assert_eq!(store.usage(), StoreUsage { used: 0, capacity: 100, objects: 0 });
+    }
+
+    #[test]
+    fn a_second_copy_changes_nothing() {
+        let store = ObjectStore::new(100);
+        put(&store, 1, 10).unwrap();
+        put(&store, 1, 10).unwrap();
+        assert_eq!(store.usage(), StoreUsage { used: 10, capacity: 100, objects: 1 });
+    }
+
+    #[tokio::test]
+    async fn a_put_waits_for_room() {
+        let store = ObjectStore::new(100);
+        put(&store, 1, 100).unwrap();
+        let too_large = store.reserve_within(JobId(1), 101, Duration::from_secs(3600)).await;
+        assert!(too_large.is_err());
+        let waiting = store.reserve_within(JobId(1), 50, Duration::from_secs(3600));
+        let freeing = async { store.remove(&object(1)) };
+        let (reserved, removed) = tokio::join!(waiting, freeing);
+        assert!(removed);
+        assert_eq!(reserved.unwrap().length(), 50);
+    }
+}
