@@ -19,6 +19,7 @@ pub mod strategy;
 pub mod task;
 pub mod time;
 pub mod view;
+pub mod worker;
 
 pub use address::ObjectAddress;
 pub use error::{Failure, FailureKind};
