@@ -1,0 +1,51 @@
+//! Compiles every `.proto` file under `proto/` without `protoc`, and keeps the descriptors for gRPC reflection.
+
+use prost::Message;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+/// Rare and large kinds of frames are boxed, so that a frame's size is that of the frequent ones.
+const BOXED: &[&str] = &[
+    ".mobula.v1.Frame.kind.template",
+    ".mobula.v1.Frame.kind.cancel",
+    ".mobula.v1.Frame.kind.view",
+    ".mobula.v1.Frame.kind.assign",
+    ".mobula.v1.Frame.kind.assignment_ended",
+    ".mobula.v1.Frame.kind.job_ended",
+    ".mobula.v1.Frame.kind.put_done",
+    ".mobula.v1.Frame.kind.cancel_run",
+    ".mobula.v1.Frame.kind.cancel_assignment",
+    ".mobula.v1.Frame.kind.found_job",
+    ".mobula.v1.Frame.kind.get",
+    ".mobula.v1.Frame.kind.got",
+    ".mobula.v1.Frame.kind.resolved",
+    ".mobula.v1.Outcome.end.failure",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new("proto");
+    println!("cargo::rerun-if-changed={}", root.display());
+    let files = proto_files(&root.join("mobula/v1"))?;
+    let descriptors = protox::compile(&files, [root])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    let mut builder =
+        tonic_prost_build::configure().bytes(".").btree_map(".").build_transport(false).emit_rerun_if_changed(false);
+    for path in BOXED {
+        builder = builder.boxed(path);
+    }
+    builder.compile_fds(descriptors)?;
+    Ok(())
+}
+
+fn proto_files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "proto") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

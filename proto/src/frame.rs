@@ -1,0 +1,196 @@
+//! Frames. The two matches here are the whole list; what needs more than a line stands in the modules below.
+
+mod assign;
+mod run;
+mod submit;
+
+use crate::error::{ConvertError, Required};
+use crate::identity::{address, object, pack_objects, unpack_objects};
+use crate::template::functions;
+use crate::value::outcome;
+use crate::wire;
+use crate::wire::frame::Kind;
+use mobula_types::{Failure, Frame, JobId, OwnerTerm, TaskId, TemplateId};
+use std::sync::Arc;
+
+fn objects(objects: Vec<mobula_types::ObjectId>) -> wire::Objects {
+    wire::Objects { objects: pack_objects(&objects) }
+}
+
+fn got(object: mobula_types::ObjectId, outcome: mobula_types::Outcome) -> Box<wire::Got> {
+    Box::new(wire::Got { object: Some(object.into()), outcome: Some(outcome.into()) })
+}
+
+fn failure(failure: Option<wire::Failure>, field: &'static str) -> Result<Failure, ConvertError> {
+    failure.required(field)?.try_into()
+}
+
+impl From<Frame> for wire::Frame {
+    fn from(frame: Frame) -> Self {
+        let kind = match frame {
+            Frame::Template { id, template } => {
+                let template = Some(template.as_ref().into());
+                Kind::Template(Box::new(wire::Template { id: id.0, template }))
+            }
+            Frame::Submit(submit) => Kind::Submit(submit.into()),
+            Frame::Put { object, value } => {
+                Kind::Put(wire::Put { object: Some(object.into()), value: Some(value.into()) })
+            }
+            Frame::Get { address } => Kind::Get(Box::new(wire::Get { address: Some(address.into()) })),
+            Frame::Release { objects } => Kind::Release(submit::release(objects)),
+            Frame::Cancel { address, force, recursive } => {
+                Kind::Cancel(Box::new(wire::Cancel { address: Some(address.into()), force, recursive }))
+            }
+            Frame::Goodbye => Kind::Goodbye(wire::Empty {}),
+            Frame::Completed { task, outcome } => Kind::Completed(wire::Completed {
+                task_high: task.high,
+                task_low: task.low,
+                outcome: Some(outcome.into()),
+            }),
+            Frame::Got { object, outcome } => Kind::Got(got(object, outcome)),
+            Frame::PutDone { object, failure } => {
+                let failure = failure.map(Into::into);
+                Kind::PutDone(Box::new(wire::PutDone { object: Some(object.into()), failure }))
+            }
+            Frame::Credit { total } => Kind::Credit(wire::Credit { total }),
+            Frame::View(delta) => Kind::View(Box::new((&delta).into())),
+            Frame::Warning { text } => Kind::Warning(wire::Warning { text }),
+            Frame::JobEnded { failure } => {
+                Kind::JobEnded(Box::new(wire::JobEnded { failure: Some(failure.into()) }))
+            }
+            Frame::Draining => Kind::Draining(wire::Empty {}),
+            Frame::Run(run) => Kind::Run(run.into()),
+            Frame::Recall { handles } => Kind::Recall(wire::Handles { handles }),
+            Frame::CancelRun { handle, failure } => {
+                Kind::CancelRun(Box::new(wire::CancelRun { handle, failure: Some(failure.into()) }))
+            }
+            Frame::Resume { handle } => Kind::Resume(wire::Handle { handle }),
+            Frame::Retire => Kind::Retire(wire::Empty {}),
+            Frame::Announce { functions } => {
+                Kind::Announce(wire::Announce { functions: functions.into_iter().map(Into::into).collect() })
+            }
+            Frame::Done { handle, outcome, retryable, micros } => {
+                Kind::Done(wire::Done { handle, outcome: Some(outcome.into()), retryable, micros })
+            }
+            Frame::Returned { handles } => Kind::Returned(wire::Handles { handles }),
+            Frame::Blocked { handle } => Kind::Blocked(wire::Handle { handle }),
+            Frame::Unblocked { handle } => Kind::Unblocked(wire::Handle { handle }),
+            Frame::Assign(assignment) => Kind::Assign(Box::new((*assignment).into())),
+            Frame::CancelAssignment { task, attempt, failure, force } => {
+                Kind::CancelAssignment(Box::new(wire::CancelAssignment {
+                    task: Some(task.into()),
+                    attempt: Some(attempt.into()),
+                    failure: Some(failure.into()),
+                    force,
+                }))
+            }
+            Frame::RecallAssignments { tasks } => Kind::RecallAssignments(assign::task_attempts(tasks)),
+            Frame::AssignmentEnded { task, attempt, end } => {
+                Kind::AssignmentEnded(Box::new(assign::ended(task, attempt, end)))
+            }
+            Frame::Resolve { object } => Kind::Resolve(object.into()),
+            Frame::Resolved { object, outcome } => Kind::Resolved(got(object, outcome)),
+            Frame::Borrow { objects: list } => Kind::Borrow(objects(list)),
+            Frame::Unborrow { objects: list } => Kind::Unborrow(objects(list)),
+            Frame::Free { objects: list } => Kind::Free(objects(list)),
+            Frame::CopiesLost { objects: list } => Kind::CopiesLost(objects(list)),
+            Frame::CopyMade { object } => Kind::CopyMade(object.into()),
+            Frame::FindJob { job, owner_term } => {
+                Kind::FindJob(wire::FindJob { job: job.0, owner_term: owner_term.0 })
+            }
+            Frame::FoundJob { job, copies, running } => {
+                Kind::FoundJob(Box::new(assign::found_job(job, copies, running)))
+            }
+        };
+        wire::Frame { kind: Some(kind) }
+    }
+}
+
+impl TryFrom<wire::Frame> for Frame {
+    type Error = ConvertError;
+    fn try_from(frame: wire::Frame) -> Result<Self, ConvertError> {
+        Ok(match frame.kind.required("frame.kind")? {
+            Kind::Template(template) => Frame::Template {
+                id: TemplateId(template.id),
+                template: Arc::new(template.template.required("template.template")?.try_into()?),
+            },
+            Kind::Submit(submit) => Frame::Submit(submit.try_into()?),
+            Kind::Put(put) => Frame::Put {
+                object: object(put.object, "put.object")?,
+                value: put.value.required("put.value")?.try_into()?,
+            },
+            Kind::Get(get) => Frame::Get { address: address(get.address, "get.address")? },
+            Kind::Release(release) => Frame::Release { objects: submit::released(release)? },
+            Kind::Cancel(cancel) => Frame::Cancel {
+                address: address(cancel.address, "cancel.address")?,
+                force: cancel.force,
+                recursive: cancel.recursive,
+            },
+            Kind::Goodbye(_) => Frame::Goodbye,
+            Kind::Completed(completed) => Frame::Completed {
+                task: TaskId { high: completed.task_high, low: completed.task_low },
+                outcome: outcome(completed.outcome, "completed.outcome")?,
+            },
+            Kind::Got(got) => Frame::Got {
+                object: object(got.object, "got.object")?,
+                outcome: outcome(got.outcome, "got.outcome")?,
+            },
+            Kind::PutDone(done) => Frame::PutDone {
+                object: object(done.object, "put_done.object")?,
+                failure: done.failure.map(Failure::try_from).transpose()?,
+            },
+            Kind::Credit(credit) => Frame::Credit { total: credit.total },
+            Kind::View(delta) => Frame::View((*delta).try_into()?),
+            Kind::Warning(warning) => Frame::Warning { text: warning.text },
+            Kind::JobEnded(ended) => Frame::JobEnded { failure: failure(ended.failure, "job_ended.failure")? },
+            Kind::Draining(_) => Frame::Draining,
+            Kind::Run(run) => Frame::Run(run.try_into()?),
+            Kind::Recall(recall) => Frame::Recall { handles: recall.handles },
+            Kind::CancelRun(cancel) => Frame::CancelRun {
+                handle: cancel.handle,
+                failure: failure(cancel.failure, "cancel_run.failure")?,
+            },
+            Kind::Resume(handle) => Frame::Resume { handle: handle.handle },
+            Kind::Retire(_) => Frame::Retire,
+            Kind::Announce(announce) => Frame::Announce { functions: functions(announce.functions)? },
+            Kind::Done(done) => Frame::Done {
+                handle: done.handle,
+                outcome: outcome(done.outcome, "done.outcome")?,
+                retryable: done.retryable,
+                micros: done.micros,
+            },
+            Kind::Returned(returned) => Frame::Returned { handles: returned.handles },
+            Kind::Blocked(handle) => Frame::Blocked { handle: handle.handle },
+            Kind::Unblocked(handle) => Frame::Unblocked { handle: handle.handle },
+            Kind::Assign(assignment) => Frame::Assign(Box::new((*assignment).try_into()?)),
+            Kind::CancelAssignment(cancel) => Frame::CancelAssignment {
+                task: cancel.task.required("cancel_assignment.task")?.into(),
+                attempt: cancel.attempt.required("cancel_assignment.attempt")?.into(),
+                failure: failure(cancel.failure, "cancel_assignment.failure")?,
+                force: cancel.force,
+            },
+            Kind::RecallAssignments(recall) => {
+                Frame::RecallAssignments { tasks: assign::read_task_attempts(recall.tasks)? }
+            }
+            Kind::AssignmentEnded(ended) => assign::read_ended(*ended)?,
+            Kind::Resolve(id) => Frame::Resolve { object: id.try_into()? },
+            Kind::Resolved(got) => Frame::Resolved {
+                object: object(got.object, "resolved.object")?,
+                outcome: outcome(got.outcome, "resolved.outcome")?,
+            },
+            Kind::Borrow(list) => Frame::Borrow { objects: unpack_objects(&list.objects, "borrow.objects")? },
+            Kind::Unborrow(list) => {
+                Frame::Unborrow { objects: unpack_objects(&list.objects, "unborrow.objects")? }
+            }
+            Kind::Free(list) => Frame::Free { objects: unpack_objects(&list.objects, "free.objects")? },
+            Kind::CopiesLost(list) => {
+                Frame::CopiesLost { objects: unpack_objects(&list.objects, "copies_lost.objects")? }
+            }
+            Kind::CopyMade(id) => Frame::CopyMade { object: id.try_into()? },
+            Kind::FindJob(find) => {
+                Frame::FindJob { job: JobId(find.job), owner_term: OwnerTerm(find.owner_term) }
+            }
+            Kind::FoundJob(found) => assign::read_found_job(*found)?,
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! Client or worker to node: submitted tasks, released objects.
+
+use crate::error::ConvertError;
+use crate::identity::{addresses, nanos, object_id, unpack_objects};
+use crate::wire;
+use mobula_types::frame::Submit;
+use mobula_types::{ArgumentRef, ArgumentShape, NodeId, ObjectAddress, Payload, TaskId, TemplateId};
+use std::time::Duration;
+
+impl From<Submit> for wire::Submit {
+    fn from(submit: Submit) -> Self {
+        wire::Submit {
+            task_high: submit.task.high,
+            task_low: submit.task.low,
+            template: submit.template.0,
+            arguments: submit.arguments.into_bytes(),
+            references: submit.references.into_iter().map(Into::into).collect(),
+            contained: submit.contained.into_iter().map(Into::into).collect(),
+            deadline_nanos: submit.deadline.map(nanos),
+            parent: submit.parent,
+            reoffered: submit.reoffered,
+        }
+    }
+}
+
+impl TryFrom<wire::Submit> for Submit {
+    type Error = ConvertError;
+    fn try_from(submit: wire::Submit) -> Result<Self, ConvertError> {
+        Ok(Submit {
+            task: TaskId { high: submit.task_high, low: submit.task_low },
+            template: TemplateId(submit.template),
+            arguments: Payload::from(submit.arguments),
+            references: submit.references.into_iter().map(ArgumentRef::try_from).collect::<Result<_, _>>()?,
+            contained: addresses(submit.contained)?,
+            deadline: submit.deadline_nanos.map(Duration::from_nanos),
+            parent: submit.parent,
+            reoffered: submit.reoffered,
+        })
+    }
+}
+
+pub(super) fn shape_to_wire(shape: ArgumentShape) -> i32 {
+    match shape {
+        ArgumentShape::Whole => wire::ArgumentShape::Whole,
+        ArgumentShape::Element => wire::ArgumentShape::Element,
+        ArgumentShape::EmptyVec => wire::ArgumentShape::EmptyVec,
+    }
+    .into()
+}
+
+pub(super) fn shape_from_wire(number: i32, field: &'static str) -> Result<ArgumentShape, ConvertError> {
+    match wire::ArgumentShape::try_from(number) {
+        Ok(wire::ArgumentShape::Whole) => Ok(ArgumentShape::Whole),
+        Ok(wire::ArgumentShape::Element) => Ok(ArgumentShape::Element),
+        Ok(wire::ArgumentShape::EmptyVec) => Ok(ArgumentShape::EmptyVec),
+        Err(_) => Err(ConvertError::unknown(field, number)),
+    }
+}
+
+impl From<ArgumentRef> for wire::ArgumentRef {
+    fn from(reference: ArgumentRef) -> Self {
+        let ObjectAddress { object, owner } = reference.address;
+        wire::ArgumentRef {
+            parameter: reference.parameter,
+            shape: shape_to_wire(reference.shape),
+            high: object.task.high,
+            low: object.task.low,
+            index: object.index.to_bits(),
+            owner: owner.map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<wire::ArgumentRef> for ArgumentRef {
+    type Error = ConvertError;
+    fn try_from(reference: wire::ArgumentRef) -> Result<Self, ConvertError> {
+        let object = object_id(reference.high, reference.low, reference.index)?;
+        let owner = reference.owner.map(NodeId::try_from).transpose()?;
+        Ok(ArgumentRef {
+            parameter: reference.parameter,
+            shape: shape_from_wire(reference.shape, "argument_ref.shape")?,
+            address: ObjectAddress { object, owner },
+        })
+    }
+}
+
+pub(super) fn release(objects: Vec<ObjectAddress>) -> wire::Release {
+    let mut release = wire::Release::default();
+    release.home.reserve_exact(objects.len() * 3);
+    for address in objects {
+        if address.owner.is_none() {
+            let object = address.object;
+            release.home.extend([object.task.high, object.task.low, object.index.to_bits()]);
+        } else {
+            release.foreign.push(address.into());
+        }
+    }
+    release
+}
+
+pub(super) fn released(release: wire::Release) -> Result<Vec<ObjectAddress>, ConvertError> {
+    let home = unpack_objects(&release.home, "release.home")?;
+    let mut objects: Vec<_> = home.into_iter().map(ObjectAddress::at_home).collect();
+    objects.extend(addresses(release.foreign)?);
+    Ok(objects)
+}
