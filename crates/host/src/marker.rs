@@ -1,0 +1,27 @@
+//! Where slots note what they run.
+
+use std::fmt;
+
+/// Survives the process: says afterwards which runs had started and what the last panic was.
+///
+/// Called on slot threads before and after every run, so it must be cheap and must not panic.
+pub trait CrashMarker: Send + Sync + fmt::Debug {
+    /// The slot starts a run.
+    fn started(&self, slot: u32, handle: u64);
+    /// The slot's run is over.
+    fn finished(&self, slot: u32);
+    /// Something panicked; with `panic = "abort"` the process ends right after this.
+    fn panicked(&self, message: &str, place: &str);
+    /// A panic that was noted was caught, and is no reason for a later death of the process.
+    fn recovered(&self) {}
+}
+
+/// Notes nothing: for guests in the node's own process, whose death nobody survives.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoMarker;
+
+impl CrashMarker for NoMarker {
+    fn started(&self, _slot: u32, _handle: u64) {}
+    fn finished(&self, _slot: u32) {}
+    fn panicked(&self, _message: &str, _place: &str) {}
+}
