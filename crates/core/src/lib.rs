@@ -6,3 +6,4 @@
 pub mod assignment;
 pub mod executor;
 pub mod placement;
+pub mod tasks;

@@ -1,0 +1,129 @@
+//! What the task engine wants done.
+
+use crate::assignment::Assignment;
+use crate::tasks::{Place, Requester, SessionKey};
+use mobula_types::{Attempt, Failure, JobId, NodeId, ObjectId, Outcome, OwnerTerm, TaskId};
+
+/// Something for the driver to do, in the order given.
+///
+/// A value that is sent to a session (`Completed`, `Got`) gives it the references inside: it holds each once more, until it
+/// releases it. A value that is sent to a peer makes the peer a borrower of them.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Effect {
+    /// Have a task run; answered by `Ended`, once.
+    Assign {
+        /// Where.
+        place: Place,
+        /// The task.
+        assignment: Assignment,
+    },
+    /// Cancel an assignment; it ends all the same.
+    CancelAssignment {
+        /// Where it is.
+        place: Place,
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: Attempt,
+        /// Why.
+        failure: Failure,
+        /// End its worker 2 s later if it still runs.
+        force: bool,
+    },
+    /// Ask for assignments back that have not started; each that has not ends as `Returned`.
+    RecallAssignments {
+        /// Where they are.
+        place: Place,
+        /// The tasks and their attempts.
+        tasks: Vec<(TaskId, Attempt)>,
+    },
+    /// Tell a session how a task that it submitted has ended: once for each submit, unless the job has ended.
+    Completed {
+        /// The session.
+        session: SessionKey,
+        /// The task.
+        task: TaskId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// Answer `Wanted`. A call whose submit was refused gets one unasked, for the task's first result.
+    Got {
+        /// Who asked.
+        requester: Requester,
+        /// The object.
+        object: ObjectId,
+        /// Its one value, or the failure.
+        outcome: Outcome,
+    },
+    /// Answer `Put`.
+    PutDone {
+        /// Who asked.
+        requester: Requester,
+        /// The object.
+        object: ObjectId,
+        /// Why it was not stored.
+        failure: Option<Failure>,
+    },
+    /// The sum of submits and puts that the session may have sent since it began.
+    Credit {
+        /// The session.
+        session: SessionKey,
+        /// That sum.
+        total: u64,
+    },
+    /// Ask an owner for an object; answered by `Resolved`.
+    Resolve {
+        /// The owner.
+        owner: NodeId,
+        /// The object.
+        object: ObjectId,
+    },
+    /// Tell an owner that this node holds references to its objects.
+    Borrow {
+        /// The owner.
+        owner: NodeId,
+        /// The objects.
+        objects: Vec<ObjectId>,
+    },
+    /// Tell an owner that it holds them no more.
+    Unborrow {
+        /// The owner.
+        owner: NodeId,
+        /// The objects.
+        objects: Vec<ObjectId>,
+    },
+    /// Drop copies.
+    Free {
+        /// Where they are.
+        place: Place,
+        /// The objects.
+        objects: Vec<ObjectId>,
+    },
+    /// Cancel a task of another owner.
+    CancelRemote {
+        /// The owner.
+        owner: NodeId,
+        /// The object that the task makes.
+        object: ObjectId,
+        /// End its worker 2 s later if it still runs.
+        force: bool,
+        /// Its children too.
+        recursive: bool,
+    },
+    /// Ask what a node still has of a job that was taken over; answered by `FoundJob`.
+    FindJob {
+        /// Who is asked.
+        place: Place,
+        /// The job.
+        job: JobId,
+        /// The term of this ownership.
+        owner_term: OwnerTerm,
+    },
+    /// Tell the job's driver something that its user should know.
+    Warn {
+        /// The job.
+        job: JobId,
+        /// The text.
+        text: String,
+    },
+}

@@ -1,0 +1,269 @@
+//! What the task engine is told.
+
+use mobula_types::frame::AssignmentEnd;
+use mobula_types::{
+    ArgumentRef, Attempt, ClusterView, Failure, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm,
+    Payload, ResultValue, StoredValue, TaskId, TaskTemplate, Time,
+};
+use std::sync::Arc;
+
+/// A session of this node with a driver or a worker, numbered by the engine's driver; never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SessionKey(pub u64);
+
+/// What is at the other end of a session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum SessionKind {
+    /// A driver: its submits and puts need credit, which is withheld while the store is over its bound.
+    Driver,
+    /// A worker: its credit is never withheld, because what it waits for may be what frees the store.
+    Worker,
+}
+
+/// Who asks.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Requester {
+    /// A driver or a worker of this node.
+    Session(SessionKey),
+    /// Another node. It becomes a borrower of what it asks for.
+    Peer(NodeId),
+    /// A unary call of a thin client. What it submits, puts or gets is held until `Released` by a call of the job, or
+    /// until the job's end.
+    Call {
+        /// The job whose secret the call carried.
+        job: JobId,
+        /// The call, numbered by the engine's driver.
+        call: u64,
+    },
+}
+
+/// Where an executor is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Place {
+    /// On this node.
+    Local,
+    /// On that node.
+    Peer(NodeId),
+}
+
+/// Something that happened.
+///
+/// Addresses whose owner is `None` mean this node, but for those that come from a peer (in `Ended` and `Resolved`), where
+/// they mean that peer.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// A job may submit through this node; before its first session. Repeating it changes its properties.
+    JobOpened {
+        /// The job.
+        job: JobId,
+        /// Whether it brings an executable.
+        has_executable: bool,
+        /// Its share relative to other jobs; 0 counts as 1.
+        weight: u32,
+        /// Above 0 after a take-over: the nodes are then asked what they still have of the job.
+        owner_term: OwnerTerm,
+    },
+    /// The job has ended: everything of it is cancelled and freed. Its sessions are told by the engine's driver, once,
+    /// which ends everything that they wait for; calls and peers that wait are answered.
+    JobEnded {
+        /// The job.
+        job: JobId,
+        /// Why.
+        failure: Failure,
+    },
+    /// A session was opened.
+    SessionOpened {
+        /// The session.
+        session: SessionKey,
+        /// Its job; `None` for the embedded worker, which serves every job.
+        job: Option<JobId>,
+        /// What it is with.
+        kind: SessionKind,
+    },
+    /// A session is over and cannot be resumed: nothing is held by it any more.
+    SessionClosed {
+        /// The session.
+        session: SessionKey,
+    },
+    /// A task was submitted. A task that is known is not run again, unless it is nested and failed: the submitter is told
+    /// its end too.
+    Submitted {
+        /// By whom. It holds each result until it releases it, once for each submit.
+        requester: Requester,
+        /// The task's job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
+        /// Function and options; the same allocation again and again is what makes a submit cheap.
+        template: Arc<TaskTemplate>,
+        /// The encoded arguments.
+        arguments: Payload,
+        /// The references among them.
+        references: Vec<ArgumentRef>,
+        /// References inside encoded arguments, kept alive until the task ends.
+        contained: Vec<ObjectAddress>,
+        /// When it is cancelled. Its parent's deadline counts too, if that is earlier.
+        deadline: Option<Time>,
+        /// The task that submits.
+        parent: Option<TaskId>,
+        /// Offered again after the loss of its owner: what other nodes still have of it is waited for first.
+        reoffered: bool,
+    },
+    /// A value was put. Answered by `PutDone`.
+    Put {
+        /// By whom. It holds the object until it releases it.
+        requester: Requester,
+        /// The object's job.
+        job: JobId,
+        /// The object, named by the requester.
+        object: ObjectId,
+        /// Its value.
+        value: ResultValue,
+    },
+    /// A value is wanted. Answered by `Got`, once, when it is there.
+    Wanted {
+        /// By whom.
+        requester: Requester,
+        /// The object.
+        address: ObjectAddress,
+    },
+    /// A session was given references in another way than by the engine's effects.
+    Held {
+        /// The session, or call.
+        requester: Requester,
+        /// The objects.
+        objects: Vec<ObjectAddress>,
+    },
+    /// References are not held any more. A session takes back one for each time it was given one: by its submit or put, by
+    /// `Held`, and inside each value that it was sent.
+    Released {
+        /// By whom.
+        requester: Requester,
+        /// The objects.
+        objects: Vec<ObjectAddress>,
+    },
+    /// Cancel the task that makes this object. What has finished is left alone.
+    Cancel {
+        /// Who asks.
+        requester: Requester,
+        /// The object.
+        address: ObjectAddress,
+        /// End its worker 2 s later if it still runs.
+        force: bool,
+        /// Its children too.
+        recursive: bool,
+    },
+    /// An assignment has ended.
+    Ended {
+        /// Where.
+        place: Place,
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: Attempt,
+        /// How.
+        end: AssignmentEnd,
+    },
+    /// A task that this node runs waits for others. It may be another node's.
+    Blocked {
+        /// Its job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
+    },
+    /// It waits no more, or has ended while it waited.
+    Unblocked {
+        /// Its job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
+    },
+    /// A run of another node's task, which submitted tasks here, is over on this node.
+    ParentEnded {
+        /// The task.
+        task: TaskId,
+        /// Why its children are to be cancelled, if they are.
+        cancel: Option<Failure>,
+        /// End their workers 2 s later if they still run.
+        force: bool,
+    },
+    /// The cluster as it is now known, loads included.
+    View(Arc<ClusterView>),
+    /// A node is dead: its generation is never heard again.
+    NodeLost {
+        /// The node.
+        node: NodeId,
+    },
+    /// The session with a node is over and could not be resumed: what was under way to it may be lost.
+    PeerUnreachable {
+        /// The node.
+        node: NodeId,
+    },
+    /// An owner's answer to `Resolve`.
+    Resolved {
+        /// The owner.
+        owner: NodeId,
+        /// The object.
+        object: ObjectId,
+        /// Its value or the failure.
+        outcome: Outcome,
+    },
+    /// A node's processes hold references to objects of this node.
+    Borrowed {
+        /// The node.
+        node: NodeId,
+        /// The objects.
+        objects: Vec<ObjectId>,
+    },
+    /// They hold them no more.
+    Unborrowed {
+        /// The node.
+        node: NodeId,
+        /// The objects.
+        objects: Vec<ObjectId>,
+    },
+    /// This node is about to send references to another one, in the outcome of a task that it ran for it. To be told
+    /// before the worker's next frame.
+    Handed {
+        /// The node that gets them.
+        node: NodeId,
+        /// The references.
+        objects: Vec<ObjectAddress>,
+    },
+    /// A node has another copy of an object of this node.
+    CopyMade {
+        /// The node.
+        node: NodeId,
+        /// The object.
+        object: ObjectId,
+    },
+    /// A node has dropped, or cannot find, its copies.
+    CopiesLost {
+        /// The node.
+        node: NodeId,
+        /// The objects.
+        objects: Vec<ObjectId>,
+    },
+    /// Answer to `FindJob`.
+    FoundJob {
+        /// Who answers.
+        place: Place,
+        /// The job.
+        job: JobId,
+        /// Copies in its store.
+        copies: Vec<(ObjectId, StoredValue)>,
+        /// Attempts that run there; their ends will be reported to this node.
+        running: Vec<(TaskId, Attempt)>,
+    },
+    /// Another node has taken a job's ownership over: objects of the job that a lost node owned are its own now.
+    TakenOver {
+        /// The job.
+        job: JobId,
+        /// Its new owner.
+        owner: NodeId,
+    },
+    /// [`TaskEngine::next_deadline`](crate::tasks::TaskEngine::next_deadline) has been reached.
+    Tick,
+    /// The end of a batch of events: what is ready is placed now.
+    Flush,
+}
