@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use mobula_types::Time;
 use parking_lot::Mutex;
-use rustix::time::{ClockId, clock_gettime};
 
 /// Called after a clock was moved by hand; answers whether it wants to be called again.
 pub type Waker = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -27,10 +26,7 @@ pub struct BootClock;
 
 impl Clock for BootClock {
     fn now(&self) -> Time {
-        let time = clock_gettime(ClockId::Boottime);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-        Time::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+        mobula_runtime::clock::now()
     }
 
     fn on_advance(&self, _waker: Waker) -> bool {

@@ -59,7 +59,9 @@ pub enum RegistryError {
         lease: LeaseId,
     },
     /// The disk or the quota is full; nothing was written, reads still work. A retry helps once there is room.
-    #[error("no space left for the registry at {target}: {reason}; make room (compact, defragment, or a larger disk or quota), then try again")]
+    #[error(
+        "no space left for the registry at {target}: {reason}; make room (compact, defragment, or a larger disk or quota), then try again"
+    )]
     NoSpace {
         /// The endpoint or the file.
         target: String,

@@ -41,7 +41,8 @@ pub use list::{List, ListPage, Listing, MAX_PAGE, list_all};
 pub use registry::{Registry, RegistryStatus};
 pub use term::{head_term, incarnation, raise_incarnation};
 pub use transaction::{
-    Committed, Condition, EntryRevisions, MAX_KEY_BYTES, MAX_OPERATIONS, MAX_TRANSACTION_BYTES, Operation, Transaction,
+    Committed, Condition, EntryRevisions, MAX_KEY_BYTES, MAX_OPERATIONS, MAX_TRANSACTION_BYTES, Operation,
+    Transaction,
 };
 pub use watch::{Watch, WatchBatch, WatchEvent, WatchStart};
 

@@ -81,7 +81,8 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     async fn claim_term(&self, leader_key: &Entry) -> Result<u64, RegistryError>;
 
     /// Forgets the history up to and including `revision`: watches that have to go back further compare with a fresh
-    /// list. Entries are untouched. Compacting what is compacted already is fine.
+    /// list. Entries are untouched. Compacting what is compacted already is fine. It may take up to a minute: it has a
+    /// deadline of its own.
     ///
     /// # Errors
     /// [`InvalidRequest`](RegistryError::InvalidRequest) for a revision that does not exist yet; those of

@@ -62,7 +62,9 @@ impl fmt::Display for Condition {
         match self {
             Self::KeyAbsent(key) => write!(f, "“{key} is absent”"),
             Self::ValueRevision { key, mod_revision } => write!(f, "“{key} was last put at {mod_revision}”"),
-            Self::CreateRevision { key, create_revision } => write!(f, "“{key} was created at {create_revision}”"),
+            Self::CreateRevision { key, create_revision } => {
+                write!(f, "“{key} was created at {create_revision}”")
+            }
         }
     }
 }
@@ -246,7 +248,10 @@ mod tests {
     #[test]
     fn limits_are_checked() {
         let many = (0..=MAX_OPERATIONS).fold(Transaction::new(), |t, n| t.put(format!("/k/{n}"), "v"));
-        assert!(matches!(many.validate(), Err(RegistryError::TooLarge { what: "operations", size: 121, .. })));
+        assert!(matches!(
+            many.validate(),
+            Err(RegistryError::TooLarge { what: "operations", size: 121, .. })
+        ));
         let large = Transaction::new().put("/k", vec![0; MAX_TRANSACTION_BYTES]);
         assert!(matches!(large.validate(), Err(RegistryError::TooLarge { what: "bytes", .. })));
         let long_key = Transaction::new().delete("k".repeat(MAX_KEY_BYTES + 1));

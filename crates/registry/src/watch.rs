@@ -136,9 +136,9 @@ impl WatcherImage {
         let fresh: BTreeMap<_, _> =
             entries.iter().map(|entry| (entry.key.clone(), entry.mod_revision)).collect();
         let gone = self.keys.keys().filter(|key| !fresh.contains_key(*key));
-        let mut events: Vec<_> =
-            gone.map(|key| WatchEvent::Delete { key: key.clone(), revision }).collect();
-        let changed = entries.into_iter().filter(|entry| self.keys.get(&entry.key) != Some(&entry.mod_revision));
+        let mut events: Vec<_> = gone.map(|key| WatchEvent::Delete { key: key.clone(), revision }).collect();
+        let changed =
+            entries.into_iter().filter(|entry| self.keys.get(&entry.key) != Some(&entry.mod_revision));
         events.extend(changed.map(WatchEvent::Put));
         self.keys = fresh;
         (!events.is_empty()).then_some(WatchBatch { revision, events, resynchronised: true })
@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_fresh_list_gives_the_difference_deletions_too() {
-        let known = BTreeMap::from([("/gone".to_owned(), Revision::new(1)), ("/same".to_owned(), Revision::new(2))]);
+        let known =
+            BTreeMap::from([("/gone".to_owned(), Revision::new(1)), ("/same".to_owned(), Revision::new(2))]);
         let mut image = WatcherImage::new(known);
         let batch = image.resynchronise(Revision::new(9), vec![entry("/new", 7), entry("/same", 2)]);
         let expected = vec![

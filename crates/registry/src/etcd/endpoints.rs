@@ -144,15 +144,30 @@ impl Endpoints {
     where
         F: Future<Output = Result<T, etcd_client::Error>>,
     {
-        match self.try_call(action, repeat, call).await? {
+        self.call_within(self.attempt_timeout, action, repeat, call).await
+    }
+
+    /// As [`call`](Self::call), with `patience` for each endpoint.
+    pub(super) async fn call_within<T, F>(
+        &self,
+        patience: Duration,
+        action: &'static str,
+        repeat: Repeat,
+        call: impl Fn(Client) -> F,
+    ) -> Result<T, RegistryError>
+    where
+        F: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        match self.try_call(patience, action, repeat, call).await? {
             Some(answer) => Ok(answer),
             None => Err(answer_too_large()),
         }
     }
 
-    /// As [`call`](Self::call); `None` where the answer was too large.
+    /// As [`call_within`](Self::call_within); `None` where the answer was too large.
     async fn try_call<T, F>(
         &self,
+        patience: Duration,
         action: &'static str,
         repeat: Repeat,
         call: impl Fn(Client) -> F,
@@ -164,10 +179,10 @@ impl Endpoints {
         let mut reasons = Vec::new();
         for _ in 0..self.all.len() {
             let endpoint = self.current();
-            let failure = match tokio::time::timeout(self.attempt_timeout, call(endpoint.client())).await {
+            let failure = match tokio::time::timeout(patience, call(endpoint.client())).await {
                 Ok(Ok(answer)) => return Ok(Some(answer)),
                 Ok(Err(error)) => classify(&error, action, endpoint.url()),
-                Err(_) => Failure::Unknown(format!("no answer within {:?}", self.attempt_timeout)),
+                Err(_) => Failure::Unknown(format!("no answer within {patience:?}")),
             };
             match failure {
                 Failure::Final(error) => return Err(error),
@@ -208,7 +223,7 @@ impl Endpoints {
                 let mut client = client.kv_client().max_decoding_message_size(MAX_ANSWER_BYTES);
                 async move { client.get(start, Some(options)).await }
             };
-            match self.try_call("list keys", Repeat::Always, read).await? {
+            match self.try_call(self.attempt_timeout, "list keys", Repeat::Always, read).await? {
                 Some(answer) => return Ok(translate::list(&answer)),
                 None if limit > 1 => limit /= 2,
                 // Nothing that came in with a transaction is that large.

@@ -47,9 +47,11 @@ pub(super) fn classify(error: &Error, action: &'static str, target: &str) -> Fai
         }
         Code::ResourceExhausted if says("too many requests") => Failure::NotDone(reason),
         Code::OutOfRange if says("decoded message length too large") => Failure::AnswerTooLarge,
-        Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition | Code::NotFound | Code::AlreadyExists => {
-            Failure::Final(RegistryError::InvalidRequest { reason })
-        }
+        Code::InvalidArgument
+        | Code::OutOfRange
+        | Code::FailedPrecondition
+        | Code::NotFound
+        | Code::AlreadyExists => Failure::Final(RegistryError::InvalidRequest { reason }),
         Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented => {
             Failure::Final(RegistryError::Refused { action, target, reason })
         }

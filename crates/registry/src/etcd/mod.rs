@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use etcd_client::{AlarmAction, AlarmType, Client, GetOptions, Txn};
+use etcd_client::{AlarmAction, AlarmOptions, AlarmType, Client, CompactionOptions, GetOptions, Txn};
 
 pub use options::EtcdOptions;
 
@@ -27,8 +27,8 @@ use crate::transaction::{Committed, Transaction, check_key};
 use crate::watch::{Watch, WatchStart};
 use endpoints::{Endpoints, Repeat};
 
-/// How long defragmenting one member may take.
-const DEFRAGMENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long compacting, and defragmenting one member, may take.
+const MAINTENANCE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The registry of a cluster: etcd. Cheap to share as `Arc<dyn Registry>`; connections are kept and made anew as
 /// needed, and end when the registry and its watches are dropped.
@@ -67,13 +67,13 @@ impl EtcdRegistry {
         const ACTION: &str = "defragment";
         for endpoint in self.endpoints.all() {
             let mut client = endpoint.client();
-            let done = tokio::time::timeout(DEFRAGMENT_TIMEOUT, client.defragment()).await;
+            let done = tokio::time::timeout(MAINTENANCE_TIMEOUT, client.defragment()).await;
             let failed = |reason: String| RegistryError::Unavailable {
                 action: ACTION,
                 target: endpoint.url().to_owned(),
                 reason,
             };
-            done.map_err(|_| failed(format!("no answer within {DEFRAGMENT_TIMEOUT:?}")))?
+            done.map_err(|_| failed(format!("no answer within {MAINTENANCE_TIMEOUT:?}")))?
                 .map_err(|error| failed(error.to_string()))?;
         }
         Ok(())
@@ -84,7 +84,8 @@ impl EtcdRegistry {
 impl Registry for EtcdRegistry {
     async fn get(&self, key: &str) -> Result<Option<Entry>, RegistryError> {
         check_key(key)?;
-        let response = self.read("read a key", |mut client| async move { client.get(key, None).await }).await?;
+        let response =
+            self.read("read a key", |mut client| async move { client.get(key, None).await }).await?;
         Ok(response.kvs().first().and_then(translate::entry))
     }
 
@@ -125,7 +126,8 @@ impl Registry for EtcdRegistry {
             keeper.keep_alive().await?;
             Ok(answers.message().await?.map_or(0, |answer| answer.ttl()))
         };
-        let left = self.read("renew a lease", renew).await.map_err(|error| failure::is_lease(error, lease))?;
+        let left =
+            self.read("renew a lease", renew).await.map_err(|error| failure::is_lease(error, lease))?;
         if left <= 0 { Err(RegistryError::LeaseNotFound { lease }) } else { Ok(translate::seconds(left)) }
     }
 
@@ -139,7 +141,8 @@ impl Registry for EtcdRegistry {
     async fn lease_time_left(&self, lease: LeaseId) -> Result<Duration, RegistryError> {
         let number = translate::lease_number(lease);
         let read = |mut client: Client| async move { client.lease_time_to_live(number, None).await };
-        let answer = self.read("read a lease", read).await.map_err(|error| failure::is_lease(error, lease))?;
+        let answer =
+            self.read("read a lease", read).await.map_err(|error| failure::is_lease(error, lease))?;
         if answer.ttl() < 0 {
             return Err(RegistryError::LeaseNotFound { lease });
         }
@@ -160,21 +163,29 @@ impl Registry for EtcdRegistry {
     async fn compact(&self, revision: Revision) -> Result<(), RegistryError> {
         let number = translate::revision_number(revision);
         let compact = |mut client: Client| async move {
-            match client.compact(number, None).await {
+            // Answered once the space is free for others, so that defragmenting afterwards finds it.
+            match client.compact(number, Some(CompactionOptions::new().with_physical())).await {
                 Err(error) if failure::is_compacted(&error) => Ok(()),
                 done => done.map(drop),
             }
         };
-        self.read("compact", compact).await
+        self.endpoints.call_within(MAINTENANCE_TIMEOUT, "compact", Repeat::Always, compact).await
     }
 
     async fn defragment(&self) -> Result<(), RegistryError> {
         self.endpoints.check_open()?;
         self.defragment_all().await?;
         let lift = |mut client: Client| async move {
-            client.alarm(AlarmAction::Deactivate, AlarmType::Nospace, None).await
+            let raised = client.alarm(AlarmAction::Get, AlarmType::Nospace, None).await?;
+            // Each member raises its own.
+            for alarm in raised.alarms().iter().filter(|alarm| alarm.alarm() == AlarmType::Nospace) {
+                let mut of_member = AlarmOptions::new();
+                of_member.with_member(alarm.member_id());
+                client.alarm(AlarmAction::Deactivate, AlarmType::Nospace, Some(of_member)).await?;
+            }
+            Ok(())
         };
-        self.read("lift the quota alarm", lift).await.map(drop)
+        self.read("lift the quota alarm", lift).await
     }
 
     async fn status(&self) -> Result<RegistryStatus, RegistryError> {

@@ -62,7 +62,9 @@ mod tests {
 
     #[test]
     fn what_is_no_endpoint_is_named() {
-        for wrong in ["", "a:2379", "http://a", "http://:1", "https://a:2379", "http://a:port", "http://a:2379/x"] {
+        for wrong in
+            ["", "a:2379", "http://a", "http://:1", "https://a:2379", "http://a:port", "http://a:2379/x"]
+        {
             let error = EtcdOptions::parse(wrong).expect_err(wrong);
             assert!(error.to_string().contains(wrong), "{error}");
         }

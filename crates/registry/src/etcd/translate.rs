@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use etcd_client::{
-    Compare, CompareOp, DeleteOptions, GetOptions, GetResponse, KeyValue, PutOptions, ResponseHeader, Txn, TxnOp,
-    TxnOpResponse, TxnResponse,
+    Compare, CompareOp, DeleteOptions, GetOptions, GetResponse, KeyValue, PutOptions, ResponseHeader, Txn,
+    TxnOp, TxnOpResponse, TxnResponse,
 };
 
 use crate::entry::{Entry, LeaseId, Revision};

@@ -101,7 +101,9 @@ impl Watcher {
                 Step::Reconnect(reason) => self.rest(&reason).await,
                 Step::Resynchronise => match self.resynchronise().await {
                     Ok(()) => {}
-                    Err(error @ (RegistryError::Refused { .. } | RegistryError::Closed { .. })) => return Err(error),
+                    Err(error @ (RegistryError::Refused { .. } | RegistryError::Closed { .. })) => {
+                        return Err(error);
+                    }
                     Err(error) => self.rest(&error.to_string()).await,
                 },
             }
@@ -154,7 +156,11 @@ impl Watcher {
             let Some(entry) = translate::entry(found) else { continue };
             // A deleted key comes with version zero.
             let deleted = found.version() == 0;
-            let event = if deleted { WatchEvent::Delete { key: entry.key, revision } } else { WatchEvent::Put(entry) };
+            let event = if deleted {
+                WatchEvent::Delete { key: entry.key, revision }
+            } else {
+                WatchEvent::Put(entry)
+            };
             events.push((revision, event));
         }
         if let Some((last, _)) = events.last() {
@@ -163,7 +169,8 @@ impl Watcher {
             // A notice of progress: nothing else happened up to here.
             self.next = self.next.max(translate::revision(answer.header()).next());
         }
-        self.pending.extend(by_revision(events).filter_map(|(revision, events)| self.image.absorb(revision, events)));
+        self.pending
+            .extend(by_revision(events).filter_map(|(revision, events)| self.image.absorb(revision, events)));
         Step::Delivered
     }
 
@@ -188,7 +195,7 @@ impl Watcher {
 
     async fn rest(&mut self, reason: &str) {
         tracing::debug!(prefix = %self.prefix, next = %self.next, reason, pause = ?self.pause, "the watch connects again");
-        tokio::time::sleep(self.pause).await;
+        mobula_runtime::clock::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(MAX_PAUSE);
     }
 }

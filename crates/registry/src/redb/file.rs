@@ -166,7 +166,8 @@ impl Faults {
     }
 
     fn check_write(&self) -> Result<(), Error> {
-        let exhausted = self.plan.counted.load(Ordering::SeqCst) && self.plan.writes_left.fetch_sub(1, Ordering::SeqCst) <= 0;
+        let exhausted = self.plan.counted.load(Ordering::SeqCst)
+            && self.plan.writes_left.fetch_sub(1, Ordering::SeqCst) <= 0;
         if exhausted || self.plan.full.load(Ordering::SeqCst) {
             return Err(Errno::NOSPC.into());
         }

@@ -22,12 +22,16 @@ impl FileLock {
             target: path.display().to_string(),
             reason: error.to_string(),
         };
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let opened =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let mut file = opened.map_err(unavailable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(RegistryError::InUse { path: database.to_owned(), holder: read_holder(&mut file) });
+                return Err(RegistryError::InUse {
+                    path: database.to_owned(),
+                    holder: read_holder(&mut file),
+                });
             }
             Err(TryLockError::Error(error)) => return Err(unavailable(error)),
         }

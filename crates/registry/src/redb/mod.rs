@@ -79,7 +79,8 @@ fn raise_term(storage: &mut FileStorage, kept: &mut Changes) -> Result<(), Regis
     use crate::store::{PersistFailure, Storage};
     kept.sequence += 1;
     kept.term += 1;
-    let raise = Changes { entries: Default::default(), leases: Default::default(), batches: Vec::new(), ..*kept };
+    let raise =
+        Changes { entries: Default::default(), leases: Default::default(), batches: Vec::new(), ..*kept };
     storage.persist(&raise).map_err(|failure| match failure {
         PersistFailure::NotKept(error) | PersistFailure::Unresolved(error) => error,
     })

@@ -39,12 +39,16 @@ impl FileStorage {
         max_bytes: u64,
         faults: Faults,
     ) -> Result<Self, RegistryError> {
-        let mut storage = FileStorage { database: None, path, max_bytes, sync_failed: Arc::default(), faults, _lock: lock };
+        let mut storage =
+            FileStorage { database: None, path, max_bytes, sync_failed: Arc::default(), faults, _lock: lock };
         storage.database()?;
         // The name of a new file must outlive a crash, too.
-        let folder = storage.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder =
+            storage.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(|error| storage.describe("make the name of the file durable", &redb::Error::Io(error)))?;
+        synced.map_err(|error| {
+            storage.describe("make the name of the file durable", &redb::Error::Io(error))
+        })?;
         Ok(storage)
     }
 

@@ -80,12 +80,16 @@ impl EmbeddedRegistry {
         let shared = share("memory".to_owned(), options.clock, machine, Box::new(NoStorage));
         let moved_by_hand = {
             let weak = Arc::downgrade(&shared);
-            shared.clock.on_advance(Arc::new(move || {
-                weak.upgrade().map(|shared| shared.round(Vec::new())).is_some()
-            }))
+            shared
+                .clock
+                .on_advance(Arc::new(move || weak.upgrade().map(|shared| shared.round(Vec::new())).is_some()))
         };
         let (stop, stopped) = watch::channel(false);
-        if moved_by_hand { stop.send_replace(true); } else { start_thread(&shared, stop)?; }
+        if moved_by_hand {
+            stop.send_replace(true);
+        } else {
+            start_thread(&shared, stop)?;
+        }
         Ok(EmbeddedRegistry { shared, kind: Kind::Memory, stopped })
     }
 
@@ -93,7 +97,9 @@ impl EmbeddedRegistry {
         let Opening { target, clock, machine, storage, call_timeout } = opening;
         let shared = share(target, clock, machine, storage);
         let weak = Arc::downgrade(&shared);
-        shared.clock.on_advance(Arc::new(move || weak.upgrade().map(|shared| shared.inbox.nudge()).is_some()));
+        shared
+            .clock
+            .on_advance(Arc::new(move || weak.upgrade().map(|shared| shared.inbox.nudge()).is_some()));
         let (stop, stopped) = watch::channel(false);
         start_thread(&shared, stop)?;
         Ok(EmbeddedRegistry { shared, kind: Kind::File { call_timeout }, stopped })
@@ -122,7 +128,8 @@ impl EmbeddedRegistry {
             }
             return answer.await.unwrap_or_else(|_| Err(self.shared.closed()));
         };
-        let timeout = if matches!(request, Request::Defragment(_)) { DEFRAGMENT_TIMEOUT } else { call_timeout };
+        let timeout =
+            if matches!(request, Request::Defragment(_)) { DEFRAGMENT_TIMEOUT } else { call_timeout };
         self.shared.inbox.push(request).map_err(|rejected| match rejected {
             Rejected::Closed => self.shared.closed(),
             Rejected::Full => self.shared.unavailable(action, "too many requests wait for the disk"),
@@ -171,7 +178,8 @@ impl Registry for EmbeddedRegistry {
         const ACTION: &str = "grant a lease";
         check_ttl(ttl)?;
         // Files hold whole milliseconds.
-        let whole = Duration::from_millis(u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
+        let whole =
+            Duration::from_millis(u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
         let granted = self.ask(ACTION, |reply| Request::Grant(whole, reply)).await;
         granted.map_err(|error| error.for_repeatable(ACTION))
     }

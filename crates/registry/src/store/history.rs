@@ -81,7 +81,8 @@ mod tests {
         }
         assert_eq!(history.compacted, Revision::new(12));
         assert!(history.since(Revision::new(12)).is_none());
-        let kept: Vec<_> = history.since(Revision::new(14)).into_iter().flatten().map(|b| b.revision.get()).collect();
+        let kept: Vec<_> =
+            history.since(Revision::new(14)).into_iter().flatten().map(|b| b.revision.get()).collect();
         assert_eq!(kept, [14, 15]);
         history.compact(Revision::new(15));
         assert_eq!(history.since(Revision::new(16)).into_iter().flatten().count(), 0);

@@ -16,9 +16,9 @@ mod watcher;
 mod writer;
 
 pub(crate) use changes::Changes;
-pub use embedded::{EmbeddedRegistry, MemoryOptions};
 pub(crate) use embedded::Opening;
 #[cfg(feature = "etcd")]
 pub(crate) use embedded::check_ttl;
+pub use embedded::{EmbeddedRegistry, MemoryOptions};
 pub(crate) use machine::StoreMachine;
 pub(crate) use storage::{PersistFailure, Storage};

@@ -157,7 +157,11 @@ impl<'m> Stage<'m> {
             self.changes.entries.insert(key.clone(), entry);
         }
         self.changes.revision = self.changes.revision.next();
-        self.changes.batches.push(WatchBatch { revision: self.changes.revision, events, resynchronised: false });
+        self.changes.batches.push(WatchBatch {
+            revision: self.changes.revision,
+            events,
+            resynchronised: false,
+        });
         self.changed = true;
     }
 }

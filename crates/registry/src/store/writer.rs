@@ -155,7 +155,10 @@ impl Writer {
                 shared.no_space.store(full(&error), Ordering::Release);
                 shared.unresolved.store(true, Ordering::Release);
                 self.in_doubt = Some(changes);
-                Err(RegistryError::OutcomeUnknown { target: shared.target.clone(), reason: error.to_string() })
+                Err(RegistryError::OutcomeUnknown {
+                    target: shared.target.clone(),
+                    reason: error.to_string(),
+                })
             }
         }
     }
