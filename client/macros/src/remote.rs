@@ -1,0 +1,288 @@
+//! The output of `#[mobula::remote]`.
+
+use crate::options::Options;
+use crate::signature::{Output, Parameter, Signature};
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, ItemFn};
+
+/// The function as it was, and beside it a struct of its name with `remote` and `remote_all`, and its registration.
+pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
+    let function: ItemFn = match syn::parse2(item.clone()) {
+        Ok(function) => function,
+        Err(_) => {
+            let message = "#[mobula::remote] goes on a function with a body, outside of `impl` blocks";
+            let error = Error::new_spanned(&item, message).into_compile_error();
+            return quote!(#error #item);
+        }
+    };
+    let (options, mut mistakes) = Options::parse(options);
+    let signature = match Signature::of(&function, &options) {
+        Ok(signature) => signature,
+        Err(error) => {
+            match &mut mistakes {
+                Some(all) => all.combine(error),
+                None => mistakes = Some(error),
+            }
+            let errors = mistakes.map(Error::into_compile_error);
+            return quote!(#function #errors);
+        }
+    };
+    if let (Some(path), false) = (&options.retry_on, signature.output.fallible) {
+        let error = Error::new_spanned(path, "`retry_on` needs a function that returns a `Result`");
+        match &mut mistakes {
+            Some(all) => all.combine(error),
+            None => mistakes = Some(error),
+        }
+    }
+    if let Some(mistakes) = mistakes {
+        let errors = mistakes.into_compile_error();
+        return quote!(#function #errors);
+    }
+    Remote { function, options, signature }.output()
+}
+
+struct Remote {
+    function: ItemFn,
+    options: Options,
+    signature: Signature,
+}
+
+impl Remote {
+    fn output(&self) -> TokenStream {
+        let function = &self.function;
+        let handle = self.handle();
+        let visibility = &function.vis;
+        let copied = self.copied_attributes();
+        let (cfgs, documentation) = (&copied.cfgs, &copied.documentation);
+        let (registration, run, caller) = (self.registration(), self.run(), self.caller());
+        quote! {
+            #function
+
+            #(#cfgs)* #(#documentation)*
+            #[allow(non_camel_case_types)]
+            #[derive(Clone, Copy, Debug)]
+            #visibility struct #handle {}
+
+            #(#cfgs)*
+            const _: () = {
+                #registration
+                #run
+                #caller
+            };
+        }
+    }
+
+    fn handle(&self) -> Ident {
+        self.options.handle.clone().unwrap_or_else(|| self.function.sig.ident.clone())
+    }
+
+    fn copied_attributes(&self) -> Copied {
+        let named = |name: &str| -> Vec<Attribute> {
+            self.function.attrs.iter().filter(|attribute| attribute.path().is_ident(name)).cloned().collect()
+        };
+        let mut documentation = named("doc");
+        if documentation.is_empty() {
+            let text = format!("The remote function `{}`.", self.function.sig.ident);
+            documentation.push(syn::parse_quote!(#[doc = #text]));
+        }
+        Copied { cfgs: named("cfg"), documentation }
+    }
+
+    fn registration(&self) -> TokenStream {
+        let name = self.function.sig.ident.unraw().to_string();
+        let (hash, text) = (self.signature.hash(), &self.signature.text);
+        let kind = if self.is_async() { quote!(Async) } else { quote!(Blocking) };
+        let options = self.options.body();
+        let line = quote_spanned!(self.function.sig.ident.span()=> ::core::line!());
+        quote! {
+            #[::mobula::__private::linkme::distributed_slice(::mobula::__private::FUNCTIONS)]
+            #[linkme(crate = ::mobula::__private::linkme)]
+            static FUNCTION: ::mobula::__private::RemoteFunction = ::mobula::__private::RemoteFunction::new(
+                ::core::concat!(::core::module_path!(), "::", #name),
+                ::core::env!("CARGO_PKG_VERSION"),
+                (#hash, #text),
+                ::core::concat!(::core::file!(), ":", #line),
+                ::mobula::__private::Body::#kind(__mobula_run),
+                __mobula_options,
+            );
+
+            fn __mobula_options() -> ::mobula::__private::TaskOptions {
+                #options
+            }
+        }
+    }
+
+    fn is_async(&self) -> bool {
+        self.function.sig.asyncness.is_some()
+    }
+
+    /// The body that a host runs: takes the arguments out, calls the function, encodes what it returns.
+    fn run(&self) -> TokenStream {
+        let name = &self.function.sig.ident;
+        let parameters = &self.signature.parameters;
+        let decoded: Vec<Ident> =
+            (0..parameters.len()).map(|index| format_ident!("__argument_{index}")).collect();
+        let takes = parameters.iter().zip(&decoded).map(|(parameter, variable)| take(parameter, variable));
+        let given = parameters
+            .iter()
+            .zip(&decoded)
+            .map(|(parameter, variable)| if parameter.lent { quote!(&#variable) } else { quote!(#variable) });
+        let encode = self.encode();
+        let take_all = quote! {
+            #(#takes)*
+            __arguments.finish()?;
+        };
+        if self.is_async() {
+            let boxed = quote_spanned! {name.span()=>
+                ::mobula::__private::run_async(__call, |mut __arguments| {
+                    #take_all
+                    ::core::result::Result::Ok(async move {
+                        let __output = #name(#(#given),*).await;
+                        #encode
+                    })
+                })
+            };
+            return quote! {
+                #[allow(unused_mut, clippy::all)]
+                fn __mobula_run(__call: ::mobula::__private::Call) -> ::mobula::__private::AsyncCall {
+                    #boxed
+                }
+            };
+        }
+        quote! {
+            #[allow(unused_mut, clippy::all)]
+            fn __mobula_run(__call: ::mobula::__private::Call) -> ::mobula::__private::CallResult {
+                ::mobula::__private::run_blocking(__call, |mut __arguments| {
+                    #take_all
+                    let __output = #name(#(#given),*);
+                    ::core::result::Result::Ok({ #encode })
+                })
+            }
+        }
+    }
+
+    /// From `__output` to a `CallResult`.
+    fn encode(&self) -> TokenStream {
+        let Output { fallible, several, .. } = &self.signature.output;
+        let values = |output: TokenStream| match several {
+            None => quote!(::mobula::__private::Returned::one(&#output)),
+            Some(types) => {
+                let positions = (0..types.len()).map(syn::Index::from);
+                quote! {{
+                    let __values = #output;
+                    ::mobula::__private::Returned::several() #(.value(&__values.#positions))* .finish()
+                }}
+            }
+        };
+        if !fallible {
+            return values(quote!(__output));
+        }
+        let retryable = match &self.options.retry_on {
+            None => quote!(false),
+            Some(path) => quote_spanned!(path.span()=> #path(&__error)),
+        };
+        let succeeded = values(quote!(__value));
+        quote! {
+            match __output {
+                ::core::result::Result::Ok(__value) => #succeeded,
+                ::core::result::Result::Err(__error) => {
+                    #[allow(unused_imports)]
+                    use ::mobula::__private::error_probe::*;
+                    let __retryable: bool = #retryable;
+                    let __description = (&&&ErrorProbe(&__error)).describe();
+                    let __payload = (&&ErrorProbe(&__error)).payload();
+                    ::mobula::__private::error_returned(&__error, __description, __payload, __retryable)
+                }
+            }
+        }
+    }
+
+    /// `remote` and `remote_all`.
+    fn caller(&self) -> TokenStream {
+        let handle = self.handle();
+        let references = self.references();
+        let names: Vec<&Ident> = self.signature.parameters.iter().map(|parameter| &parameter.name).collect();
+        let types: Vec<_> = self.signature.parameters.iter().map(|parameter| &parameter.owned).collect();
+        let pushes = names.iter().zip(&types).map(|(name, ty)| {
+            quote_spanned!(ty.span()=> __builder.argument::<#ty>(::core::convert::Into::into(#name));)
+        });
+        let name = self.function.sig.ident.unraw();
+        let visibility = &self.function.vis;
+        let document = format!(
+            "A call of [`{name}`](fn@{name}) on the cluster: a value or a reference for each parameter. Nothing is sent \
+             before `submit`."
+        );
+        let remote_all = self.remote_all(&types, &references);
+        quote! {
+            #[allow(dead_code, clippy::too_many_arguments)]
+            impl #handle {
+                #[doc = #document]
+                #visibility fn remote(
+                    #(#names: impl ::core::convert::Into<::mobula::Arg<#types>>),*
+                ) -> ::mobula::RemoteCall<#references> {
+                    #[allow(unused_mut)]
+                    let mut __builder = ::mobula::__private::CallBuilder::new(&FUNCTION);
+                    #(#pushes)*
+                    __builder.finish()
+                }
+                #remote_all
+            }
+        }
+    }
+
+    fn remote_all(&self, types: &[&syn::Type], references: &TokenStream) -> Option<TokenStream> {
+        let visibility = &self.function.vis;
+        let each: Vec<Ident> = (0..types.len()).map(|index| format_ident!("A{index}")).collect();
+        let values: Vec<Ident> = (0..types.len()).map(|index| format_ident!("__value_{index}")).collect();
+        let (item, pattern) = match types.len() {
+            0 => return None,
+            1 => (quote!(A0), quote!(__value_0)),
+            _ => (quote!((#(#each),*)), quote!((#(#values),*))),
+        };
+        let name = self.function.sig.ident.unraw();
+        let document = format!(
+            "One call of [`{name}`](fn@{name}) for each item (a tuple where the function has several parameters), with a \
+             bounded number of them not yet accepted. Awaiting it gives the references in order."
+        );
+        Some(quote! {
+            #[doc = #document]
+            #visibility fn remote_all<__Items, #(#each),*>(
+                items: __Items,
+            ) -> ::mobula::RemoteAll<impl ::core::iter::Iterator<Item = ::mobula::RemoteCall<#references>>>
+            where
+                __Items: ::core::iter::IntoIterator<Item = #item>,
+                #(#each: ::core::convert::Into<::mobula::Arg<#types>>,)*
+            {
+                let __calls = ::core::iter::IntoIterator::into_iter(items).map(|#pattern| Self::remote(#(#values),*));
+                ::mobula::RemoteAll::new(__calls)
+            }
+        })
+    }
+
+    /// What `submit` returns.
+    fn references(&self) -> TokenStream {
+        let Output { value, several, .. } = &self.signature.output;
+        match several {
+            None => quote!(::mobula::ObjectRef<#value>),
+            Some(types) => quote!((#(::mobula::ObjectRef<#types>,)*)),
+        }
+    }
+}
+
+struct Copied {
+    cfgs: Vec<Attribute>,
+    documentation: Vec<Attribute>,
+}
+
+fn take(parameter: &Parameter, variable: &Ident) -> TokenStream {
+    let owned = &parameter.owned;
+    match &parameter.element {
+        Some(element) => {
+            quote_spanned!(owned.span()=> let #variable: #owned = __arguments.take_vec::<#element>()?;)
+        }
+        None => quote_spanned!(owned.span()=> let #variable: #owned = __arguments.take::<#owned>()?;),
+    }
+}
