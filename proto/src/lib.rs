@@ -12,6 +12,9 @@
 //! | [`template`] | functions, resources, labels, strategies, options |
 //! | [`view`] | nodes, views, jobs |
 //! | [`frame`] | frames: one module for each direction |
+//! | [`batch`] | batches of frames, without a detour |
+//! | [`head`] | registrations, jobs, summaries and events of tasks |
+//! | [`registry`] | the registry's records |
 
 /// The generated messages, clients and servers of package `mobula.v1`.
 #[allow(
@@ -26,10 +29,13 @@ pub mod wire {
     include!(concat!(env!("OUT_DIR"), "/mobula.v1.rs"));
 }
 
+pub mod batch;
 pub mod error;
 pub mod failure;
 pub mod frame;
+pub mod head;
 pub mod identity;
+pub mod registry;
 pub mod template;
 pub mod value;
 pub mod view;

@@ -40,7 +40,7 @@ impl From<NodeState> for wire::NodeState {
     }
 }
 
-fn node_state(number: i32) -> Result<NodeState, ConvertError> {
+pub(crate) fn node_state(number: i32) -> Result<NodeState, ConvertError> {
     match wire::NodeState::try_from(number) {
         Ok(wire::NodeState::Alive) => Ok(NodeState::Alive),
         Ok(wire::NodeState::Draining) => Ok(NodeState::Draining),

@@ -1,0 +1,162 @@
+//! A node's side of the link: what it reports.
+
+use super::lease::LeaseClock;
+use super::state::LinkState;
+use crate::head::HeadClient;
+use mobula_runtime::Shutdown;
+use mobula_types::job::JobState;
+use mobula_types::session::JobSecret;
+use mobula_types::view::NodeLoad;
+use mobula_types::{
+    ExecutableHash, Failure, JobId, JobInfo, JobSpec, JobSummary, NodeId, OpenedJob, SessionId, TaskEvent,
+};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Reports a node's facts to whichever head leads, and asks heads on its behalf. Clones share the link; when the last
+/// one is dropped, the link ends without a word, as if the node had died.
+///
+/// Reporting never waits and never blocks: facts are kept and sent at the next occasion, all of them again to a new
+/// head. What only counts while it is fresh (summaries, task events) is replaced or dropped when it piles up.
+#[derive(Clone, Debug)]
+pub struct HeadLinkHandle {
+    pub(super) shared: Arc<LinkShared>,
+    pub(super) _owner: Arc<LinkOwner>,
+}
+
+/// What the handle and the link's task share.
+#[derive(Debug)]
+pub(super) struct LinkShared {
+    pub(super) state: Mutex<LinkState>,
+    pub(super) lease: Mutex<Option<HeldLease>>,
+    /// There is something to send.
+    pub(super) changed: Notify,
+    /// A fenced node has given everything up.
+    pub(super) rejoin: Notify,
+    /// The registry knows the lease no more: join again for another.
+    pub(super) lease_gone: Notify,
+    /// A head has heard that the node leaves.
+    pub(super) left: Shutdown,
+    pub(super) client: HeadClient,
+}
+
+/// The lease as it was granted last.
+#[derive(Clone, Debug)]
+pub(super) struct HeldLease {
+    pub(super) node: NodeId,
+    pub(super) id: u64,
+    pub(super) clock: LeaseClock,
+}
+
+/// Ends the link's task with the last handle.
+#[derive(Debug)]
+pub(super) struct LinkOwner {
+    pub(super) _task: mobula_runtime::TaskHandle<()>,
+}
+
+impl HeadLinkHandle {
+    fn report(&self, change: impl FnOnce(&mut LinkState)) {
+        change(&mut self.shared.state.lock());
+        self.shared.changed.notify_one();
+    }
+
+    /// A stream of a job's driver was opened or resumed here.
+    pub fn driver_attached(&self, job: JobId, session: SessionId) {
+        self.report(|state| state.driver(job, session, true, false));
+    }
+
+    /// A stream of a job's driver broke, or was closed; with `goodbye` the driver left for good, and its job may end
+    /// at once.
+    pub fn driver_detached(&self, job: JobId, session: SessionId, goodbye: bool) {
+        self.report(|state| state.driver(job, session, false, goodbye));
+    }
+
+    /// A driver without a stream made a call: its job lives for another grace.
+    pub fn keep_alive(&self, job: JobId) {
+        self.shared.state.lock().keep_alive(job);
+    }
+
+    /// A session with another node has a stream, or has it no more.
+    pub fn peer_session(&self, peer: NodeId, open: bool) {
+        self.report(|state| state.peer(peer, open));
+    }
+
+    /// The node has fetched, or dropped, an executable.
+    pub fn executable_held(&self, hash: ExecutableHash, held: bool) {
+        self.report(|state| state.executable(hash, held));
+    }
+
+    /// How busy the node is: sent with the next renewal of the lease.
+    pub fn set_load(&self, load: NodeLoad) {
+        self.shared.state.lock().set_load(load);
+    }
+
+    /// The tasks of a job that this node owns, counted: replaces what it said before. Sent with the next renewal.
+    pub fn job_summary(&self, job: JobId, summary: JobSummary) {
+        self.shared.state.lock().summary(job, summary);
+    }
+
+    /// Changes of tasks that this node owns: sent with the next renewal; past 4,096 waiting ones the oldest are dropped.
+    pub fn task_events(&self, events: Vec<TaskEvent>) {
+        self.shared.state.lock().events(events);
+    }
+
+    /// Answers [`HeadEvent::FenceNode`](super::HeadEvent::FenceNode): nothing is accepted from that generation any
+    /// more.
+    pub fn fence_acknowledged(&self, node: NodeId) {
+        self.report(|state| state.fence_acknowledged(node));
+    }
+
+    /// Answers [`HeadEvent::Fenced`](super::HeadEvent::Fenced): everything was given up, the node may come back as a
+    /// new generation.
+    pub fn rejoin(&self) {
+        self.shared.rejoin.notify_one();
+    }
+
+    /// Leaves the cluster for good; the node runs nothing any more. Returns once a head has heard it, or after
+    /// `deadline`: the node is then declared dead like any other that falls silent. Cancellation safe.
+    pub async fn leave(&self, deadline: std::time::Duration) {
+        self.report(LinkState::leave);
+        tokio::select! {
+            () = self.shared.left.wait() => {}
+            () = mobula_runtime::clock::sleep(deadline) => {}
+        }
+    }
+
+    /// The node as it was granted last, and its lease by this process's clock; `None` before the first grant and while
+    /// it is fenced.
+    pub fn lease(&self) -> Option<(NodeId, LeaseClock)> {
+        self.shared.lease.lock().as_ref().map(|lease| (lease.node.clone(), lease.clock))
+    }
+
+    /// Asks heads: everything that is not tied to this node's membership.
+    pub fn client(&self) -> &HeadClient {
+        &self.shared.client
+    }
+
+    /// Opens a job. Durable once it returns.
+    pub async fn open_job(&self, spec: JobSpec) -> Result<OpenedJob, Failure> {
+        self.shared.client.open_job(spec).await
+    }
+
+    /// What is known of a job.
+    pub async fn get_job(&self, job: JobId) -> Result<JobInfo, Failure> {
+        Ok(self.shared.client.get_job(job).await?.info)
+    }
+
+    /// What is known of a job, if the secret is its own; else a failure of kind `PermissionDenied`.
+    pub async fn verify_job(&self, job: JobId, secret: &JobSecret) -> Result<JobInfo, Failure> {
+        self.shared.client.verify_job(job, secret).await
+    }
+
+    /// Ends a job; the end reaches every node as [`HeadEvent::JobEnded`](super::HeadEvent::JobEnded).
+    pub async fn end_job(&self, job: JobId, state: JobState, reason: &str) -> Result<JobInfo, Failure> {
+        self.shared.client.end_job(job, state, reason).await
+    }
+
+    /// The nodes that hold an executable.
+    pub async fn locate_executable(&self, hash: ExecutableHash) -> Result<Vec<NodeId>, Failure> {
+        self.shared.client.locate_executable(hash).await
+    }
+}

@@ -1,0 +1,254 @@
+//! What a node has to tell its heads: the whole of it for a new head, and what changed for the one that it has joined.
+
+use crate::head::message::{JoinRequest, NodeReport, ProbeAnswer};
+use mobula_types::view::NodeLoad;
+use mobula_types::{
+    ClusterId, ExecutableHash, HeadTerm, JobId, JobSummary, NodeId, NodeRegistration, SessionId, TaskEvent,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Task events that wait to be sent; the oldest are dropped first, for they are a sample anyway.
+const EVENT_LIMIT: usize = 4096;
+/// Task events in one message.
+const EVENTS_PER_REPORT: usize = 512;
+/// Jobs that said goodbye and whose end was not heard of; past it the head ends them after their grace.
+const DEPARTED_LIMIT: usize = 10_000;
+
+/// The node's facts, and which of them the joined head has yet to hear. Bounded by what the node holds, and by the
+/// limits above.
+#[derive(Debug)]
+pub(super) struct LinkState {
+    registration: NodeRegistration,
+    drivers: BTreeSet<(JobId, SessionId)>,
+    departed: BTreeSet<JobId>,
+    peers: BTreeSet<NodeId>,
+    executables: BTreeSet<ExecutableHash>,
+    load: NodeLoad,
+    load_changed: bool,
+    summaries: BTreeMap<JobId, JobSummary>,
+    events: VecDeque<TaskEvent>,
+    keep_alives: BTreeSet<JobId>,
+    changes: Vec<NodeReport>,
+    joined: bool,
+    leaving: bool,
+}
+
+impl LinkState {
+    pub(super) fn new(registration: NodeRegistration) -> Self {
+        LinkState {
+            registration,
+            drivers: BTreeSet::new(),
+            departed: BTreeSet::new(),
+            peers: BTreeSet::new(),
+            executables: BTreeSet::new(),
+            load: NodeLoad::default(),
+            load_changed: true,
+            summaries: BTreeMap::new(),
+            events: VecDeque::new(),
+            keep_alives: BTreeSet::new(),
+            changes: Vec::new(),
+            joined: false,
+            leaving: false,
+        }
+    }
+
+    /// Everything, for a head that knows nothing; later changes are collected for it.
+    pub(super) fn join(
+        &mut self,
+        previous: Option<NodeId>,
+        cluster: Option<ClusterId>,
+        seen_term: HeadTerm,
+    ) -> JoinRequest {
+        self.joined = true;
+        self.changes.clear();
+        self.load_changed = true;
+        JoinRequest {
+            registration: self.registration.clone(),
+            previous,
+            cluster,
+            seen_term,
+            drivers: self.drivers.iter().copied().collect(),
+            departed: self.departed.iter().copied().collect(),
+            peers: self.peers.iter().cloned().collect(),
+            executables: self.executables.iter().copied().collect(),
+        }
+    }
+
+    /// No head is joined: changes need not be collected, the next one hears everything.
+    pub(super) fn parted(&mut self) {
+        self.joined = false;
+        self.changes.clear();
+    }
+
+    /// A fenced generation gives up its sessions and what it owned.
+    pub(super) fn give_up(&mut self) {
+        self.parted();
+        self.drivers.clear();
+        self.departed.clear();
+        self.peers.clear();
+        self.summaries.clear();
+        self.events.clear();
+        self.keep_alives.clear();
+    }
+
+    /// What the joined head has yet to hear, in order.
+    pub(super) fn take_reports(&mut self) -> Vec<NodeReport> {
+        let mut reports = std::mem::take(&mut self.changes);
+        if std::mem::take(&mut self.load_changed) {
+            reports.push(NodeReport::Load(self.load.clone()));
+        }
+        reports.extend(
+            std::mem::take(&mut self.keep_alives).into_iter().map(|job| NodeReport::KeepAlive { job }),
+        );
+        let summaries = std::mem::take(&mut self.summaries);
+        reports.extend(summaries.into_iter().map(|(job, summary)| NodeReport::JobSummary { job, summary }));
+        while !self.events.is_empty() {
+            let count = self.events.len().min(EVENTS_PER_REPORT);
+            reports.push(NodeReport::TaskEvents(self.events.drain(..count).collect()));
+        }
+        if self.leaving {
+            reports.push(NodeReport::Leave);
+        }
+        reports
+    }
+
+    /// A load alone waits for the next beat; everything else is sent at once.
+    pub(super) fn set_load(&mut self, load: NodeLoad) {
+        self.load_changed |= self.load != load;
+        self.load = load;
+    }
+
+    pub(super) fn driver(&mut self, job: JobId, session: SessionId, attached: bool, goodbye: bool) {
+        let changed =
+            if attached { self.drivers.insert((job, session)) } else { self.drivers.remove(&(job, session)) };
+        if goodbye && self.departed.len() < DEPARTED_LIMIT {
+            self.departed.insert(job);
+        }
+        if changed || goodbye {
+            self.change(match attached {
+                true => NodeReport::DriverAttached { job, session },
+                false => NodeReport::DriverDetached { job, session, goodbye },
+            });
+        }
+    }
+
+    pub(super) fn job_ended(&mut self, job: JobId) {
+        self.departed.remove(&job);
+        self.keep_alives.remove(&job);
+    }
+
+    pub(super) fn keep_alive(&mut self, job: JobId) {
+        self.keep_alives.insert(job);
+    }
+
+    pub(super) fn peer(&mut self, peer: NodeId, open: bool) {
+        let changed = if open { self.peers.insert(peer.clone()) } else { self.peers.remove(&peer) };
+        if changed {
+            self.change(NodeReport::PeerSession { peer, open });
+        }
+    }
+
+    pub(super) fn has_peer(&self, peer: &NodeId) -> bool {
+        self.peers.contains(peer)
+    }
+
+    pub(super) fn executable(&mut self, hash: ExecutableHash, held: bool) {
+        let changed = if held { self.executables.insert(hash) } else { self.executables.remove(&hash) };
+        if changed {
+            self.change(NodeReport::Executable { hash, held });
+        }
+    }
+
+    pub(super) fn summary(&mut self, job: JobId, summary: JobSummary) {
+        self.summaries.insert(job, summary);
+    }
+
+    pub(super) fn events(&mut self, events: Vec<TaskEvent>) {
+        self.events.extend(events);
+        let excess = self.events.len().saturating_sub(EVENT_LIMIT);
+        self.events.drain(..excess);
+    }
+
+    pub(super) fn fence_acknowledged(&mut self, node: NodeId) {
+        self.peers.remove(&node);
+        self.change(NodeReport::FenceAcknowledged { node });
+    }
+
+    pub(super) fn death_answer(&mut self, node: NodeId, answer: ProbeAnswer) {
+        self.change(NodeReport::DeathAnswer { node, answer });
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.leaving = true;
+    }
+
+    fn change(&mut self, report: NodeReport) {
+        if self.joined {
+            self.changes.push(report);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mobula_types::{NodeName, Resources};
+
+    fn state() -> LinkState {
+        LinkState::new(NodeRegistration {
+            name: NodeName::from("a"),
+            address: "http://a:1".into(),
+            own_address: "a:1".into(),
+            resources: Resources::cpus(1),
+            labels: Default::default(),
+            functions: Vec::new(),
+            object_store_memory: 0,
+            version: "1".into(),
+            data_folder: None,
+        })
+    }
+
+    #[test]
+    fn a_new_head_hears_everything_and_later_only_changes() {
+        let (job, session) = (JobId(1), SessionId(2));
+        let mut state = state();
+        state.driver(job, session, true, false);
+        assert_eq!(state.join(None, None, HeadTerm::default()).drivers, vec![(job, session)]);
+        assert_eq!(state.take_reports(), vec![NodeReport::Load(NodeLoad::default())]);
+        state.driver(job, session, true, false);
+        assert_eq!(state.take_reports(), vec![], "nothing changed");
+        state.driver(job, session, false, true);
+        assert_eq!(state.take_reports(), vec![NodeReport::DriverDetached { job, session, goodbye: true }]);
+        state.parted();
+        let again = state.join(None, None, HeadTerm::default());
+        assert_eq!((again.drivers, again.departed), (vec![], vec![job]));
+        state.job_ended(job);
+        assert_eq!(state.join(None, None, HeadTerm::default()).departed, vec![]);
+    }
+
+    #[test]
+    fn events_are_bounded() {
+        let mut state = state();
+        let event = |low| TaskEvent {
+            task: mobula_types::TaskId { high: 0, low },
+            job: JobId(1),
+            name: "f".into(),
+            state: mobula_types::TaskState::Running,
+            attempt: Default::default(),
+            node: None,
+            at_millis: low,
+            detail: None,
+        };
+        state.events((0..10_000).map(event).collect());
+        let sent: usize = state
+            .take_reports()
+            .into_iter()
+            .map(|report| if let NodeReport::TaskEvents(events) = report { events.len() } else { 0 })
+            .sum();
+        assert_eq!(sent, EVENT_LIMIT);
+    }
+}

@@ -1,0 +1,24 @@
+//! The control plane, in domain types: the service that a head implements, its server, and its clients.
+//!
+//! | for | take |
+//! |---|---|
+//! | a head | [`HeadService`], served by [`HeadServer`] |
+//! | a node | [`HeadLink`]: membership, lease, reports; its handle also asks what [`HeadClient`] asks |
+//! | everybody else | [`HeadClient`] |
+
+mod adapter;
+mod client;
+mod convert;
+mod link;
+mod message;
+mod refusal;
+mod server;
+mod service;
+mod status;
+mod targets;
+
+pub use client::{HeadClient, HeadClientOptions, ViewStream};
+pub use link::{HeadEvent, HeadLink, HeadLinkHandle, HeadLinkOptions, LeaseClock, probe};
+pub use message::{Grant, HeadMessage, HeadOrder, JoinRequest, NodeReport, ProbeAnswer};
+pub use server::HeadServer;
+pub use service::{FunctionStatus, HeadMessages, HeadRefusal, HeadService, HeadStatus, NodeReports};

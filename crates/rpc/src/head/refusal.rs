@@ -1,0 +1,41 @@
+//! Refusals of a head as gRPC statuses, and back.
+
+use super::service::HeadRefusal;
+use super::status;
+use mobula_types::{Failure, FailureKind};
+use std::sync::Arc;
+use tonic::Status;
+use tonic::metadata::MetadataValue;
+
+/// Names the leader in the answer of a head that does not lead; empty where there is none yet.
+const LEADER: &str = "mobula-leader";
+
+pub(super) fn to_status(refusal: &HeadRefusal) -> Status {
+    let mut status = status::from_failure(&refusal.failure);
+    if refusal.not_leader {
+        let leader = refusal.leader.as_deref().unwrap_or_default();
+        let value = MetadataValue::try_from(leader).unwrap_or_else(|_| MetadataValue::from_static(""));
+        status.metadata_mut().insert(LEADER, value);
+    }
+    status
+}
+
+pub(super) fn from_status(status: &Status) -> HeadRefusal {
+    let leader = status.metadata().get(LEADER).map(|value| value.to_str().unwrap_or_default());
+    HeadRefusal {
+        failure: status::to_failure(status),
+        not_leader: leader.is_some(),
+        leader: leader.filter(|address| !address.is_empty()).map(Arc::from),
+    }
+}
+
+/// Whether another try, perhaps at another head, may succeed where this one failed.
+pub(super) fn may_pass(refusal: &HeadRefusal) -> bool {
+    refusal.not_leader || matches!(refusal.failure.kind(), FailureKind::Unavailable | FailureKind::TimedOut)
+}
+
+/// Nothing was answered in time.
+pub(super) fn timed_out(what: &str, address: &str, after: std::time::Duration) -> HeadRefusal {
+    Failure::new(FailureKind::TimedOut, format!("head {address} did not answer {what} within {after:?}"))
+        .into()
+}
