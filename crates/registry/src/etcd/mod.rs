@@ -31,7 +31,7 @@ use endpoints::{Endpoints, Repeat};
 const MAINTENANCE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The registry of a cluster: etcd. Cheap to share as `Arc<dyn Registry>`; connections are kept and made anew as
-/// needed, and end when the registry and its watches are dropped.
+/// needed; closing or dropping the registry ends its watches, and with them the connections.
 #[derive(Debug)]
 pub struct EtcdRegistry {
     endpoints: Arc<Endpoints>,

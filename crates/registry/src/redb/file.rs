@@ -133,6 +133,8 @@ pub(super) struct FaultPlan {
     pub(super) writes_left: std::sync::atomic::AtomicI64,
     /// Whether `writes_left` counts.
     pub(super) counted: AtomicBool,
+    /// Whether only one write fails when `writes_left` is used up.
+    pub(super) once: AtomicBool,
     /// The next synchronisation fails.
     pub(super) fail_sync: AtomicBool,
 }
@@ -168,6 +170,9 @@ impl Faults {
     fn check_write(&self) -> Result<(), Error> {
         let exhausted = self.plan.counted.load(Ordering::SeqCst)
             && self.plan.writes_left.fetch_sub(1, Ordering::SeqCst) <= 0;
+        if exhausted && self.plan.once.load(Ordering::SeqCst) {
+            self.plan.counted.store(false, Ordering::SeqCst);
+        }
         if exhausted || self.plan.full.load(Ordering::SeqCst) {
             return Err(Errno::NOSPC.into());
         }

@@ -39,7 +39,7 @@ impl Disk {
         self.faults.plan.full.store(full, SeqCst);
     }
 
-    /// Full after this many writes.
+    /// Full after this many writes, for good or for one write.
     fn set_full_after(&self, writes: Option<i64>) {
         self.faults.plan.writes_left.store(writes.unwrap_or_default(), SeqCst);
         self.faults.plan.counted.store(writes.is_some(), SeqCst);
@@ -85,22 +85,25 @@ async fn a_disk_that_fills_up_in_the_middle_of_a_commit_tells_no_lies() {
     let registry = disk.open();
     put(&registry, "/first").await.expect("there is room");
     let mut expected = vec!["/first".to_owned()];
-    for writes in 0..24 {
-        let key = format!("/k/{writes:02}");
+    let mut refused = 0;
+    for (writes, once) in (0..24).flat_map(|writes| [(writes, false), (writes, true)]) {
+        let key = format!("/k/{writes:02}/{once}");
+        disk.faults.plan.once.store(once, SeqCst);
         disk.set_full_after(Some(writes));
         let outcome = put(&registry, &key).await;
         disk.set_full_after(None);
         let after = keys(&registry).await;
         match outcome {
             Ok(()) => expected.push(key),
-            Err(RegistryError::NoSpace { .. }) => {}
+            Err(RegistryError::NoSpace { .. }) => refused += 1,
             Err(RegistryError::OutcomeUnknown { .. }) if after.contains(&key) => expected.push(key),
             Err(RegistryError::OutcomeUnknown { .. }) => {}
             Err(error) => panic!("{error:?}"),
         }
         expected.sort();
-        assert_eq!(after, expected, "after {writes} writes");
+        assert_eq!(after, expected, "after {writes} writes, once: {once}");
     }
+    assert!(refused > 0, "a disk that is full for one write refuses it and goes on");
     put(&registry, "/last").await.expect("there is room");
     expected.push("/last".to_owned());
     expected.sort();

@@ -19,6 +19,10 @@ async fn a_watch_survives_a_restart_of_etcd() {
     etcd.kill();
     let away = registry.get("/w/a").await.expect_err("nobody is there");
     assert!(away.is_retryable() && away.to_string().contains(&etcd.url()), "{away}");
+    // Nothing could be sent, so nothing is in doubt.
+    let refused =
+        registry.commit(Transaction::new().put("/w/never", "1")).await.expect_err("nobody is there");
+    assert!(matches!(refused, RegistryError::Unavailable { .. }), "{refused:?}");
     etcd.start_again();
     let other = etcd.connect().await;
     put(&other, "/w/b", "2").await;
