@@ -1,1 +1,172 @@
-//! See the architecture document.
+//! A real cluster for tests: heads, nodes, drivers and etcd as processes of their own, on free ports, each ended by its
+//! guard.
+
+mod driver;
+mod etcd;
+mod program;
+mod server;
+
+pub use driver::{Driver, DriverOutput};
+pub use etcd::Etcd;
+pub use program::{example, mobula};
+pub use server::{Head, Node, Server};
+
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A head with a registry in a file, or in etcd, and nodes that joined it.
+#[derive(Debug)]
+pub struct TestCluster {
+    /// The nodes, in the order of their start.
+    pub nodes: Vec<Node>,
+    /// The heads.
+    pub heads: Vec<Head>,
+    /// etcd, where it keeps the registry.
+    pub etcd: Option<Etcd>,
+    folder: tempfile::TempDir,
+}
+
+/// What a cluster is made of.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// How many nodes.
+    pub nodes: usize,
+    /// How many heads.
+    pub heads: usize,
+    /// Whether etcd keeps the registry; it must where there are several heads.
+    pub etcd: bool,
+    /// Further flags of each head.
+    pub head_flags: Vec<String>,
+    /// Further flags of each node.
+    pub node_flags: Vec<String>,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        ClusterOptions { nodes: 1, heads: 1, etcd: false, head_flags: Vec::new(), node_flags: Vec::new() }
+    }
+}
+
+impl TestCluster {
+    /// A cluster whose nodes have all joined.
+    ///
+    /// # Errors
+    /// Where a process cannot be started, or does not say in time that it serves.
+    pub fn start(options: &ClusterOptions) -> Result<Self> {
+        let folder = tempfile::tempdir().context("a folder for the cluster")?;
+        let etcd = options.etcd.then(|| Etcd::start(folder.path())).transpose()?;
+        let mut cluster = TestCluster { nodes: Vec::new(), heads: Vec::new(), etcd, folder };
+        for _ in 0..options.heads {
+            cluster.add_head(&options.head_flags)?;
+        }
+        for _ in 0..options.nodes {
+            cluster.add_node(&options.node_flags)?;
+        }
+        Ok(cluster)
+    }
+
+    /// The file that holds the cluster's token.
+    pub fn token_file(&self) -> PathBuf {
+        self.folder.path().join("token")
+    }
+
+    /// The cluster's folder, which goes with it.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Starts another head.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn add_head(&mut self, flags: &[String]) -> Result<()> {
+        let registry = match &self.etcd {
+            Some(etcd) => vec!["--etcd".into(), etcd.url()],
+            None => vec!["--registry-file".into(), self.folder.path().join("registry.redb").display().to_string()],
+        };
+        let head = Head::start(&self.token_file(), &[registry.as_slice(), flags].concat())?;
+        self.heads.push(head);
+        Ok(())
+    }
+
+    /// Starts another node.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn add_node(&mut self, flags: &[String]) -> Result<()> {
+        let heads: Vec<String> = self.heads.iter().map(|head| head.server.url().to_owned()).collect();
+        let name = format!("node-{}", self.nodes.len());
+        let node = Node::start(&self.token_file(), &heads, &name, flags)?;
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    /// The URL of a node.
+    pub fn url(&self, node: usize) -> &str {
+        self.nodes[node].server.url()
+    }
+
+    /// Runs the command line against the cluster and gives what it printed on standard output.
+    ///
+    /// # Errors
+    /// Where it exits with another code than 0: with what it printed on standard error.
+    pub fn mobula(&self, arguments: &[&str]) -> Result<String> {
+        let url = self.url(0).to_owned();
+        self.mobula_at(&url, arguments)
+    }
+
+    /// The same, through the node or head with that URL.
+    ///
+    /// # Errors
+    /// As [`mobula`](Self::mobula).
+    pub fn mobula_at(&self, url: &str, arguments: &[&str]) -> Result<String> {
+        let output = std::process::Command::new(mobula()?)
+            .args(arguments)
+            .args(["--cluster", url, "--token-file"])
+            .arg(self.token_file())
+            .output()
+            .context("running the command line")?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        anyhow::ensure!(
+            output.status.success(),
+            "mobula {} exited with {}: {}",
+            arguments.join(" "),
+            output.status,
+            text(&output.stderr)
+        );
+        Ok(text(&output.stdout))
+    }
+
+    /// A driver: an example program, connected to that node.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn driver(&self, program: &str, node: usize, arguments: &[&str]) -> Result<Driver> {
+        Driver::start(&example(program)?, self.url(node), &self.token_file(), arguments)
+    }
+}
+
+/// Asks `check` until it says yes, for up to 9 s.
+///
+/// # Errors
+/// The last answer, when time is up.
+pub fn eventually(what: &str, mut check: impl FnMut() -> Result<bool>) -> Result<()> {
+    let end = now() + Duration::from_secs(9);
+    loop {
+        let answer = check();
+        if matches!(answer, Ok(true)) {
+            return Ok(());
+        }
+        if now() > end {
+            return Err(answer.err().unwrap_or_else(|| anyhow::anyhow!("it stayed false")).context(what.to_owned()));
+        }
+        // A condition of another process: there is nobody to wake this one.
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+#[allow(clippy::disallowed_methods)]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,78 @@
+//! Driver programs as processes.
+
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// A driver; killed when it is dropped.
+#[derive(Debug)]
+pub struct Driver {
+    process: Option<Child>,
+}
+
+/// What a driver did.
+#[derive(Debug)]
+pub struct DriverOutput {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained of.
+    pub stderr: String,
+}
+
+impl Driver {
+    /// Starts a program with `--cluster URL`.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start(program: &Path, url: &str, token_file: &Path, arguments: &[&str]) -> Result<Self> {
+        let process = Command::new(program)
+            .args(["--cluster", url])
+            .args(arguments)
+            .env("MOBULA_TOKEN_FILE", token_file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting {}", program.display()))?;
+        Ok(Driver { process: Some(process) })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn finish(mut self) -> Result<DriverOutput> {
+        let process = self.process.take().context("a driver that was waited for before")?;
+        let output = process.wait_with_output().context("waiting for a driver")?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(DriverOutput { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) })
+    }
+
+    /// Ends it at once.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(process) = &mut self.process {
+            process.kill()?;
+            process.wait()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _gone_already = process.kill();
+            let _status = process.wait();
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The programs under test, as `make test` builds them beside this one.
+
+use anyhow::{Context, Result, ensure};
+use std::path::{Path, PathBuf};
+
+/// The command line.
+///
+/// # Errors
+/// Where it has not been built.
+pub fn mobula() -> Result<PathBuf> {
+    built("mobula")
+}
+
+/// An example program.
+///
+/// # Errors
+/// Where it has not been built.
+pub fn example(name: &str) -> Result<PathBuf> {
+    built(&format!("examples/{name}"))
+}
+
+fn built(name: &str) -> Result<PathBuf> {
+    // This program is target/PROFILE/deps/NAME.
+    let own = std::env::current_exe().context("where this program is")?;
+    let profile = own.parent().and_then(Path::parent).context("the folder of this program's profile")?;
+    let path = profile.join(name);
+    ensure!(path.exists(), "{} is missing: `make test` builds it", path.display());
+    Ok(path)
+}
