@@ -256,6 +256,12 @@ impl ObjectIndex {
         if bits >> Self::SPACE_SHIFT == 3 { None } else { Some(ObjectIndex(bits)) }
     }
 
+    /// Of a task's put: the low bits of the attempt that made it.
+    pub const fn put_attempt(self) -> Attempt {
+        let bits = self.position() >> Self::ATTEMPT_SHIFT;
+        Attempt { owner_term: OwnerTerm((bits >> 12) as u32), number: (bits & 0xfff) as u32 }
+    }
+
     /// The position within its space.
     pub const fn position(self) -> u64 {
         self.0 & Self::POSITION
@@ -332,6 +338,7 @@ mod tests {
         assert_eq!(ObjectIndex::stream_item(3).space(), ObjectSpace::StreamItem);
         assert_eq!(ObjectIndex::task_put(attempt, 3).space(), ObjectSpace::Put);
         assert_ne!(ObjectIndex::task_put(attempt, 3), ObjectIndex::task_put(Attempt::default(), 3));
+        assert_eq!(ObjectIndex::task_put(attempt, 3).put_attempt(), attempt);
         assert_eq!(ObjectIndex::from_bits(u64::MAX), None);
     }
 

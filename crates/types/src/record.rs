@@ -112,3 +112,14 @@ pub struct HeadRecord {
     /// When it last said so, in milliseconds since 1970.
     pub seen_millis: u64,
 }
+
+/// What somebody who tried found at a node's own address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProbeAnswer {
+    /// The address refuses connections: nobody listens.
+    Refused,
+    /// The answerer has an open session with the node, or the address accepts connections.
+    Reachable,
+    /// Neither, such as a time-out or a name that does not resolve.
+    Unknown,
+}
