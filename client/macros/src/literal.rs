@@ -110,7 +110,7 @@ fn parse_nanos(text: &str) -> Option<u64> {
         _ => return None,
     };
     let nanos = number * factor;
-    (nanos >= 1.0 && nanos < 9.0e18).then_some(nanos as u64)
+    (1.0..9.0e18).contains(&nanos).then_some(nanos as u64)
 }
 
 fn split_unit(text: &str) -> Option<(f64, &str)> {

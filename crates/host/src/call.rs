@@ -55,22 +55,32 @@ pub struct InputValue {
 }
 
 /// How a call ended.
-#[derive(Clone, Debug, PartialEq)]
 pub struct CallResult {
     /// The values or the failure.
     pub outcome: Outcome,
     /// Whether the failure is one that the function wants to be tried again for.
     pub retryable: bool,
+    /// What must live until the outcome has been handed on, such as handles to objects that the values refer to.
+    pub kept: Option<Box<dyn Any + Send>>,
 }
 
 impl CallResult {
-    /// A result that is not tried again.
+    /// A result that is not tried again and keeps nothing.
     pub fn of(outcome: Outcome) -> Self {
-        CallResult { outcome, retryable: false }
+        CallResult { outcome, retryable: false, kept: None }
     }
 
     /// A failure that is not tried again.
     pub fn failed(failure: Failure) -> Self {
         CallResult::of(Outcome::Failed(failure))
+    }
+}
+
+impl fmt::Debug for CallResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallResult")
+            .field("outcome", &self.outcome)
+            .field("retryable", &self.retryable)
+            .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 /// A run that is over.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Completion {
     /// The run's handle.
     pub handle: u64,

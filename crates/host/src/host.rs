@@ -25,13 +25,16 @@ pub struct HostOptions {
     pub marker: Arc<dyn CrashMarker>,
     /// Where finished runs go.
     pub completed: Arc<dyn Completed>,
+    /// Called first on each thread of the host: slots and the runtime around async bodies.
+    pub on_thread_start: fn(),
 }
 
 impl HostOptions {
     /// A host of that many slots, without a crash marker.
     pub fn new(slots: u32, completed: Arc<dyn Completed>) -> Self {
         let marker = Arc::new(NoMarker);
-        HostOptions { slots, extra_idle: Duration::from_secs(10), name: "mobula", marker, completed }
+        let extra_idle = Duration::from_secs(10);
+        HostOptions { slots, extra_idle, name: "mobula", marker, completed, on_thread_start: || {} }
     }
 }
 
@@ -59,6 +62,7 @@ pub(crate) struct Environment {
     pub(crate) name: &'static str,
     pub(crate) marker: Arc<dyn CrashMarker>,
     pub(crate) completed: Arc<dyn Completed>,
+    pub(crate) on_thread_start: fn(),
     runtime: Mutex<Option<Runtime>>,
 }
 
@@ -73,6 +77,7 @@ impl Environment {
         let started = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name(format!("{}-async", self.name))
+            .on_thread_start(self.on_thread_start)
             .enable_all()
             .build()?;
         Ok(runtime.insert(started).handle().clone())
@@ -98,9 +103,10 @@ pub struct Host {
 impl Host {
     /// A host. Threads start with the first run on their slot.
     pub fn new(options: HostOptions) -> Self {
-        let HostOptions { slots, extra_idle, name, marker, completed } = options;
+        let HostOptions { slots, extra_idle, name, marker, completed, on_thread_start } = options;
         let runtime = Mutex::new(None);
-        let environment = Arc::new(Environment { slots, extra_idle, name, marker, completed, runtime });
+        let environment =
+            Arc::new(Environment { slots, extra_idle, name, marker, completed, on_thread_start, runtime });
         Host { environment, slots: Mutex::default(), wakeups: AtomicU64::new(0) }
     }
 

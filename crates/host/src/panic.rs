@@ -57,7 +57,8 @@ fn note(info: &PanicHookInfo<'_>) {
 
 fn message_of(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&'static str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
 }
 
 /// Marks this thread as one that runs guests for a host, so that the hook knows where to note their panics.
@@ -77,7 +78,8 @@ pub(crate) fn guard<T>(body: impl FnOnce() -> T) -> Result<T, Failure> {
         turn.marker.recovered();
         turn.place.take()
     });
-    let failure = Failure::new(FailureKind::TaskPanicked, message_of(&*payload)).with(|detail| detail.place = place);
+    let failure =
+        Failure::new(FailureKind::TaskPanicked, message_of(&*payload)).with(|detail| detail.place = place);
     discard(payload);
     Err(failure)
 }

@@ -114,6 +114,7 @@ impl Slot {
 
     fn work(&self, environment: &Environment) {
         enter_thread(environment.marker.clone());
+        (environment.on_thread_start)();
         while let Some(run) = self.next(environment) {
             let handle = run.call.handle;
             environment.marker.started(self.number, handle);
