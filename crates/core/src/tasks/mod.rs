@@ -13,7 +13,7 @@
 //!
 //! | file | decides |
 //! |---|---|
-//! | `submit` | what a submit or a put adds |
+//! | `submit`, `attach`, `put` | what a submit or a put adds |
 //! | `ready`, `shape` | which task is next: jobs by weight, then priority, then turns between shapes |
 //! | `dispatch` | where it goes, and how many queue ahead |
 //! | `end` | what an attempt's end means: result, retry, failure |
@@ -22,13 +22,38 @@
 //! | `values` | who waits for a value, and who is told |
 //! | `recovery`, `nodes` | what the loss of copies and nodes means |
 //! | `takeover` | what is adopted from a lost owner |
-//! | `credit` | how much a session may send |
+//! | `session` | how much a session may send, and what it holds |
+//! | `waiting` | waits that could never be served |
 
+mod attach;
+mod borrowing;
+mod cancel;
+mod counting;
+mod dispatch;
 mod effect;
+mod end;
 mod engine;
 mod event;
+mod family;
+mod job;
+mod jobs;
+mod keys;
+mod nodes;
+mod object;
 mod options;
+mod put;
+mod ready;
+mod recovery;
+mod session;
+mod shape;
 mod snapshot;
+mod state;
+mod submit;
+mod takeover;
+mod task;
+mod timers;
+mod values;
+mod waiting;
 
 pub use crate::assignment::Assignment;
 pub use effect::Effect;

@@ -1,0 +1,204 @@
+//! Where a task goes.
+
+use crate::placement::{Choice, Lack, PlacementRequest};
+use crate::tasks::keys::{ObjectKey, ShapeKey, TaskKey};
+use crate::tasks::object::Value;
+use crate::tasks::task::{Phase, Task};
+use crate::tasks::{Assignment, Effect, Place, TaskEngine};
+use mobula_types::frame::Input;
+use mobula_types::{ArgumentShape, Failure, FailureKind, NodeId, ObjectId, ResultValue, StoredValue, Time};
+use std::sync::Arc;
+
+/// Arguments of fewer bytes on a node are no reason to prefer it (1 MiB).
+const LOCALITY_BYTES: u64 = 1 << 20;
+
+impl TaskEngine {
+    /// Whether the task is to be placed by itself: it has large arguments somewhere, or nodes to avoid.
+    pub(super) fn is_single(&self, key: TaskKey) -> bool {
+        let task = &self.tasks[key.at()];
+        !task.avoid().is_empty() || (task.inputs.is_some() && !self.locality(key).is_empty())
+    }
+
+    /// Places up to `limit` tasks of a shape, and says how many.
+    pub(super) fn place_shape(&mut self, key: ShapeKey, limit: u32, effects: &mut Vec<Effect>) -> u32 {
+        let shape = &self.shapes[key.at()];
+        let template = shape.template.clone();
+        let job = &self.jobs[shape.job.at()];
+        let (job_id, has_executable) = (job.id, job.has_executable);
+        let ahead = shape.estimate.ahead(self.options.ahead_work, self.options.max_ahead);
+        let mut placed = 0;
+        while placed < limit {
+            let Some((first, single)) = self.front(key) else { break };
+            let locality = if single { self.locality(first) } else { Vec::new() };
+            let wanted = if single { 1 } else { self.shapes[key.at()].plain.live().min(limit - placed) };
+            let request = PlacementRequest {
+                resources: &template.options.resources,
+                strategy: &template.options.strategy,
+                function: &template.function,
+                job: job_id,
+                has_executable,
+                locality: &locality,
+                avoid: if single { self.tasks[first.at()].avoid() } else { &[] },
+                ahead,
+                wanted,
+            };
+            match self.placement.choose(&request) {
+                Choice::Assign { node, count } => {
+                    self.shapes[key.at()].infeasible = None;
+                    placed += self.hand_out(key, single, &node, count, effects);
+                }
+                Choice::Wait => {
+                    self.shapes[key.at()].infeasible = None;
+                    self.shapes[key.at()].blocked_at = self.capacity;
+                    self.fail_hopeless(key);
+                    break;
+                }
+                Choice::Infeasible { lack, reason } => {
+                    self.shapes[key.at()].blocked_at = self.capacity;
+                    self.infeasible(key, lack, reason, effects);
+                    break;
+                }
+            }
+        }
+        placed
+    }
+
+    /// Hands `count` tasks to a node that is reserved for them.
+    fn hand_out(
+        &mut self,
+        shape: ShapeKey,
+        single: bool,
+        node: &NodeId,
+        count: u32,
+        effects: &mut Vec<Effect>,
+    ) -> u32 {
+        let place = if self.is_local(node) { Place::Local } else { Place::Peer(node.clone()) };
+        let mut placed = 0;
+        for _ in 0..count {
+            let handed = match self.pop(shape, single) {
+                Some(task) => self.dispatch(task, &place, effects),
+                None => false,
+            };
+            if handed {
+                placed += 1;
+            } else {
+                let template = &self.shapes[shape.at()].template;
+                self.placement.finished(node, &template.options.resources);
+            }
+        }
+        placed
+    }
+
+    /// Hands a task to an executor. `false` where an input turned out to be gone: it waits for that again.
+    fn dispatch(&mut self, key: TaskKey, place: &Place, effects: &mut Vec<Effect>) -> bool {
+        let Some(inputs) = self.collect_inputs(key) else {
+            self.await_inputs(key, effects);
+            return false;
+        };
+        let task = &mut self.tasks[key.at()];
+        task.phase = Phase::Assigned;
+        task.place = Some(place.clone());
+        let shape = &mut self.shapes[task.shape.at()];
+        shape.assigned += 1;
+        let assignment = Assignment {
+            task: task.id,
+            attempt: task.attempt,
+            job: self.jobs[task.job.at()].id,
+            template: shape.template.clone(),
+            arguments: task.arguments.clone(),
+            inputs,
+            deadline: (task.deadline != Time::NEVER).then_some(task.deadline),
+            refusals: task.refusals,
+        };
+        effects.push(Effect::Assign { place: place.clone(), assignment });
+        true
+    }
+
+    /// The values of a task's references; `None` where one is not there.
+    fn collect_inputs(&self, key: TaskKey) -> Option<Vec<Input>> {
+        let Some(inputs) = &self.tasks[key.at()].inputs else { return Some(Vec::new()) };
+        let input = |(reference, key): (&mobula_types::ArgumentRef, &ObjectKey)| {
+            let (object, value) = match reference.shape {
+                ArgumentShape::EmptyVec => {
+                    (ObjectId::default(), StoredValue::Inline(mobula_types::Payload::EMPTY))
+                }
+                _ if key.is_none() => return None,
+                _ => {
+                    let object = &self.objects[key.at()];
+                    let Value::Ready(value) = &object.value else { return None };
+                    (object.id, value.value.clone())
+                }
+            };
+            Some(Input { parameter: reference.parameter, shape: reference.shape, object, value })
+        };
+        inputs.references.iter().zip(&inputs.keys).map(input).collect()
+    }
+
+    /// Bytes of a task's large arguments by node.
+    fn locality(&self, key: TaskKey) -> Vec<(NodeId, u64)> {
+        let mut bytes: Vec<(NodeId, u64)> = Vec::new();
+        let inputs = self.tasks[key.at()].inputs.as_ref();
+        for key in inputs.iter().flat_map(|inputs| &inputs.keys).filter(|key| !key.is_none()) {
+            let Value::Ready(ResultValue { value: StoredValue::Stored(copy), .. }) =
+                &self.objects[key.at()].value
+            else {
+                continue;
+            };
+            for holder in &copy.holders {
+                match bytes.iter_mut().find(|(node, _)| node == holder) {
+                    Some((_, sum)) => *sum += copy.length,
+                    None => bytes.push((holder.clone(), copy.length)),
+                }
+            }
+        }
+        bytes.retain(|(_, sum)| *sum >= LOCALITY_BYTES);
+        bytes
+    }
+
+    /// No node could ever run the shape's tasks: they fail if they said so, else they wait and it is said why.
+    fn infeasible(&mut self, key: ShapeKey, lack: Lack, reason: String, effects: &mut Vec<Effect>) {
+        if lack == Lack::Nodes && self.view.nodes.is_empty() {
+            // Nothing is known of the cluster yet.
+            return;
+        }
+        let shape = &mut self.shapes[key.at()];
+        let name = shape.name.clone();
+        if shape.template.options.fail_if_infeasible {
+            let failure = Failure::new(FailureKind::Infeasible, format!("no node can run {name}: {reason}"));
+            self.fail_queued(key, &failure);
+            return;
+        }
+        if shape.infeasible.as_deref() == Some(reason.as_str()) {
+            return;
+        }
+        shape.infeasible = Some(Arc::from(reason.as_str()));
+        let job = self.jobs[shape.job.at()].id;
+        let text = format!("{} tasks of {name} wait, as no node can run them: {reason}", shape.queued());
+        effects.push(Effect::Warn { job, text });
+    }
+
+    /// The node that an executor is on.
+    pub(super) fn node_of<'a>(&'a self, place: &'a Place) -> &'a NodeId {
+        match place {
+            Place::Local => &self.options.node,
+            Place::Peer(node) => node,
+        }
+    }
+
+    /// An assignment is over: what it needed is free again.
+    pub(super) fn close_assignment(&mut self, key: TaskKey) -> Option<Place> {
+        let place = self.tasks[key.at()].place.take()?;
+        let task: &Task = &self.tasks[key.at()];
+        let resources = &self.shapes[task.shape.at()].template.options.resources;
+        let node = match &place {
+            Place::Local => &self.options.node,
+            Place::Peer(node) => node,
+        };
+        self.placement.finished(node, resources);
+        self.capacity += 1;
+        if task.phase == Phase::Assigned {
+            self.shapes[task.shape.at()].assigned -= 1;
+        }
+        Some(place)
+    }
+}

@@ -1,0 +1,390 @@
+//! What the end of an attempt means.
+
+use crate::tasks::keys::{ObjectKey, TaskKey};
+use crate::tasks::object::Value;
+use crate::tasks::task::{InputHold, Phase};
+use crate::tasks::timers::Timer;
+use crate::tasks::{Effect, Place, SessionKey, TaskEngine};
+use mobula_types::frame::AssignmentEnd;
+use mobula_types::summary::{JobSummary, TaskState};
+use mobula_types::{
+    Attempt, Failure, FailureKind, NodeId, ObjectAddress, ObjectId, Outcome, ResultValue, StoredValue,
+    TaskId, Time,
+};
+use std::time::Duration;
+
+impl TaskEngine {
+    pub(super) fn ended(
+        &mut self,
+        place: Place,
+        task_id: TaskId,
+        attempt: Attempt,
+        end: AssignmentEnd,
+        effects: &mut Vec<Effect>,
+    ) {
+        let key = match self.task_index.get(&task_id) {
+            Some(key) if self.tasks[key.at()].attempt == attempt => *key,
+            _ => return self.free_unclaimed(task_id, &end, effects),
+        };
+        if self.tasks[key.at()].place.as_ref() != Some(&place) {
+            return self.free_unclaimed(task_id, &end, effects);
+        }
+        self.close_assignment(key);
+        self.note_borrows(&place, &end);
+        if self.tasks[key.at()].is_ended() {
+            // It was cancelled meanwhile.
+            self.free_unclaimed(task_id, &end, effects);
+            self.drop_task_if_unused(key);
+            return;
+        }
+        match end {
+            AssignmentEnd::Ran { outcome, retryable, micros, .. } => {
+                self.ran(key, &place, outcome, retryable, micros, effects);
+            }
+            AssignmentEnd::NoRoom { queued } => self.refused(key, &place, queued),
+            AssignmentEnd::Returned => self.enqueue(key, true),
+            AssignmentEnd::Lost { failure, charged } => {
+                if charged {
+                    self.retry_or_fail(key, failure, effects);
+                } else {
+                    self.next_attempt(key);
+                    self.enqueue(key, true);
+                }
+            }
+            AssignmentEnd::InputLost { object, holder } => self.input_lost(key, object, holder, effects),
+        }
+    }
+
+    fn ran(
+        &mut self,
+        key: TaskKey,
+        place: &Place,
+        outcome: Outcome,
+        retryable: bool,
+        micros: u32,
+        effects: &mut Vec<Effect>,
+    ) {
+        let task = &self.tasks[key.at()];
+        let task_id = task.id;
+        let shape = &mut self.shapes[task.shape.at()];
+        shape.estimate.add(micros);
+        let returns = shape.template.options.num_returns as usize;
+        match &outcome {
+            Outcome::Failed(failure) if retryable => {
+                return self.retry_or_fail(key, failure.clone(), effects);
+            }
+            Outcome::Failed(_) => return self.finish(key, outcome, effects),
+            Outcome::Value(_) if returns == 1 => {}
+            Outcome::Values(values) if values.len() == returns => {}
+            _ => {
+                let count = outcome.values().map_or(0, <[_]>::len);
+                let text = format!(
+                    "the task returned {count} values and was submitted with num_returns = {returns}"
+                );
+                let failure = Failure::new(FailureKind::BadValue, text).of_task(task.id, shape.name.clone());
+                self.free_unclaimed_outcome(task_id, &outcome, effects);
+                return self.finish(key, Outcome::Failed(failure), effects);
+            }
+        }
+        let outcome = match place {
+            Place::Local => outcome,
+            Place::Peer(node) => with_owner(outcome, node),
+        };
+        self.finish(key, outcome, effects);
+    }
+
+    /// The attempt is gone: another one after a pause, or the failure is the task's.
+    pub(super) fn retry_or_fail(&mut self, key: TaskKey, failure: Failure, effects: &mut Vec<Effect>) {
+        let task = &mut self.tasks[key.at()];
+        let max_retries = self.shapes[task.shape.at()].template.options.max_retries;
+        if task.retries >= max_retries {
+            return self.finish(key, Outcome::Failed(failure), effects);
+        }
+        let pause = {
+            let doubled = self.options.retry_backoff.saturating_mul(1 << task.retries.min(20));
+            doubled.min(self.options.retry_backoff_limit)
+        };
+        task.retries += 1;
+        self.next_attempt(key);
+        let half = pause / 2;
+        let jitter = self.draw() % (u64::try_from(half.as_nanos()).unwrap_or(u64::MAX).max(1));
+        self.pause(key, half + Duration::from_nanos(jitter));
+    }
+
+    /// The task queues again after a while.
+    pub(super) fn pause(&mut self, key: TaskKey, length: Duration) {
+        let at = self.now + length;
+        let number = self.timers.set(at, Timer::Pause(key));
+        let task = &mut self.tasks[key.at()];
+        task.phase = Phase::Paused;
+        task.pause = (at, number);
+    }
+
+    pub(super) fn pause_over(&mut self, key: TaskKey, effects: &mut Vec<Effect>) {
+        self.tasks[key.at()].pause = (Time::NEVER, 0);
+        self.await_inputs(key, effects);
+    }
+
+    /// The node had no room: another one is asked; after some, the task queues here for a while.
+    fn refused(&mut self, key: TaskKey, place: &Place, queued: u64) {
+        let node = self.node_of(place).clone();
+        self.placement.refused(&node, queued);
+        let max_refusals = self.options.max_refusals;
+        let task = &mut self.tasks[key.at()];
+        task.refusals += 1;
+        let history = task.history.get_or_insert_default();
+        if task.refusals < max_refusals {
+            if !history.avoid.contains(&node) {
+                history.avoid.push(node);
+            }
+            self.enqueue(key, true);
+        } else {
+            history.avoid.clear();
+            task.refusals = 0;
+            self.pause(key, self.options.refusal_pause);
+        }
+    }
+
+    /// The task is over.
+    pub(super) fn finish(&mut self, key: TaskKey, outcome: Outcome, effects: &mut Vec<Effect>) {
+        let outcome = self.as_recovery(key, outcome);
+        let ending = match &outcome {
+            Outcome::Failed(failure) if failure.kind() == FailureKind::Cancelled => TaskState::Cancelled,
+            Outcome::Failed(_) => TaskState::Failed,
+            Outcome::Value(_) | Outcome::Values(_) => TaskState::Succeeded,
+        };
+        self.leave_phase(key);
+        self.count_end(key, ending, &outcome);
+        let task = &mut self.tasks[key.at()];
+        task.phase = Phase::Ended(ending);
+        task.recovering = false;
+        self.shapes[task.shape.at()].ended += 1;
+        let id = task.id;
+        let mut submitters = std::mem::take(&mut task.submitters);
+        self.settle_results(key, &outcome, effects);
+        if let Some(last) = submitters.pop() {
+            for session in submitters {
+                self.complete(session, key, outcome.clone(), effects);
+            }
+            self.complete(last, key, outcome, effects);
+        }
+        self.end_inputs(key, ending);
+        if !self.families.is_empty() {
+            self.parent_over(id, key);
+        }
+        self.drop_task_if_unused(key);
+    }
+
+    /// Takes back what the phase that ends had set up: timers, a place in a queue.
+    fn leave_phase(&mut self, key: TaskKey) {
+        let task = &mut self.tasks[key.at()];
+        if task.deadline_timer != 0 {
+            self.timers.cancel(task.deadline, task.deadline_timer);
+            task.deadline_timer = 0;
+        }
+        match task.phase {
+            Phase::Queued => self.withdraw(key),
+            Phase::Paused => self.timers.cancel(task.pause.0, task.pause.1),
+            Phase::Assigned => self.shapes[task.shape.at()].assigned -= 1,
+            Phase::Seeking | Phase::Waiting | Phase::Ended(_) => {}
+        }
+    }
+
+    fn settle_results(&mut self, key: TaskKey, outcome: &Outcome, effects: &mut Vec<Effect>) {
+        let count = self.tasks[key.at()].results.len();
+        for position in 0..count {
+            let result = self.tasks[key.at()].results[position];
+            let value = match outcome {
+                Outcome::Failed(failure) => Value::Failed(failure.clone()),
+                Outcome::Value(value) => Value::Ready(value.clone()),
+                Outcome::Values(values) => Value::Ready(values[position].clone()),
+            };
+            if !result.is_none() && matches!(self.objects[result.at()].value, Value::Pending) {
+                self.settle(result, value, effects);
+            } else {
+                self.free_extra(result, key, position, &value, effects);
+            }
+        }
+    }
+
+    /// A value that nobody holds, or that was there already: its new copies are dropped.
+    fn free_extra(
+        &mut self,
+        result: ObjectKey,
+        key: TaskKey,
+        position: usize,
+        value: &Value,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Value::Ready(ResultValue { value: StoredValue::Stored(copy), .. }) = value else { return };
+        let kept: &[NodeId] = if result.is_none() { &[] } else { self.objects[result.at()].holders() };
+        let extra: Vec<NodeId> = copy.holders.iter().filter(|node| !kept.contains(node)).cloned().collect();
+        let object = ObjectId::result(self.tasks[key.at()].id, position as u64);
+        for node in extra {
+            self.free(&node, object, effects);
+        }
+    }
+
+    /// Tells a session that a task of its own has ended, and gives it the references in the values.
+    pub(super) fn complete(
+        &mut self,
+        session: SessionKey,
+        key: TaskKey,
+        outcome: Outcome,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !self.sessions.contains_key(&session) {
+            return;
+        }
+        let task = &self.tasks[key.at()];
+        let (id, job) = (task.id, task.job);
+        self.give(session, job, &outcome, effects);
+        effects.push(Effect::Completed { session, task: id, outcome });
+    }
+
+    /// What it takes to run the task again is kept where a result is stored and could be lost; else its inputs go.
+    fn end_inputs(&mut self, key: TaskKey, ending: TaskState) {
+        let keep = ending == TaskState::Succeeded && self.has_stored_result(key);
+        let task = &mut self.tasks[key.at()];
+        if keep {
+            self.enter_lineage(key);
+        } else {
+            task.arguments = mobula_types::Payload::EMPTY;
+            self.release_inputs(key, InputHold::None);
+            self.tasks[key.at()].inputs = None;
+        }
+        self.recount(key);
+    }
+
+    fn has_stored_result(&self, key: TaskKey) -> bool {
+        let task = &self.tasks[key.at()];
+        let stored =
+            |result: &ObjectKey| !result.is_none() && !self.objects[result.at()].holders().is_empty();
+        task.results.iter().any(stored) && self.shapes[task.shape.at()].template.options.max_retries > 0
+    }
+
+    fn count_end(&mut self, key: TaskKey, ending: TaskState, outcome: &Outcome) {
+        let task = &self.tasks[key.at()];
+        if task.recovering {
+            return;
+        }
+        let name = &self.shapes[task.shape.at()].name;
+        let job = &mut self.jobs[task.job.at()];
+        let count = job.ended.len();
+        let position = job.ended.get_index_of(name).unwrap_or_else(|| {
+            let name = if count < JobSummary::FUNCTION_LIMIT { name.clone() } else { "…".into() };
+            let entry = job.ended.entry(name);
+            let position = entry.index();
+            entry.or_default();
+            position
+        });
+        let counts = &mut job.ended[position];
+        match ending {
+            TaskState::Succeeded => counts.succeeded += 1,
+            TaskState::Cancelled => counts.cancelled += 1,
+            _ => counts.failed += 1,
+        }
+        if ending == TaskState::Failed
+            && let Outcome::Failed(failure) = outcome
+        {
+            job.note_failure(self.now, task.id, name.clone(), failure.clone());
+        }
+    }
+
+    /// Fails a task that has not ended, if its ticket is still that one.
+    pub(super) fn fail(&mut self, key: TaskKey, ticket: u64, failure: Failure, effects: &mut Vec<Effect>) {
+        let Some(task) = self.tasks.get(key.at()) else { return };
+        if task.ticket == ticket && !task.is_ended() {
+            let name = self.shapes[task.shape.at()].name.clone();
+            let failure = failure.of_task(task.id, name);
+            self.finish(key, Outcome::Failed(failure), effects);
+        }
+    }
+
+    /// Drops what an attempt stored that counts no more.
+    fn free_unclaimed(&mut self, task: TaskId, end: &AssignmentEnd, effects: &mut Vec<Effect>) {
+        if let AssignmentEnd::Ran { outcome, .. } = end {
+            self.free_unclaimed_outcome(task, outcome, effects);
+        }
+    }
+
+    /// Drops the copies in an outcome that are not the ones on record.
+    fn free_unclaimed_outcome(&mut self, task: TaskId, outcome: &Outcome, effects: &mut Vec<Effect>) {
+        for (position, value) in outcome.values().unwrap_or_default().iter().enumerate() {
+            let StoredValue::Stored(copy) = &value.value else { continue };
+            let object = ObjectId::result(task, position as u64);
+            let known = self.lookup(object);
+            for node in &copy.holders {
+                let is_kept = known.is_some_and(|key| self.objects[key.at()].holders().contains(node));
+                if !is_kept {
+                    self.free(node, object, effects);
+                }
+            }
+        }
+    }
+
+    /// Registers the node that ran a task as the borrower of what its processes still hold.
+    fn note_borrows(&mut self, place: &Place, end: &AssignmentEnd) {
+        if let (Place::Peer(node), AssignmentEnd::Ran { borrows, .. }) = (place, end)
+            && !borrows.is_empty()
+        {
+            let node = node.clone();
+            self.borrowed(&node, borrows);
+        }
+    }
+}
+
+/// Names the owner of references that came from a peer and belong to it.
+pub(super) fn with_owner(mut outcome: Outcome, node: &NodeId) -> Outcome {
+    let name_owner = |value: &mut ResultValue| {
+        let Some(contained) = &value.contained else { return };
+        if contained.iter().any(|address| address.owner.is_none()) {
+            let owned = |address: &ObjectAddress| ObjectAddress {
+                object: address.object,
+                owner: Some(address.owner.clone().unwrap_or_else(|| node.clone())),
+            };
+            value.contained = Some(contained.iter().map(owned).collect());
+        }
+    };
+    match &mut outcome {
+        Outcome::Value(value) => name_owner(value),
+        Outcome::Values(values) => values.iter_mut().for_each(name_owner),
+        Outcome::Failed(_) => {}
+    }
+    outcome
+}
+
+impl TaskEngine {
+    /// An input could not be fetched. Where a holder is named, its copy is gone, and the task waits until there is
+    /// another; else it is tried again, and after some tries every copy counts as gone.
+    fn input_lost(
+        &mut self,
+        key: TaskKey,
+        object: ObjectId,
+        holder: Option<NodeId>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let lost = self.lookup(object);
+        match (lost, holder) {
+            (Some(lost), Some(node)) => {
+                if self.objects[lost.at()].holders().contains(&node) && !self.objects[lost.at()].is_foreign()
+                {
+                    // In case it is there after all: it is not on record any more.
+                    self.free(&node, object, effects);
+                }
+                self.drop_copy(lost, &node, effects);
+            }
+            (Some(lost), None) => {
+                let task = &mut self.tasks[key.at()];
+                task.refusals += 1;
+                if task.refusals < self.options.max_refusals {
+                    return self.pause(key, self.options.refusal_pause);
+                }
+                task.refusals = 0;
+                self.drop_all_copies(lost, effects);
+            }
+            (None, _) => {}
+        }
+        self.await_inputs(key, effects);
+    }
+}

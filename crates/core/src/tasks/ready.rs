@@ -1,0 +1,166 @@
+//! Which task is next: the job that has had the least of its share, in it the highest priority, in that the shapes by turns.
+
+use crate::tasks::engine::Step;
+use crate::tasks::keys::{JobKey, ShapeKey, TaskKey};
+use crate::tasks::shape::Entry;
+use crate::tasks::task::{Phase, Task};
+use crate::tasks::timers::Timer;
+use crate::tasks::{Effect, TaskEngine};
+use slab::Slab;
+use std::cmp::Reverse;
+
+/// What a task adds to the share of a job of weight 1.
+const STRIDE: u64 = 1 << 20;
+/// How many tasks of a job of weight 1 are placed before another job's turn.
+const QUANTUM: u32 = 32;
+/// After what pause nodes that refused are asked again while something waits.
+const REOPEN: std::time::Duration = std::time::Duration::from_millis(100);
+
+impl TaskEngine {
+    /// The task has all it needs: it queues for a place.
+    pub(super) fn enqueue(&mut self, key: TaskKey, front: bool) {
+        let ticket = self.new_ticket();
+        let single = self.is_single(key);
+        let task = &mut self.tasks[key.at()];
+        task.single = single;
+        task.phase = Phase::Queued;
+        task.ticket = ticket;
+        let shape_key = task.shape;
+        let tasks = &self.tasks;
+        let shape = &mut self.shapes[shape_key.at()];
+        let line = if single { &mut shape.single } else { &mut shape.plain };
+        line.push(Entry { task: key, ticket }, front, |entry| is_queued(tasks, entry));
+        self.queued += 1;
+        if !shape.is_ready {
+            shape.is_ready = true;
+            shape.blocked_at = 0;
+            let priority = shape.template.options.priority;
+            let job_key = shape.job;
+            let job = &mut self.jobs[job_key.at()];
+            job.level(priority).push_back(shape_key);
+            if !job.is_ready {
+                job.is_ready = true;
+                job.pass = job.pass.max(self.pass);
+                self.ready_jobs.push(Reverse((job.pass, job_key)));
+            }
+        } else if single {
+            // It may go where the others of its shape could not.
+            shape.blocked_at = 0;
+        }
+    }
+
+    /// A task that was queued is not any more.
+    pub(super) fn withdraw(&mut self, key: TaskKey) {
+        let task = &self.tasks[key.at()];
+        let shape = &mut self.shapes[task.shape.at()];
+        if task.single {
+            shape.single.withdraw()
+        } else {
+            shape.plain.withdraw()
+        }
+        self.queued -= 1;
+    }
+
+    /// Places what is ready, as far as there is room, and gives credit that was withheld.
+    pub(super) fn flush(&mut self, effects: &mut Vec<Effect>) {
+        loop {
+            self.place_ready(effects);
+            if self.steps.is_empty() {
+                break;
+            }
+            self.run_steps(effects);
+        }
+        if self.queued > 0 && !self.reopening {
+            self.reopening = true;
+            self.timers.set(self.now + REOPEN, Timer::Reopen);
+        }
+        if !self.starved.is_empty() {
+            self.feed_starved(effects);
+        }
+    }
+
+    fn place_ready(&mut self, effects: &mut Vec<Effect>) {
+        let mut blocked = Vec::new();
+        while let Some(Reverse((pass, key))) = self.ready_jobs.pop() {
+            self.pass = self.pass.max(pass);
+            let weight = self.jobs[key.at()].weight;
+            let quantum = if self.ready_jobs.is_empty() { u32::MAX } else { QUANTUM.saturating_mul(weight) };
+            let placed = self.place_job(key, quantum, effects);
+            let job = &mut self.jobs[key.at()];
+            job.pass = pass + u64::from(placed) * STRIDE / u64::from(weight);
+            if !job.has_ready() {
+                job.is_ready = false;
+            } else if placed < quantum {
+                blocked.push(Reverse((job.pass, key)));
+            } else {
+                self.ready_jobs.push(Reverse((job.pass, key)));
+            }
+        }
+        self.ready_jobs.extend(blocked);
+    }
+
+    /// Places up to `quantum` tasks of a job, and says how many.
+    fn place_job(&mut self, key: JobKey, quantum: u32, effects: &mut Vec<Effect>) -> u32 {
+        let mut placed = 0;
+        for level in 0..self.jobs[key.at()].ready.len() {
+            for _ in 0..self.jobs[key.at()].ready[level].shapes.len() {
+                let Some(shape) = self.jobs[key.at()].ready[level].shapes.pop_front() else { break };
+                if self.shapes[shape.at()].blocked_at != self.capacity {
+                    placed += self.place_shape(shape, quantum - placed, effects);
+                }
+                let record = &mut self.shapes[shape.at()];
+                if record.queued() == 0 {
+                    record.is_ready = false;
+                } else {
+                    self.jobs[key.at()].ready[level].shapes.push_back(shape);
+                }
+                if placed >= quantum {
+                    return placed;
+                }
+            }
+        }
+        placed
+    }
+
+    /// The first task of a shape, and whether it is placed by itself.
+    pub(super) fn front(&mut self, shape: ShapeKey) -> Option<(TaskKey, bool)> {
+        let tasks = &self.tasks;
+        let shape = &mut self.shapes[shape.at()];
+        let plain = shape.plain.front(|entry| is_queued(tasks, entry));
+        let single = shape.single.front(|entry| is_queued(tasks, entry));
+        match (plain, single) {
+            (Some(plain), Some(single)) if single.ticket < plain.ticket => Some((single.task, true)),
+            (Some(plain), _) => Some((plain.task, false)),
+            (None, single) => single.map(|single| (single.task, true)),
+        }
+    }
+
+    /// Takes the first task of a shape's queue.
+    pub(super) fn pop(&mut self, shape: ShapeKey, single: bool) -> Option<TaskKey> {
+        let tasks = &self.tasks;
+        let shape = &mut self.shapes[shape.at()];
+        let line = if single { &mut shape.single } else { &mut shape.plain };
+        let entry = line.pop(|entry| is_queued(tasks, entry))?;
+        self.queued -= 1;
+        Some(entry.task)
+    }
+
+    /// The queued tasks of a shape.
+    pub(super) fn queued_tasks(&self, shape: ShapeKey) -> Vec<TaskKey> {
+        let shape = &self.shapes[shape.at()];
+        let entries = shape.plain.iter().chain(shape.single.iter());
+        entries.filter(|entry| is_queued(&self.tasks, entry)).map(|entry| entry.task).collect()
+    }
+
+    /// Fails every queued task of a shape.
+    pub(super) fn fail_queued(&mut self, shape: ShapeKey, failure: &mobula_types::Failure) {
+        for key in self.queued_tasks(shape) {
+            let ticket = self.tasks[key.at()].ticket;
+            self.steps.push_back(Step::Fail(key, ticket, failure.clone()));
+        }
+    }
+}
+
+fn is_queued(tasks: &Slab<Task>, entry: &Entry) -> bool {
+    tasks.get(entry.task.at()).is_some_and(|task| task.ticket == entry.ticket && task.phase == Phase::Queued)
+}

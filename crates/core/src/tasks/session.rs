@@ -1,0 +1,146 @@
+//! Sessions of this node, and how much each may send.
+
+use crate::tasks::keys::{ObjectKey, OrderedSet};
+use crate::tasks::object::Holder;
+use crate::tasks::{Effect, Requester, SessionKey, SessionKind, TaskEngine};
+use mobula_types::JobId;
+
+/// A session that is open.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// `None` for a worker of many jobs.
+    pub(super) job: Option<JobId>,
+    kind: SessionKind,
+    /// Submits and puts that are recorded.
+    received: u64,
+    /// Submits and puts that it was told it may send.
+    announced: u64,
+    starved: bool,
+    /// What a worker holds. A driver's holds are found by looking through all objects, once, when it leaves.
+    pub(super) held: OrderedSet<ObjectKey>,
+}
+
+impl TaskEngine {
+    pub(super) fn session_opened(
+        &mut self,
+        session: SessionKey,
+        job: Option<JobId>,
+        kind: SessionKind,
+        effects: &mut Vec<Effect>,
+    ) {
+        let announced = self.options.credit_window;
+        let record =
+            Session { job, kind, received: 0, announced, starved: false, held: OrderedSet::default() };
+        self.sessions.insert(session, record);
+        effects.push(Effect::Credit { session, total: announced });
+    }
+
+    /// Counts a submit or a put, and says how many more may come: a quarter of the window at a time.
+    #[inline]
+    pub(super) fn count_request(&mut self, session: SessionKey, effects: &mut Vec<Effect>) {
+        let Some(record) = self.sessions.get_mut(&session) else { return };
+        record.received += 1;
+        let window = self.options.credit_window;
+        let total = record.received + window;
+        if total - record.announced < (window / 4).max(1) || record.starved {
+            return;
+        }
+        if record.kind == SessionKind::Driver && self.store_bytes > self.options.store_bytes {
+            record.starved = true;
+            self.starved.push_back(session);
+            return;
+        }
+        record.announced = total;
+        effects.push(Effect::Credit { session, total });
+    }
+
+    /// Gives the credit that was withheld, once the store is within its bound again.
+    pub(super) fn feed_starved(&mut self, effects: &mut Vec<Effect>) {
+        if self.store_bytes > self.options.store_bytes {
+            return;
+        }
+        while let Some(session) = self.starved.pop_front() {
+            if let Some(record) = self.sessions.get_mut(&session) {
+                record.starved = false;
+                record.announced = record.received + self.options.credit_window;
+                effects.push(Effect::Credit { session, total: record.announced });
+            }
+        }
+    }
+
+    pub(super) fn session_closed(&mut self, session: SessionKey, effects: &mut Vec<Effect>) {
+        let Some(record) = self.sessions.swap_remove(&session) else { return };
+        self.starved.retain(|starved| *starved != session);
+        let holder = Holder::session(session);
+        let held: Vec<ObjectKey> = match record.kind {
+            SessionKind::Worker => record.held.into_iter().collect(),
+            SessionKind::Driver => {
+                let holds = |object: &crate::tasks::object::Object| {
+                    object.holds.iter().any(|hold| hold.holder == holder)
+                };
+                let all = self.objects.iter().filter(|(_, object)| holds(object));
+                all.map(|(position, _)| ObjectKey::new(position)).collect()
+            }
+        };
+        for object in held {
+            if !self.objects.contains(object.at()) {
+                continue;
+            }
+            self.keep_for_parent(object);
+            self.objects[object.at()].drop_hold(holder, true);
+            self.drop_if_unneeded(object, effects);
+            self.run_steps(effects);
+        }
+    }
+
+    /// Whether a requester may touch what belongs to a job. Peers have been let in by the cluster's token.
+    pub(super) fn may_touch(&self, requester: &Requester, job: JobId) -> bool {
+        match requester {
+            Requester::Session(session) => self
+                .sessions
+                .get(session)
+                .is_some_and(|session| session.job.is_none_or(|of_session| of_session == job)),
+            Requester::Call { job: of_call, .. } => *of_call == job,
+            Requester::Peer(_) => true,
+        }
+    }
+
+    /// The job of a requester, where it has just one.
+    pub(super) fn job_of(&self, requester: &Requester) -> Option<JobId> {
+        match requester {
+            Requester::Session(session) => self.sessions.get(session).and_then(|session| session.job),
+            Requester::Call { job, .. } => Some(*job),
+            Requester::Peer(_) => None,
+        }
+    }
+
+    /// Gives a process a reference.
+    #[inline]
+    pub(super) fn hold(&mut self, object: ObjectKey, requester: &Requester) {
+        let Some(holder) = Holder::of(requester) else { return };
+        if let Requester::Session(session) = requester {
+            // A session that is over holds nothing.
+            let Some(record) = self.sessions.get_mut(session) else { return };
+            if record.kind == SessionKind::Worker {
+                record.held.insert(object);
+            }
+        }
+        self.objects[object.at()].add_hold(holder);
+    }
+
+    /// Takes a reference back.
+    #[inline]
+    pub(super) fn unhold(&mut self, object: ObjectKey, requester: &Requester, effects: &mut Vec<Effect>) {
+        let Some(holder) = Holder::of(requester) else { return };
+        if !self.objects[object.at()].drop_hold(holder, false) {
+            return;
+        }
+        if let Requester::Session(session) = requester
+            && let Some(record) = self.sessions.get_mut(session)
+            && record.kind == SessionKind::Worker
+        {
+            record.held.swap_remove(&object);
+        }
+        self.drop_if_unneeded(object, effects);
+    }
+}

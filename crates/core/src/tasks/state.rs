@@ -1,0 +1,157 @@
+//! The state API.
+
+use crate::tasks::keys::TaskKey;
+use crate::tasks::object::{Object, Value};
+use crate::tasks::task::Phase;
+use crate::tasks::{EngineSizes, ObjectSnapshot, SnapshotFilter, TaskEngine, TaskSnapshot};
+use mobula_types::summary::{FailedTask, JobSummary, StateCounts, TaskState};
+use mobula_types::{JobId, ObjectId, TaskId, Time};
+use std::sync::Arc;
+
+impl TaskEngine {
+    /// One task that is on record: unfinished, or with results that somebody holds.
+    pub fn task(&self, id: TaskId) -> Option<TaskSnapshot> {
+        self.task_index.get(&id).map(|key| self.snapshot(*key))
+    }
+
+    /// Up to `limit` tasks on record that pass the filter, in the order in which they were recorded, as far as that is
+    /// known.
+    pub fn tasks(&self, filter: &SnapshotFilter, limit: usize) -> Vec<TaskSnapshot> {
+        let passes = |key: &&TaskKey| {
+            let task = &self.tasks[key.at()];
+            let name = &self.shapes[task.shape.at()].name;
+            filter.job.is_none_or(|job| self.jobs[task.job.at()].id == job)
+                && filter.state.is_none_or(|state| state_of(task.phase) == state)
+                && filter.name.as_deref().is_none_or(|part| name.contains(part))
+        };
+        self.task_index.values().filter(passes).take(limit).map(|key| self.snapshot(*key)).collect()
+    }
+
+    fn snapshot(&self, key: TaskKey) -> TaskSnapshot {
+        let task = &self.tasks[key.at()];
+        let shape = &self.shapes[task.shape.at()];
+        let state = state_of(task.phase);
+        let missing = task.inputs.as_ref().map_or(0, |inputs| inputs.missing);
+        TaskSnapshot {
+            task: task.id,
+            job: self.jobs[task.job.at()].id,
+            name: shape.name.clone(),
+            state,
+            attempt: task.attempt,
+            retries: task.retries,
+            node: task.place.as_ref().map(|place| self.node_of(place).clone()),
+            parent: task.kinship.as_ref().map(|kinship| kinship.parent),
+            submitted: task.submitted,
+            deadline: (task.deadline != Time::NEVER).then_some(task.deadline),
+            missing: if task.phase == Phase::Waiting { missing } else { 0 },
+            reason: self.reason(key),
+            failure: matches!(state, TaskState::Failed | TaskState::Cancelled).then(|| self.failure_of(key)),
+        }
+    }
+
+    /// Why a task waits.
+    fn reason(&self, key: TaskKey) -> Option<Arc<str>> {
+        let task = &self.tasks[key.at()];
+        match task.phase {
+            Phase::Seeking => Some("waits until the nodes have said what they have of its job".into()),
+            Phase::Waiting => Some("waits for its arguments".into()),
+            Phase::Paused if task.retries > 0 => Some("waits before it is tried again".into()),
+            Phase::Paused => Some("waits, as several nodes had no room".into()),
+            Phase::Queued => {
+                let infeasible = self.shapes[task.shape.at()].infeasible.clone();
+                Some(infeasible.unwrap_or_else(|| "waits for a node with room".into()))
+            }
+            Phase::Assigned | Phase::Ended(_) => None,
+        }
+    }
+
+    /// A job's tasks, counted. `wall_millis` is the time now, in milliseconds since 1970: failures are dated with it.
+    pub fn job_summary(&self, job: JobId, wall_millis: u64) -> JobSummary {
+        let mut summary = JobSummary::default();
+        let Some(key) = self.job_index.get(&job) else { return summary };
+        let job = &self.jobs[key.at()];
+        for (name, counts) in &job.ended {
+            summary.functions.insert(name.clone(), *counts);
+        }
+        for (_, shape) in
+            self.shapes.iter().filter(|(_, shape)| shape.job == *key && shape.tasks > shape.ended)
+        {
+            let open = u64::from(shape.tasks - shape.ended);
+            let (queued, running) = (u64::from(shape.queued()), u64::from(shape.assigned));
+            let waiting = open.saturating_sub(queued + running);
+            let known = summary.functions.contains_key(&shape.name)
+                || summary.functions.len() < JobSummary::FUNCTION_LIMIT;
+            let name = if known { shape.name.clone() } else { "…".into() };
+            let counts = StateCounts { waiting, queued, running, ..StateCounts::default() };
+            summary.functions.entry(name).or_default().add(&counts);
+        }
+        summary.failures = job
+            .failures
+            .iter()
+            .map(|(at, task, name, failure)| FailedTask {
+                task: *task,
+                name: name.clone(),
+                error: shortened(failure.to_string()),
+                at_millis: wall_millis.saturating_sub(self.now.since(*at).as_millis() as u64),
+            })
+            .collect();
+        summary
+    }
+
+    /// One object that is on record.
+    pub fn object(&self, id: ObjectId) -> Option<ObjectSnapshot> {
+        self.lookup(id).map(|key| self.object_snapshot(&self.objects[key.at()]))
+    }
+
+    /// Up to `limit` objects on record, of one job where one is named.
+    pub fn objects(&self, job: Option<JobId>, limit: usize) -> Vec<ObjectSnapshot> {
+        let of_job = |object: &Object| {
+            job.is_none_or(|job| self.jobs.get(object.job.at()).is_some_and(|record| record.id == job))
+        };
+        let objects = self.objects.iter().map(|(_, object)| object).filter(|object| of_job(object));
+        objects.take(limit).map(|object| self.object_snapshot(object)).collect()
+    }
+
+    fn object_snapshot(&self, object: &Object) -> ObjectSnapshot {
+        ObjectSnapshot {
+            object: object.id,
+            job: self.jobs.get(object.job.at()).map(|job| job.id).unwrap_or_default(),
+            owner: object.owner().cloned(),
+            length: match &object.value {
+                Value::Ready(value) => Some(value.value.len()),
+                _ => None,
+            },
+            holders: object.holders().to_vec(),
+            handles: object.holds.iter().map(|hold| u64::from(hold.count)).sum(),
+            borrowers: object.borrowers().to_vec(),
+            pins: object.pins,
+        }
+    }
+
+    /// How much it holds.
+    pub fn sizes(&self) -> EngineSizes {
+        EngineSizes {
+            tasks: self.tasks.len(),
+            objects: self.objects.len(),
+            queued: self.queued,
+            store_bytes: self.store_bytes,
+            lineage_bytes: self.lineage.bytes,
+        }
+    }
+}
+
+fn state_of(phase: Phase) -> TaskState {
+    match phase {
+        Phase::Seeking | Phase::Waiting | Phase::Paused => TaskState::Waiting,
+        Phase::Queued => TaskState::Queued,
+        Phase::Assigned => TaskState::Running,
+        Phase::Ended(state) => state,
+    }
+}
+
+fn shortened(mut text: String) -> Arc<str> {
+    let cut =
+        (0..=JobSummary::TEXT_LIMIT.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.truncate(cut);
+    text.into()
+}

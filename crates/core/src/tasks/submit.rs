@@ -1,0 +1,261 @@
+//! What a submit or a put adds.
+
+use crate::tasks::keys::{JobKey, ObjectKey, ShapeKey, TaskKey};
+use crate::tasks::object::{Object, Value};
+use crate::tasks::shape::Shape;
+use crate::tasks::task::{InputHold, Inputs, Phase, TASK_COST, Task};
+use crate::tasks::timers::Timer;
+use crate::tasks::{Effect, Requester, TaskEngine};
+use mobula_types::{
+    ArgumentRef, ArgumentShape, Attempt, Failure, FailureKind, JobId, ObjectAddress, ObjectId, Outcome,
+    Payload, TaskId, TaskTemplate, Time,
+};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// The most results that a task may have.
+const MAX_RETURNS: u32 = 65_536;
+/// How many shapes a job may have before idle ones are forgotten.
+const MAX_SHAPES: usize = 1024;
+
+/// A task as it was submitted.
+#[derive(Debug)]
+pub(super) struct Submission {
+    pub(super) requester: Requester,
+    pub(super) job: JobId,
+    pub(super) task: TaskId,
+    pub(super) template: Arc<TaskTemplate>,
+    pub(super) arguments: Payload,
+    pub(super) references: Vec<ArgumentRef>,
+    pub(super) contained: Vec<ObjectAddress>,
+    pub(super) deadline: Time,
+    pub(super) parent: Option<TaskId>,
+    pub(super) reoffered: bool,
+}
+
+impl TaskEngine {
+    pub(super) fn submitted(&mut self, mut submission: Submission, effects: &mut Vec<Effect>) {
+        if let Requester::Session(session) = submission.requester {
+            self.count_request(session, effects);
+        }
+        let job = match self.admit(&submission) {
+            Ok(job) => job,
+            Err(failure) => return self.refuse(&submission, failure, effects),
+        };
+        submission.deadline = submission.deadline.min(self.deadline_of(submission.parent));
+        match self.task_index.get(&submission.task) {
+            None => self.record(job, submission, effects),
+            Some(known) if self.tasks[known.at()].job != job => {
+                let failure =
+                    Failure::new(FailureKind::AlreadyExists, "another job has submitted a task of this id");
+                self.refuse(&submission, failure, effects);
+            }
+            Some(known) => self.attach(*known, submission, effects),
+        }
+    }
+
+    fn admit(&self, submission: &Submission) -> Result<JobKey, Failure> {
+        if !self.may_touch(&submission.requester, submission.job) {
+            let text = format!("the session may not submit to job {}", submission.job);
+            return Err(Failure::new(FailureKind::PermissionDenied, text));
+        }
+        let Some(job) = self.job_index.get(&submission.job) else {
+            return Err(job_ended(submission.job));
+        };
+        if submission.template.options.num_returns > MAX_RETURNS {
+            let text = format!(
+                "num_returns is {}, the most is {MAX_RETURNS}",
+                submission.template.options.num_returns
+            );
+            return Err(Failure::new(FailureKind::InvalidArgument, text));
+        }
+        let waiting = self.jobs[job.at()].blocked.len();
+        if submission.parent.is_some() && waiting >= self.options.max_waiting as usize {
+            let text = format!(
+                "{waiting} tasks of the job wait for others on this node, the most that may (max_waiting); \
+                 let fewer tasks wait at once, or raise the bound"
+            );
+            return Err(Failure::new(FailureKind::TooDeep, text));
+        }
+        let bytes = self.store_bytes + submission.arguments.len() as u64;
+        if bytes > self.options.store_bytes.saturating_mul(2) {
+            return Err(self.store_full("submits"));
+        }
+        Ok(*job)
+    }
+
+    pub(super) fn store_full(&self, what: &str) -> Failure {
+        let text = format!(
+            "{what} are refused: the node holds {} MiB of values and arguments for {} objects and {} tasks, and may \
+             hold {} MiB; release what is not needed and try again",
+            self.store_bytes >> 20,
+            self.objects.len(),
+            self.tasks.len(),
+            self.options.store_bytes >> 20,
+        );
+        Failure::new(FailureKind::StoreFull, text).on_node(self.options.node.clone())
+    }
+
+    fn refuse(&mut self, submission: &Submission, failure: Failure, effects: &mut Vec<Effect>) {
+        let failure = failure.of_task(submission.task, submission.template.display_name());
+        let outcome = Outcome::Failed(failure);
+        match &submission.requester {
+            Requester::Session(session) => {
+                effects.push(Effect::Completed { session: *session, task: submission.task, outcome });
+            }
+            requester => {
+                let object = ObjectId::result(submission.task, 0);
+                effects.push(Effect::Got { requester: requester.clone(), object, outcome });
+            }
+        }
+    }
+
+    fn record(&mut self, job: JobKey, submission: Submission, effects: &mut Vec<Effect>) {
+        let key = TaskKey::new(self.tasks.vacant_key());
+        let shape = self.shape_of(job, &submission.template);
+        let num_returns = submission.template.options.num_returns;
+        let mut task = Task {
+            id: submission.task,
+            job,
+            shape,
+            phase: Phase::Waiting,
+            attempt: Attempt { owner_term: self.jobs[job.at()].owner_term, number: 0 },
+            retries: 0,
+            refusals: 0,
+            recovering: false,
+            in_lineage: false,
+            single: false,
+            ticket: 0,
+            cost: 0,
+            arguments: submission.arguments,
+            inputs: None,
+            results: SmallVec::new(),
+            submitters: SmallVec::new(),
+            place: None,
+            submitted: self.now,
+            deadline: submission.deadline,
+            deadline_timer: 0,
+            pause: (Time::NEVER, 0),
+            kinship: None,
+            history: None,
+        };
+        for position in 0..num_returns {
+            let result = ObjectKey::new(self.objects.vacant_key());
+            let id = ObjectId::result(submission.task, u64::from(position));
+            self.objects.insert(Object::new(id, job, key, Value::Pending));
+            self.hold(result, &submission.requester);
+            task.results.push(result);
+        }
+        if let Requester::Session(session) = submission.requester {
+            task.submitters.push(session);
+        }
+        self.tasks.insert(task);
+        self.task_index.insert(submission.task, key);
+        self.shapes[shape.at()].tasks += 1;
+        if let Some(parent) = submission.parent {
+            self.join_family(key, parent);
+        }
+        self.set_inputs(key, submission.references, submission.contained, effects);
+        self.set_deadline(key);
+        if submission.reoffered && self.seek(key, effects) {
+            return;
+        }
+        self.await_inputs(key, effects);
+    }
+
+    /// Resolves a task's references to objects, and pins them.
+    pub(super) fn set_inputs(
+        &mut self,
+        key: TaskKey,
+        references: Vec<ArgumentRef>,
+        contained: Vec<ObjectAddress>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !references.is_empty() || !contained.is_empty() {
+            let job = self.tasks[key.at()].job;
+            let keys = references
+                .iter()
+                .map(|reference| match reference.shape {
+                    ArgumentShape::EmptyVec => ObjectKey::NONE,
+                    _ => self.locate(job, &reference.address, effects).unwrap_or(ObjectKey::NONE),
+                })
+                .collect();
+            let contained =
+                contained.iter().filter_map(|address| self.locate(job, address, effects)).collect();
+            let inputs = Inputs { references, keys, contained, missing: 0, hold: InputHold::None };
+            self.tasks[key.at()].inputs = Some(Box::new(inputs));
+            self.pin_inputs(key);
+        }
+        self.recount(key);
+    }
+
+    /// Charges the store with what the task costs now.
+    pub(super) fn recount(&mut self, key: TaskKey) {
+        let task = &mut self.tasks[key.at()];
+        let cost = TASK_COST + if task.in_lineage { 0 } else { task.input_cost() };
+        self.store_bytes = self.store_bytes + cost - task.cost;
+        task.cost = cost;
+    }
+
+    pub(super) fn set_deadline(&mut self, key: TaskKey) {
+        let task = &mut self.tasks[key.at()];
+        if task.deadline != Time::NEVER {
+            task.deadline_timer = self.timers.set(task.deadline, Timer::Deadline(key));
+        }
+    }
+
+    /// The shape of a template in a job: at the cost of a comparison where it is the one that came last.
+    pub(super) fn shape_of(&mut self, job: JobKey, template: &Arc<TaskTemplate>) -> ShapeKey {
+        let address = Arc::as_ptr(template) as usize;
+        let record = &mut self.jobs[job.at()];
+        if record.recent.0 == address && !record.recent.1.is_none() {
+            return record.recent.1;
+        }
+        if let Some(shape) = record.by_address.get(&address) {
+            record.recent = (address, *shape);
+            return *shape;
+        }
+        if record.by_address.len() >= MAX_SHAPES {
+            self.forget_idle_shapes(job);
+        }
+        let record = &mut self.jobs[job.at()];
+        let shape = match record.by_template.get(template) {
+            Some(shape) => {
+                self.shapes[shape.at()].aliases.push(template.clone());
+                *shape
+            }
+            None => {
+                let shape = ShapeKey::new(self.shapes.insert(Shape::new(job, template.clone())));
+                record.by_template.insert(template.clone(), shape);
+                shape
+            }
+        };
+        record.by_address.insert(address, shape);
+        record.recent = (address, shape);
+        shape
+    }
+
+    /// Forgets shapes that no task on record has, and other allocations of those that remain.
+    fn forget_idle_shapes(&mut self, job: JobKey) {
+        let record = &mut self.jobs[job.at()];
+        let shapes = &mut self.shapes;
+        record.recent = (0, ShapeKey::NONE);
+        record.by_template.retain(|_, shape| {
+            let is_used = shapes[shape.at()].tasks > 0 || shapes[shape.at()].is_ready;
+            if is_used {
+                shapes[shape.at()].aliases.clear();
+            } else {
+                shapes.remove(shape.at());
+            }
+            is_used
+        });
+        record.by_address.clear();
+        for (template, shape) in &record.by_template {
+            record.by_address.insert(Arc::as_ptr(template) as usize, *shape);
+        }
+    }
+}
+
+pub(super) fn job_ended(job: JobId) -> Failure {
+    Failure::new(FailureKind::JobEnded, format!("job {job} has ended, or was never opened on this node"))
+}
