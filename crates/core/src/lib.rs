@@ -4,6 +4,9 @@
 //! has one entry, `on_event(now, event, &mut effects)`; a driver receives events, applies them and performs the effects.
 
 pub mod assignment;
+pub mod directory;
 pub mod executor;
+pub mod jobs;
+pub mod membership;
 pub mod placement;
 pub mod tasks;
