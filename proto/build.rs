@@ -29,8 +29,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(&files, [root])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    let mut builder =
-        tonic_prost_build::configure().bytes(".").btree_map(".").build_transport(false).emit_rerun_if_changed(false);
+    let mut builder = tonic_prost_build::configure()
+        .bytes(".")
+        .btree_map(".")
+        .build_transport(false)
+        .emit_rerun_if_changed(false);
     for path in BOXED {
         builder = builder.boxed(path);
     }

@@ -142,7 +142,9 @@ impl TryFrom<wire::Frame> for Frame {
             Kind::Credit(credit) => Frame::Credit { total: credit.total },
             Kind::View(delta) => Frame::View((*delta).try_into()?),
             Kind::Warning(warning) => Frame::Warning { text: warning.text },
-            Kind::JobEnded(ended) => Frame::JobEnded { failure: failure(ended.failure, "job_ended.failure")? },
+            Kind::JobEnded(ended) => {
+                Frame::JobEnded { failure: failure(ended.failure, "job_ended.failure")? }
+            }
             Kind::Draining(_) => Frame::Draining,
             Kind::Run(run) => Frame::Run(run.try_into()?),
             Kind::Recall(recall) => Frame::Recall { handles: recall.handles },

@@ -87,7 +87,8 @@ impl TryFrom<wire::ObjectId> for ObjectId {
 
 #[inline]
 pub(crate) fn object_id(high: u64, low: u64, index: u64) -> Result<ObjectId, ConvertError> {
-    let index = ObjectIndex::from_bits(index).ok_or_else(|| ConvertError::unknown("object_id.index", index))?;
+    let index =
+        ObjectIndex::from_bits(index).ok_or_else(|| ConvertError::unknown("object_id.index", index))?;
     Ok(ObjectId { task: TaskId { high, low }, index })
 }
 

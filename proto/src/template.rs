@@ -73,7 +73,11 @@ impl From<&Resources> for wire::Resources {
             cpu: resources.cpu.steps(),
             gpu: resources.gpu.steps(),
             memory: resources.memory.steps(),
-            custom: resources.custom.iter().map(|(name, amount)| (name.as_ref().into(), amount.steps())).collect(),
+            custom: resources
+                .custom
+                .iter()
+                .map(|(name, amount)| (name.as_ref().into(), amount.steps()))
+                .collect(),
         }
     }
 }

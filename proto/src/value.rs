@@ -4,9 +4,20 @@ use crate::error::{ConvertError, Required};
 use crate::identity::{addresses, nodes};
 use crate::wire;
 use crate::wire::outcome::End;
+use bytes::Bytes;
 use mobula_types::outcome::StoredCopy;
 use mobula_types::{Failure, Outcome, Payload, ResultValue, StoredValue};
 use std::sync::Arc;
+
+/// Up to this many bytes are copied out of the message that they came in, which would otherwise stay in memory, with
+/// everything else in it, for as long as they do.
+const COPIED_LENGTH: usize = 2 * 1024;
+
+/// Received bytes as a payload.
+#[inline]
+pub fn payload(bytes: Bytes) -> Payload {
+    if bytes.len() <= COPIED_LENGTH { Payload::from(&bytes[..]) } else { Payload::from(bytes) }
+}
 
 impl From<&StoredCopy> for wire::StoredCopy {
     fn from(copy: &StoredCopy) -> Self {
@@ -45,7 +56,7 @@ impl TryFrom<wire::ResultValue> for ResultValue {
     type Error = ConvertError;
     fn try_from(result: wire::ResultValue) -> Result<Self, ConvertError> {
         let value = match result.value.required("result_value.value")? {
-            wire::result_value::Value::Inline(bytes) => StoredValue::Inline(Payload::from(bytes)),
+            wire::result_value::Value::Inline(bytes) => StoredValue::Inline(payload(bytes)),
             wire::result_value::Value::Stored(copy) => stored(copy)?,
         };
         let contained = match result.contained {
@@ -76,7 +87,7 @@ impl TryFrom<wire::Outcome> for Outcome {
     type Error = ConvertError;
     fn try_from(outcome: wire::Outcome) -> Result<Self, ConvertError> {
         match outcome.end.required("outcome.end")? {
-            End::Inline(bytes) => Ok(Outcome::Value(ResultValue::inline(bytes.into()))),
+            End::Inline(bytes) => Ok(Outcome::Value(ResultValue::inline(payload(bytes)))),
             End::Value(value) => Ok(Outcome::Value(value.try_into()?)),
             End::Values(list) => {
                 let values = list.values.into_iter().map(ResultValue::try_from).collect::<Result<_, _>>()?;

@@ -3,11 +3,11 @@
 use super::run::inputs;
 use crate::error::{ConvertError, Required};
 use crate::identity::{attempt, nanos, object, pack_objects, unpack_objects};
-use crate::value::{outcome, stored};
+use crate::value::{outcome, payload, stored};
 use crate::wire;
 use crate::wire::assignment_ended::End;
 use mobula_types::frame::{Assignment, AssignmentEnd};
-use mobula_types::{Attempt, Frame, JobId, NodeId, ObjectId, Payload, StoredValue, TaskId, TemplateId};
+use mobula_types::{Attempt, Frame, JobId, NodeId, ObjectId, StoredValue, TaskId, TemplateId};
 use std::time::Duration;
 
 impl From<Assignment> for wire::Assign {
@@ -35,7 +35,7 @@ impl TryFrom<wire::Assign> for Assignment {
             attempt: attempt(assign.owner_term, assign.attempt),
             job: JobId(assign.job),
             template: TemplateId(assign.template),
-            arguments: Payload::from(assign.arguments),
+            arguments: payload(assign.arguments),
             inputs: inputs(assign.inputs)?,
             deadline: assign.deadline_nanos.map(Duration::from_nanos),
             refusals: assign.refusals,
@@ -132,7 +132,7 @@ pub(super) fn found_job(
 pub(super) fn read_found_job(found: wire::FoundJob) -> Result<Frame, ConvertError> {
     let copy = |copy: wire::ObjectCopy| {
         let value = match copy.value.required("object_copy.value")? {
-            wire::object_copy::Value::Inline(bytes) => StoredValue::Inline(Payload::from(bytes)),
+            wire::object_copy::Value::Inline(bytes) => StoredValue::Inline(payload(bytes)),
             wire::object_copy::Value::Stored(copy) => stored(copy)?,
         };
         Ok((object(copy.object, "object_copy.object")?, value))

@@ -3,10 +3,10 @@
 use super::submit::{shape_from_wire, shape_to_wire};
 use crate::error::{ConvertError, Required};
 use crate::identity::{attempt, nanos, object_id};
-use crate::value::stored;
+use crate::value::{payload, stored};
 use crate::wire;
 use mobula_types::frame::{Input, Run};
-use mobula_types::{Payload, StoredValue, TaskId, TemplateId};
+use mobula_types::{StoredValue, TaskId, TemplateId};
 use std::time::Duration;
 
 impl From<Run> for wire::Run {
@@ -35,7 +35,7 @@ impl TryFrom<wire::Run> for Run {
             task: TaskId { high: run.task_high, low: run.task_low },
             attempt: attempt(run.owner_term, run.attempt),
             template: TemplateId(run.template),
-            arguments: Payload::from(run.arguments),
+            arguments: payload(run.arguments),
             inputs: inputs(run.inputs)?,
             deadline: run.deadline_nanos.map(Duration::from_nanos),
         })
@@ -67,7 +67,7 @@ impl TryFrom<wire::Input> for Input {
     type Error = ConvertError;
     fn try_from(input: wire::Input) -> Result<Self, ConvertError> {
         let value = match input.value.required("input.value")? {
-            wire::input::Value::Inline(bytes) => StoredValue::Inline(Payload::from(bytes)),
+            wire::input::Value::Inline(bytes) => StoredValue::Inline(payload(bytes)),
             wire::input::Value::Stored(copy) => stored(copy)?,
         };
         Ok(Input {

@@ -2,9 +2,10 @@
 
 use crate::error::ConvertError;
 use crate::identity::{addresses, nanos, object_id, unpack_objects};
+use crate::value::payload;
 use crate::wire;
 use mobula_types::frame::Submit;
-use mobula_types::{ArgumentRef, ArgumentShape, NodeId, ObjectAddress, Payload, TaskId, TemplateId};
+use mobula_types::{ArgumentRef, ArgumentShape, NodeId, ObjectAddress, TaskId, TemplateId};
 use std::time::Duration;
 
 impl From<Submit> for wire::Submit {
@@ -29,7 +30,7 @@ impl TryFrom<wire::Submit> for Submit {
         Ok(Submit {
             task: TaskId { high: submit.task_high, low: submit.task_low },
             template: TemplateId(submit.template),
-            arguments: Payload::from(submit.arguments),
+            arguments: payload(submit.arguments),
             references: submit.references.into_iter().map(ArgumentRef::try_from).collect::<Result<_, _>>()?,
             contained: addresses(submit.contained)?,
             deadline: submit.deadline_nanos.map(Duration::from_nanos),

@@ -1,0 +1,23 @@
+//! Nodes: what they answer, served and called in domain types.
+//!
+//! [`NodeService`] is the face of a node; [`NodeServer`] serves one over gRPC; [`NodeClient`] calls one. Sessions carry
+//! the tasks; what is here beside them moves bulk bytes, serves clients without a session, and shows the node's state.
+
+mod adapter;
+mod bulk;
+mod client;
+mod convert;
+mod request;
+mod server;
+mod service;
+mod state;
+
+pub use bulk::{ChunkSender, Chunks, Download, chunk_channel, CHUNK_BYTES};
+pub use client::{NodeClient, NodeClientOptions};
+pub use request::{
+    Arguments, CancelTask, ChunkEncoding, ExecutableUpload, GetObject, JobAccess, LogChunk, LogSource, ObjectUpload,
+    ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask, ValueBytes,
+};
+pub use server::NodeServer;
+pub use service::{LogStream, NodeService};
+pub use state::{NodeStatus, TaskList, TaskRecord};

@@ -1,0 +1,279 @@
+//! The generated service, answered by a [`NodeService`].
+
+use super::bulk::{CHUNK_BYTES, Chunks, Download};
+use super::convert::{
+    access, function_to_wire, hash, id, ids, open_job, refused, status_to_wire, task_to_wire,
+};
+use super::request::{
+    CancelTask, ChunkEncoding, ExecutableUpload, GetObject, JobAccess, ObjectUpload, PutObject, SubmitTask,
+};
+use super::service::NodeService;
+use crate::auth::Caller;
+use crate::session::accept::SessionHost;
+use crate::session::{Session, SessionRequest, Welcome};
+use crate::status::{to_failure, to_status};
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use mobula_proto::head::task_state;
+use mobula_proto::{ConvertError, wire};
+use mobula_types::{Failure, FailureKind, JobId, ObjectId, TaskFilter};
+use std::sync::Arc;
+use tonic::{Request, Response, Status, Streaming};
+
+/// Tasks in a list unless a limit is set.
+const DEFAULT_LIMIT: u32 = 100;
+const MOST_TASKS: u32 = 10_000;
+
+pub(super) struct Adapter {
+    pub(super) service: Arc<dyn NodeService>,
+}
+
+#[async_trait]
+impl SessionHost for Adapter {
+    async fn open_session(&self, request: SessionRequest, session: Session) -> Result<Welcome, Failure> {
+        self.service.open_session(request, session).await
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+type DataStream = BoxStream<'static, Result<wire::DataChunk, Status>>;
+
+fn refuse(failure: Failure) -> Status {
+    to_status(&failure)
+}
+
+fn answer<T>(result: Result<T, Failure>) -> Answer<T> {
+    result.map(Response::new).map_err(refuse)
+}
+
+fn read<T>(result: Result<T, ConvertError>) -> Result<T, Status> {
+    result.map_err(|error| to_status(&refused(error)))
+}
+
+/// Checks that the caller may do what only holders of the cluster's token may.
+fn privileged<T>(request: &Request<T>, what: &str) -> Result<(), Status> {
+    Caller::of(request).and_then(|caller| caller.require_cluster(what)).map_err(refuse)
+}
+
+/// Checks that the caller may touch that job.
+fn permitted(caller: Result<Caller, Failure>, job: JobId) -> Result<(), Status> {
+    caller.and_then(|caller| caller.require_job(job)).map_err(refuse)
+}
+
+fn job_access(request: Request<wire::JobRequest>) -> Result<JobAccess, Status> {
+    let caller = Caller::of(&request);
+    let request = request.into_inner();
+    let access = read(access(&request.job, &request.secret))?;
+    permitted(caller, access.job)?;
+    Ok(access)
+}
+
+fn download(download: Download) -> DataStream {
+    let header = wire::DataHeader { length: download.length, checksum: download.checksum };
+    let first = wire::DataChunk { header: Some(header), data: Default::default() };
+    let chunks = download.chunks.map(|chunk| match chunk {
+        Ok(data) if data.len() <= CHUNK_BYTES => Ok(wire::DataChunk { header: None, data }),
+        Ok(data) => {
+            let message = format!("a chunk of {} bytes, and {CHUNK_BYTES} is the most", data.len());
+            Err(refuse(Failure::new(FailureKind::Internal, message)))
+        }
+        Err(failure) => Err(refuse(failure)),
+    });
+    futures::stream::iter([Ok(first)]).chain(chunks).boxed()
+}
+
+/// The first message of an upload, which holds its header.
+async fn first<T>(stream: &mut Streaming<T>) -> Result<T, Status> {
+    let missing = || refuse(refused(ConvertError::missing("first message of the upload")));
+    stream.message().await?.ok_or_else(missing)
+}
+
+/// The rest of an upload.
+fn pieces<T: Send + 'static>(
+    stream: Streaming<T>,
+    data: impl Fn(T) -> bytes::Bytes + Send + 'static,
+) -> impl futures::Stream<Item = Result<bytes::Bytes, Failure>> + Send + 'static {
+    stream.map(move |message| match message {
+        Ok(message) => Ok(data(message)),
+        Err(status) => Err(to_failure(&status, "receive an upload", "the client")),
+    })
+}
+
+#[async_trait]
+impl wire::node_server::Node for Adapter {
+    type FetchStream = DataStream;
+    type FetchExecutableStream = DataStream;
+    type JobLogsStream = BoxStream<'static, Result<wire::LogChunk, Status>>;
+
+    async fn fetch(&self, request: Request<wire::FetchRequest>) -> Answer<DataStream> {
+        let caller = Caller::of(&request).map_err(refuse)?;
+        let object = request.into_inner().object.ok_or_else(|| ConvertError::missing("fetch_request.object"));
+        let object = read(object.and_then(ObjectId::try_from))?;
+        answer(self.service.fetch(caller, object).await.map(download))
+    }
+
+    async fn store(&self, request: Request<Streaming<wire::StoreChunk>>) -> Answer<wire::StoredCopy> {
+        let caller = Caller::of(&request);
+        let mut stream = request.into_inner();
+        let header =
+            first(&mut stream).await?.header.ok_or_else(|| ConvertError::missing("store_chunk.header"));
+        let header = read(header.and_then(ObjectUpload::try_from))?;
+        permitted(caller, header.access.job)?;
+        let chunks = Chunks::new(header.length, pieces(stream, |chunk| chunk.data));
+        answer(self.service.store(header, chunks).await.map(|copy| (&copy).into()))
+    }
+
+    async fn has_executable(
+        &self,
+        request: Request<wire::ExecutableRequest>,
+    ) -> Answer<wire::HasExecutableAnswer> {
+        let hash = read(hash(&request.into_inner().hash, "executable_request.hash"))?;
+        answer(self.service.has_executable(hash).await.map(|present| wire::HasExecutableAnswer { present }))
+    }
+
+    async fn upload_executable(
+        &self,
+        request: Request<Streaming<wire::ExecutableChunk>>,
+    ) -> Answer<wire::Empty> {
+        privileged(&request, "upload an executable")?;
+        let mut stream = request.into_inner();
+        let header = first(&mut stream).await?.header;
+        let header = header.ok_or_else(|| ConvertError::missing("executable_chunk.header"));
+        let header = read(header.and_then(ExecutableUpload::try_from))?;
+        let stream = pieces(stream, |chunk| chunk.data);
+        let chunks = match header.encoding {
+            ChunkEncoding::Plain => Chunks::new(header.length, stream),
+            ChunkEncoding::Zstd => Chunks::of_unknown_length(stream),
+        };
+        answer(self.service.upload_executable(header, chunks).await.map(|()| wire::Empty {}))
+    }
+
+    async fn fetch_executable(&self, request: Request<wire::ExecutableRequest>) -> Answer<DataStream> {
+        privileged(&request, "fetch an executable")?;
+        let hash = read(hash(&request.into_inner().hash, "executable_request.hash"))?;
+        answer(self.service.fetch_executable(hash).await.map(download))
+    }
+
+    async fn open_job(&self, request: Request<wire::OpenJobRequest>) -> Answer<wire::OpenedJob> {
+        privileged(&request, "open a job")?;
+        let (request_id, spec) = read(open_job(request.into_inner()))?;
+        answer(self.service.open_job(request_id, spec).await.map(Into::into))
+    }
+
+    async fn keep_alive(&self, request: Request<wire::JobRequest>) -> Answer<wire::Empty> {
+        let access = job_access(request)?;
+        answer(self.service.keep_alive(access).await.map(|()| wire::Empty {}))
+    }
+
+    async fn close_job(&self, request: Request<wire::JobRequest>) -> Answer<wire::Empty> {
+        let access = job_access(request)?;
+        answer(self.service.close_job(access).await.map(|()| wire::Empty {}))
+    }
+
+    async fn submit_task(&self, request: Request<wire::SubmitTaskRequest>) -> Answer<wire::SubmittedTask> {
+        let caller = Caller::of(&request);
+        let request = read(SubmitTask::try_from(request.into_inner()))?;
+        permitted(caller, request.access.job)?;
+        answer(self.service.submit_task(request).await.map(Into::into))
+    }
+
+    async fn get_object(&self, request: Request<wire::GetObjectRequest>) -> Answer<wire::ObjectValue> {
+        let caller = Caller::of(&request);
+        let request = read(GetObject::try_from(request.into_inner()))?;
+        permitted(caller, request.access.job)?;
+        answer(self.service.get_object(request).await.map(Into::into))
+    }
+
+    async fn put_object(&self, request: Request<wire::PutObjectRequest>) -> Answer<wire::PutObjectAnswer> {
+        let caller = Caller::of(&request);
+        let request = read(PutObject::try_from(request.into_inner()))?;
+        permitted(caller, request.access.job)?;
+        let object = self.service.put_object(request).await;
+        answer(object.map(|object| wire::PutObjectAnswer { object: object.to_string() }))
+    }
+
+    async fn release(&self, request: Request<wire::ReleaseRequest>) -> Answer<wire::Empty> {
+        let caller = Caller::of(&request);
+        let request = request.into_inner();
+        let access = read(access(&request.job, &request.secret))?;
+        permitted(caller, access.job)?;
+        let objects = read(ids(&request.objects, "release_request.objects"))?;
+        answer(self.service.release(access, objects).await.map(|()| wire::Empty {}))
+    }
+
+    async fn cancel_task(&self, request: Request<wire::CancelTaskRequest>) -> Answer<wire::Empty> {
+        let caller = Caller::of(&request);
+        let request = read(CancelTask::try_from(request.into_inner()))?;
+        permitted(caller, request.access.job)?;
+        answer(self.service.cancel_task(request).await.map(|()| wire::Empty {}))
+    }
+
+    async fn submit_job(&self, request: Request<wire::SubmitJobRequest>) -> Answer<wire::OpenedJob> {
+        privileged(&request, "submit a job")?;
+        let request = read(request.into_inner().try_into())?;
+        answer(self.service.submit_job(request).await.map(Into::into))
+    }
+
+    async fn stop_job(&self, request: Request<wire::StopJobRequest>) -> Answer<wire::Empty> {
+        privileged(&request, "stop a job")?;
+        let job = read(id(&request.into_inner().job, "stop_job_request.job"))?;
+        answer(self.service.stop_job(job).await.map(|()| wire::Empty {}))
+    }
+
+    async fn job_logs(&self, request: Request<wire::JobLogsRequest>) -> Answer<Self::JobLogsStream> {
+        let caller = Caller::of(&request);
+        let request = request.into_inner();
+        let job = read(id(&request.job, "job_logs_request.job"))?;
+        permitted(caller, job)?;
+        let logs = self.service.job_logs(job, request.follow).await.map_err(refuse)?;
+        Ok(Response::new(logs.map(|chunk| chunk.map(Into::into).map_err(refuse)).boxed()))
+    }
+
+    async fn list_tasks(&self, request: Request<wire::ListTasksRequest>) -> Answer<wire::TaskList> {
+        privileged(&request, "list tasks")?;
+        let request = request.into_inner();
+        let job = Some(request.job).filter(|job| !job.is_empty());
+        let filter = TaskFilter {
+            job: read(job.map(|job| id(&job, "list_tasks_request.job")).transpose())?,
+            state: read(task_state(request.state, "list_tasks_request.state"))?,
+            name: Some(request.name).filter(|name| !name.is_empty()),
+        };
+        let limit = if request.limit == 0 { DEFAULT_LIMIT } else { request.limit.min(MOST_TASKS) };
+        let list = self.service.list_tasks(filter, limit as usize).await;
+        answer(list.map(|list| wire::TaskList {
+            tasks: list.tasks.into_iter().map(task_to_wire).collect(),
+            more: list.more,
+        }))
+    }
+
+    async fn get_task(&self, request: Request<wire::GetTaskRequest>) -> Answer<wire::TaskRecord> {
+        privileged(&request, "look at tasks")?;
+        let task = read(id(&request.into_inner().task, "get_task_request.task"))?;
+        answer(self.service.get_task(task).await.map(task_to_wire))
+    }
+
+    async fn get_node_status(&self, request: Request<wire::Empty>) -> Answer<wire::NodeStatus> {
+        privileged(&request, "look at a node's state")?;
+        answer(self.service.node_status().await.map(status_to_wire))
+    }
+
+    async fn get_cluster_view(&self, _request: Request<wire::Empty>) -> Answer<wire::ViewDelta> {
+        answer(self.service.cluster_view().await.map(|view| (&view.full_delta()).into()))
+    }
+
+    async fn list_jobs(&self, request: Request<wire::Empty>) -> Answer<wire::JobList> {
+        privileged(&request, "list jobs")?;
+        let jobs = self.service.list_jobs().await;
+        answer(jobs.map(|jobs| wire::JobList { jobs: jobs.iter().map(Into::into).collect() }))
+    }
+
+    async fn list_functions(&self, _request: Request<wire::Empty>) -> Answer<wire::FunctionList> {
+        let functions = self.service.list_functions().await;
+        answer(
+            functions.map(|list| wire::FunctionList {
+                functions: list.into_iter().map(function_to_wire).collect(),
+            }),
+        )
+    }
+}

@@ -1,0 +1,40 @@
+//! The bounds of a session.
+
+use std::time::Duration;
+
+/// The most frames in one batch.
+pub const BATCH_FRAMES: usize = 512;
+/// The most bytes of frames in one batch, unless its only frame is larger.
+pub const BATCH_BYTES: usize = 1 << 20;
+/// The most bytes that one message, and so one frame, may have.
+pub const MESSAGE_BYTES: usize = 64 << 20;
+
+/// The bounds of a session, the same for both of its directions.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionOptions {
+    /// How long a broken session may be resumed (30 s). Zero: its stream's end is its own.
+    pub resume_within: Duration,
+    /// How many bytes may wait for the peer, sent or not, before the session ends with `Overflow` (1 GiB).
+    pub most_bytes: u64,
+    /// How many frames may (8 M).
+    pub most_frames: u64,
+    /// How many frames the peer is sent before its program has taken them (16,384).
+    pub window_frames: u64,
+    /// How many bytes (16 MiB).
+    pub window_bytes: u64,
+    /// How long opening a stream may take, from the connection to the first answer (10 s).
+    pub open_within: Duration,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        SessionOptions {
+            resume_within: Duration::from_secs(30),
+            most_bytes: 1 << 30,
+            most_frames: 8 << 20,
+            window_frames: 16 * 1024,
+            window_bytes: 16 << 20,
+            open_within: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Batches of frames: encoded frame by frame as they are taken from a queue, decoded straight into domain frames.
+//!
+//! [`wire::Batch`] says the same; going frame by frame spares a list of wire frames in the middle. The tests hold the
+//! two against each other.
+
+use crate::error::ConvertError;
+use crate::wire;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use mobula_types::Frame;
+use prost::Message;
+use prost::encoding::{self, DecodeContext, WireType};
+
+const FIRST_SEQUENCE: u32 = 1;
+const ACKNOWLEDGED: u32 = 2;
+const FRAMES: u32 = 3;
+
+/// Appends one frame to a batch's body.
+pub fn append_frame(frame: Frame, body: &mut BytesMut) {
+    encoding::message::encode(FRAMES, &wire::Frame::from(frame), body);
+}
+
+/// How many bytes [`put_numbers`] writes at most.
+pub const NUMBERS_LENGTH: usize = 22;
+
+/// Writes the numbers that stand before a batch's body.
+pub fn put_numbers(first_sequence: u64, acknowledged: u64, buffer: &mut impl BufMut) {
+    for (tag, number) in [(FIRST_SEQUENCE, first_sequence), (ACKNOWLEDGED, acknowledged)] {
+        if number != 0 {
+            encoding::uint64::encode(tag, &number, buffer);
+        }
+    }
+}
+
+/// A batch as it was received.
+#[derive(Debug, Default)]
+pub struct ReceivedBatch {
+    /// The number of the first frame.
+    pub first_sequence: u64,
+    /// How many frames of the receiver its peer has taken.
+    pub acknowledged: u64,
+    /// The frames.
+    pub frames: Vec<Frame>,
+    /// What is there beside frames: a greeting, or the end.
+    pub rest: Option<Box<wire::Batch>>,
+}
+
+/// Reads a batch.
+///
+/// # Errors
+/// Where the bytes are no batch, or a frame does not make sense: nothing of it is to be used then.
+pub fn read_batch(mut bytes: Bytes) -> Result<ReceivedBatch, ConvertError> {
+    let mut batch = ReceivedBatch::default();
+    let context = || DecodeContext::default();
+    while bytes.has_remaining() {
+        let (tag, wire_type) = encoding::decode_key(&mut bytes).map_err(|error| broken("batch", error))?;
+        match tag {
+            FIRST_SEQUENCE => {
+                encoding::uint64::merge(wire_type, &mut batch.first_sequence, &mut bytes, context())
+                    .map_err(|error| broken("batch.first_sequence", error))?
+            }
+            ACKNOWLEDGED => {
+                encoding::uint64::merge(wire_type, &mut batch.acknowledged, &mut bytes, context())
+                    .map_err(|error| broken("batch.acknowledged", error))?
+            }
+            FRAMES => batch.frames.push(read_frame(wire_type, &mut bytes)?),
+            _ => wire::Batch::merge_field(
+                batch.rest.get_or_insert_default(),
+                tag,
+                wire_type,
+                &mut bytes,
+                context(),
+            )
+            .map_err(|error| broken("batch", error))?,
+        }
+    }
+    Ok(batch)
+}
+
+fn read_frame(wire_type: WireType, bytes: &mut Bytes) -> Result<Frame, ConvertError> {
+    if wire_type != WireType::LengthDelimited {
+        return Err(ConvertError::new("batch.frames", "is not a message"));
+    }
+    let length = encoding::decode_varint(bytes).map_err(|error| broken("batch.frames", error))?;
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    if length > bytes.remaining() {
+        return Err(ConvertError::new("batch.frames", "is longer than the batch"));
+    }
+    let frame = wire::Frame::decode(bytes.split_to(length)).map_err(|error| broken("batch.frames", error))?;
+    frame.try_into()
+}
+
+#[cold]
+fn broken(field: &'static str, error: prost::DecodeError) -> ConvertError {
+    ConvertError::new(field, error.to_string())
+}
