@@ -133,7 +133,7 @@ impl Remote {
         let encode = self.encode();
         let take_all = quote! {
             #(#takes)*
-            __arguments.finish()?;
+            let __returns = __arguments.finish()?;
         };
         if self.is_async() {
             let boxed = quote_spanned! {name.span()=>
@@ -166,14 +166,15 @@ impl Remote {
 
     /// From `__output` to a `CallResult`.
     fn encode(&self) -> TokenStream {
-        let Output { fallible, several, .. } = &self.signature.output;
+        let Output { fallible, several, list, .. } = &self.signature.output;
         let values = |output: TokenStream| match several {
-            None => quote!(::mobula::__private::Returned::one(&#output)),
+            None if *list => quote!(__returns.list(&#output)),
+            None => quote!(__returns.one(&#output)),
             Some(types) => {
                 let positions = (0..types.len()).map(syn::Index::from);
                 quote! {{
                     let __values = #output;
-                    ::mobula::__private::Returned::several() #(.value(&__values.#positions))* .finish()
+                    __returns.several() #(.value(&__values.#positions))* .finish()
                 }}
             }
         };
@@ -207,7 +208,7 @@ impl Remote {
         let names: Vec<&Ident> = self.signature.parameters.iter().map(|parameter| &parameter.name).collect();
         let types: Vec<_> = self.signature.parameters.iter().map(|parameter| &parameter.owned).collect();
         let pushes = names.iter().zip(&types).map(|(name, ty)| {
-            quote_spanned!(ty.span()=> __builder.argument::<#ty>(::core::convert::Into::into(#name));)
+            quote_spanned!(ty.span()=> __builder.argument::<#ty>(::mobula::IntoArg::<#ty>::into_arg(#name));)
         });
         let name = self.function.sig.ident.unraw();
         let visibility = &self.function.vis;
@@ -221,7 +222,7 @@ impl Remote {
             impl #handle {
                 #[doc = #document]
                 #visibility fn remote(
-                    #(#names: impl ::core::convert::Into<::mobula::Arg<#types>>),*
+                    #(#names: impl ::mobula::IntoArg<#types>),*
                 ) -> ::mobula::RemoteCall<#references> {
                     #[allow(unused_mut)]
                     let mut __builder = ::mobula::__private::CallBuilder::new(&FUNCTION);
@@ -254,7 +255,7 @@ impl Remote {
             ) -> ::mobula::RemoteAll<impl ::core::iter::Iterator<Item = ::mobula::RemoteCall<#references>>>
             where
                 __Items: ::core::iter::IntoIterator<Item = #item>,
-                #(#each: ::core::convert::Into<::mobula::Arg<#types>>,)*
+                #(#each: ::mobula::IntoArg<#types>,)*
             {
                 let __calls = ::core::iter::IntoIterator::into_iter(items).map(|#pattern| Self::remote(#(#values),*));
                 ::mobula::RemoteAll::new(__calls)

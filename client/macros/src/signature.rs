@@ -26,6 +26,8 @@ pub(crate) struct Output {
     pub(crate) value: TokenStream,
     /// Whether it returns a `Result`.
     pub(crate) fallible: bool,
+    /// Whether the value is a `Vec`, which a caller may ask to have split.
+    pub(crate) list: bool,
     /// The types of the references where their number was given.
     pub(crate) several: Option<Vec<Type>>,
 }
@@ -225,11 +227,12 @@ impl Output {
             (None, false) => ty.to_token_stream(),
         };
         let inner = argument.as_ref().unwrap_or(&ty);
+        let list = element_of_vec(inner).is_some();
         let several = match options.num_returns {
             None | Some((1, _)) => None,
             Some((count, at)) => Some(elements(inner, count, at)?),
         };
-        Ok(Output { value, fallible, several })
+        Ok(Output { value, fallible, list, several })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mobula_types::outcome::StoredCopy;
-use mobula_types::{Failure, FunctionInfo, ObjectId, WorkerId};
+use mobula_types::{Failure, FunctionInfo, NodeId, ObjectId, WorkerId};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub trait BulkAccess: Send + Sync + fmt::Debug {
 /// What a node tells an embedded worker at its start.
 #[derive(Clone, Debug)]
 pub struct EmbeddedOptions {
+    /// The node: the home of what the worker submits.
+    pub node: NodeId,
     /// The worker's number.
     pub worker: WorkerId,
     /// How many slots it has of its own.

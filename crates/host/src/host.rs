@@ -189,6 +189,14 @@ impl Host {
         }
     }
 
+    /// Drops what is queued, cancels what runs, and waits for nothing. Nothing should be queued any more.
+    pub fn close(&self) {
+        let failure = Failure::new(FailureKind::WorkerDied, "the worker ends");
+        for slot in self.slots.lock().values() {
+            slot.close(&failure);
+        }
+    }
+
     /// Whether nothing is queued or running.
     pub fn is_idle(&self) -> bool {
         self.slots.lock().values().all(|slot| slot.is_idle())
@@ -207,10 +215,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let failure = Failure::new(FailureKind::WorkerDied, "the worker ends");
-        for slot in self.slots.get_mut().values() {
-            slot.close(&failure);
-        }
+        self.close();
     }
 }
 

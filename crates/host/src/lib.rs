@@ -16,7 +16,7 @@
 mod call;
 mod cancel;
 mod completion;
-mod embedded;
+pub mod embedded;
 mod function;
 mod host;
 mod marker;

@@ -113,6 +113,12 @@ impl CrashPageWriter {
         }
     }
 
+    /// Forgets the noted panic: it was caught, and is no reason for a later end of the worker.
+    pub fn recovered(&self) {
+        slot_cell(&self.map, SLOTS).store(0, Ordering::Release);
+        slot_cell(&self.map, SLOTS + 1).store(0, Ordering::Release);
+    }
+
     /// Notes a panic. Only the first is kept: it is the one that ends the worker.
     pub fn panicked(&mut self, message: &str, place: &str) {
         if slot_cell(&self.map, SLOTS).load(Ordering::Acquire) != 0 {
@@ -177,6 +183,8 @@ mod tests {
         writer.panicked("later", "elsewhere");
         let note = PanicNote { message: "boom".into(), place: "src/lib.rs:1:2".into() };
         assert_eq!(page.panic_note(), Some(note));
+        writer.recovered();
+        assert_eq!(page.panic_note(), None);
         let (page, mut writer) = pair();
         writer.panicked(&"x".repeat(100_000), &"y".repeat(100_000));
         let note = page.panic_note().unwrap();

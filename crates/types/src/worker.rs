@@ -4,6 +4,8 @@
 pub const WORKER_VARIABLE: &str = "MOBULA_WORKER";
 /// The worker's number, decimal.
 pub const WORKER_ID_VARIABLE: &str = "MOBULA_WORKER_ID";
+/// The worker's job, as it prints.
+pub const JOB_VARIABLE: &str = "MOBULA_JOB";
 /// A connected Unix stream socket for the session.
 pub const SESSION_FD: i32 = 3;
 /// A connected Unix stream socket for bulk transfers.

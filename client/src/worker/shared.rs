@@ -1,0 +1,200 @@
+//! What the threads of one worker share.
+
+use super::{RunWaits, WaitChannel};
+use crate::link::{Command, Link};
+use bytes::Bytes;
+use foldhash::HashMap;
+use mobula_host::{CallResult, Completed, Completion};
+use mobula_types::outcome::StoredCopy;
+use mobula_types::{
+    Failure, FailureKind, Frame, INLINE_LIMIT, ObjectId, Outcome, Payload, ResultValue, StoredValue, TaskId,
+};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::oneshot;
+
+/// The worker as its runs see it.
+#[derive(Debug)]
+pub(crate) struct WorkerShared {
+    link: Arc<Link>,
+    runs: Mutex<HashMap<u64, RunEntry>>,
+    retiring: AtomicBool,
+}
+
+/// A run that the node has not heard the end of.
+#[derive(Debug)]
+struct RunEntry {
+    task: TaskId,
+    /// Set while the node may answer `Resume`.
+    waits: Option<Arc<RunWaits>>,
+}
+
+impl WorkerShared {
+    pub(crate) fn new(link: Arc<Link>) -> Arc<Self> {
+        Arc::new(WorkerShared { link, runs: Mutex::default(), retiring: AtomicBool::new(false) })
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// A run has come.
+    pub(crate) fn add(&self, handle: u64, task: TaskId) {
+        self.runs.lock().insert(handle, RunEntry { task, waits: None });
+    }
+
+    /// Runs go back unstarted.
+    pub(crate) fn give_back(&self, handles: Vec<u64>) {
+        if handles.is_empty() {
+            return;
+        }
+        {
+            let mut runs = self.runs.lock();
+            for handle in &handles {
+                runs.remove(handle);
+            }
+        }
+        self.link.send(Frame::Returned { handles });
+        self.end_if_idle();
+    }
+
+    /// The node says that a run may go on.
+    pub(crate) fn resume(&self, handle: u64) {
+        if let Some(waits) = self.waits_of(handle) {
+            waits.resume();
+        }
+    }
+
+    /// A run is to end, and must not wait for the node any more.
+    pub(crate) fn let_end(&self, handle: u64) {
+        if let Some(waits) = self.waits_of(handle) {
+            waits.end();
+        }
+    }
+
+    /// The session is over: no run may wait for the node any more.
+    pub(crate) fn let_all_end(&self) {
+        let waits: Vec<_> = self.runs.lock().values().filter_map(|run| run.waits.clone()).collect();
+        waits.iter().for_each(|waits| waits.end());
+    }
+
+    fn waits_of(&self, handle: u64) -> Option<Arc<RunWaits>> {
+        self.runs.lock().get(&handle)?.waits.clone()
+    }
+
+    /// The worker ends when nothing runs any more.
+    pub(crate) fn retire(&self) {
+        self.retiring.store(true, Ordering::Release);
+        self.end_if_idle();
+    }
+
+    fn end_if_idle(&self) {
+        if self.retiring.load(Ordering::Acquire) && self.runs.lock().is_empty() {
+            self.link.command(Command::Close(None));
+        }
+    }
+
+    /// Tells the node how a run ended.
+    pub(crate) fn done(&self, handle: u64, result: CallResult, micros: u32) {
+        let CallResult { outcome, retryable, kept } = result;
+        let was_known = self.runs.lock().remove(&handle).is_some();
+        if was_known {
+            self.link.send(Frame::Done { handle, outcome, retryable, micros });
+        }
+        // What the values refer to is released behind them.
+        drop(kept);
+        self.end_if_idle();
+    }
+
+    /// The bytes of an object in the node's store.
+    pub(crate) async fn fetch(&self, object: ObjectId, copy: &StoredCopy) -> Result<Bytes, Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.link.command(Command::Download { object, answer });
+        let bytes = answered.await.unwrap_or_else(|_| Err(session_over()))?;
+        if bytes.len() as u64 == copy.length && mobula_objects::checksum(&bytes) == copy.checksum {
+            return Ok(bytes);
+        }
+        let message = format!("the node's store gave {} bytes that are not those of the object", bytes.len());
+        Err(Failure::new(FailureKind::Unavailable, message).of_object(object))
+    }
+
+    async fn store(&self, object: ObjectId, bytes: Bytes) -> Result<StoredCopy, Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.link.command(Command::Upload { object, bytes, answer });
+        answered.await.unwrap_or_else(|_| Err(session_over()))
+    }
+
+    /// Puts the values that are too large for a frame into the node's store.
+    async fn store_large(&self, task: TaskId, values: &mut [ResultValue]) -> Result<(), Failure> {
+        for (position, value) in values.iter_mut().enumerate() {
+            let StoredValue::Inline(payload) = &mut value.value else { continue };
+            if payload.len() <= INLINE_LIMIT {
+                continue;
+            }
+            let bytes = std::mem::replace(payload, Payload::EMPTY).into_bytes();
+            let copy = self.store(ObjectId::result(task, position as u64), bytes).await?;
+            value.value = StoredValue::Stored(Arc::new(copy));
+        }
+        Ok(())
+    }
+
+    /// As [`done`](Self::done), after an upload.
+    async fn store_and_finish(self: Arc<Self>, task: TaskId, completion: Completion) {
+        let Completion { handle, mut result, micros } = completion;
+        let stored = match &mut result.outcome {
+            Outcome::Value(value) => self.store_large(task, std::slice::from_mut(value)).await,
+            Outcome::Values(values) => self.store_large(task, values).await,
+            Outcome::Failed(_) => Ok(()),
+        };
+        if let Err(cause) = stored {
+            let retryable = cause.kind().is_retryable();
+            let failure = Failure::new(cause.kind(), "the result could not be stored").caused_by(cause);
+            result = CallResult { retryable, ..CallResult::failed(failure) };
+        }
+        self.done(handle, result, micros);
+    }
+
+    /// A result that may be large, from any thread.
+    fn finish(self: &Arc<Self>, completion: Completion) {
+        let is_large = |value: &ResultValue| matches!(&value.value, StoredValue::Inline(payload) if payload.len() > INLINE_LIMIT);
+        let large = completion.result.outcome.values().is_ok_and(|values| values.iter().any(is_large));
+        let task = if large { self.runs.lock().get(&completion.handle).map(|run| run.task) } else { None };
+        match (task, self.link.runtime()) {
+            (Some(task), Some(runtime)) => {
+                let _on_the_link = runtime.enter();
+                let upload = self.clone().store_and_finish(task, completion);
+                // Ends by itself: an upload has its own deadline, and fails when the session ends.
+                mobula_runtime::spawn("upload-result", upload).detach();
+            }
+            _ => self.done(completion.handle, completion.result, completion.micros),
+        }
+    }
+}
+
+fn session_over() -> Failure {
+    Failure::new(FailureKind::SessionExpired, "the session with the node is over")
+}
+
+impl WaitChannel for WorkerShared {
+    fn blocked(&self, waits: &Arc<RunWaits>) {
+        if let Some(run) = self.runs.lock().get_mut(&waits.handle()) {
+            run.waits = Some(waits.clone());
+        }
+        self.link.send(Frame::Blocked { handle: waits.handle() });
+    }
+
+    fn unblocked(&self, handle: u64) {
+        self.link.send(Frame::Unblocked { handle });
+    }
+}
+
+/// Takes the ends of runs from the slots.
+#[derive(Debug)]
+pub(crate) struct Finished(pub(crate) Arc<WorkerShared>);
+
+impl Completed for Finished {
+    fn completed(&self, completion: Completion) {
+        self.0.finish(completion);
+    }
+}
