@@ -17,8 +17,10 @@ impl Executor {
             return;
         };
         let job = self.jobs.at_mut(index);
-        job.weight = weight.max(1);
-        job.turn_left = job.turn_left.min(job.weight);
+        if job.weight != weight.max(1) {
+            job.weight = weight.max(1);
+            job.turn_left = job.weight;
+        }
         if job.has_executable != has_executable {
             job.has_executable = has_executable;
             job.forget_idle_kinds();

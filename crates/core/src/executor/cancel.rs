@@ -45,7 +45,9 @@ impl Executor {
         run.kill_at = run.kill_at.min(kill_at);
         if run.cancelled.is_none() {
             run.cancelled = Some(failure.clone());
-            let worker = self.workers.at(run.worker).id;
+            let worker = self.workers.at_mut(run.worker);
+            worker.slots[run.slot as usize].cancelled += 1;
+            let worker = worker.id;
             effects.push(Effect::CancelRun { worker, handle: key.0, failure });
         }
         self.arm(key);

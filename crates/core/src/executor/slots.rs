@@ -114,6 +114,7 @@ impl Executor {
         let at = SlotRef { worker: run.worker, slot: run.slot };
         let (wait, expected, recalled, job) = (run.wait, run.expected, run.recalled, run.job);
         let zero_cpu = run.assignment.template.options.resources.cpu == Default::default();
+        let cancelled = run.cancelled.is_some();
         run.worker = usize::MAX;
         run.wait = Wait::No;
         run.recalled = false;
@@ -127,6 +128,7 @@ impl Executor {
         let slot = &mut worker.slots[at.slot as usize];
         slot.work = slot.work.saturating_sub(expected);
         slot.recalling -= u32::from(recalled);
+        slot.cancelled -= u32::from(cancelled);
         let Some(position) = slot.queue.iter().position(|queued| *queued == key) else { return };
         slot.queue.remove(position);
         let left = slot.queue.len();

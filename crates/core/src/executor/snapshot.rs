@@ -85,6 +85,11 @@ impl Executor {
         Some((run.assignment.job, run.assignment.task, run.assignment.attempt))
     }
 
+    /// The job of a run that is here.
+    pub fn job_of_run(&self, run: RunKey) -> Option<JobId> {
+        self.runs.get(run).map(|run| run.assignment.job)
+    }
+
     /// The owner of the task that a worker knows by this handle.
     pub fn owner_of(&self, worker: WorkerId, handle: u64) -> Option<&Owner> {
         self.sent_to(worker, RunKey(handle)).map(|run| &run.owner)

@@ -103,7 +103,8 @@ impl Executor {
         usize::try_from(steps.div_ceil(Quantity::ONE.steps())).unwrap_or(usize::MAX).max(1)
     }
 
-    /// The next slot in turn that works on runs that need the same, and has time for one more.
+    /// The next slot in turn that works on runs that need the same, and has time for one more. Never behind a cancelled
+    /// run: that may end while it waits, without its CPUs, and the next would start.
     fn slot_behind(
         &mut self,
         pool: PoolId,
@@ -125,6 +126,7 @@ impl Executor {
                 slot.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, need) || **held == **need);
             let goes_on = !slot.cpu_released
                 && slot.recalling == 0
+                && slot.cancelled == 0
                 && self.now.since(slot.head_since) < self.options.long_run;
             if holds_the_same && goes_on && estimate.allows(slot.queue.len(), slot.work, &self.options) {
                 self.pool_mut(pool).cursor = position + 1;

@@ -109,6 +109,14 @@ impl Executor {
             let target = self.target_of(job, &template);
             self.jobs.at_mut(job).retarget(kind, target);
         }
+        let refused = self.runs.keys_where(|run| {
+            run.job == job
+                && run.phase != Phase::Sent
+                && matches!(self.jobs.at(job).kind(run.kind).target, Target::Refused(_))
+        });
+        for key in refused {
+            self.fail_refused(key, effects);
+        }
         let mut waiting = Vec::new();
         for (_, lane) in &mut self.jobs.at_mut(job).lanes {
             if lane.key.runner == Runner::Undecided {
@@ -122,14 +130,6 @@ impl Executor {
         self.jobs.at_mut(job).in_lanes -= moved;
         for key in waiting {
             self.enqueue(key, false);
-        }
-        let refused = self.runs.keys_where(|run| {
-            run.job == job
-                && run.phase != Phase::Sent
-                && matches!(self.jobs.at(job).kind(run.kind).target, Target::Refused(_))
-        });
-        for key in refused {
-            self.fail_refused(key, effects);
         }
     }
 

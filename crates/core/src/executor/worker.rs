@@ -59,6 +59,8 @@ pub(super) struct Slot {
     pub(super) work: u64,
     /// How many of them were recalled and not given back yet.
     pub(super) recalling: u32,
+    /// How many of them were cancelled.
+    pub(super) cancelled: u32,
     /// Where the slot stands among the pool's busy ones.
     pub(super) busy_at: usize,
 }

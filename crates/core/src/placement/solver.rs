@@ -22,6 +22,9 @@ struct Candidate<'a> {
 impl Placement {
     /// The node and how many of the tasks it gets; `None` to wait.
     pub(super) fn solve(&self, request: &PlacementRequest<'_>) -> Result<Option<(NodeName, u32)>, Missing> {
+        if self.nodes.is_empty() {
+            return Ok(None);
+        }
         let nodes = self.feasible(request)?;
         let wanted = u64::from(request.wanted.max(1));
         if let [(name, node)] = nodes[..] {
