@@ -109,7 +109,9 @@ pub enum Event {
         /// The runs' handles.
         handles: Vec<u64>,
     },
-    /// A run waits for others: its CPUs may be used.
+    /// A run waits for others: its CPUs may be used. What is behind it on its slot is recalled. A worker that ends a run
+    /// while it waits (because it was cancelled) gives back what is still behind it first: the next one would start on
+    /// CPUs that are given away.
     Blocked {
         /// The worker.
         worker: WorkerId,

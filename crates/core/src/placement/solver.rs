@@ -35,10 +35,10 @@ impl Placement {
             (true, _) => {
                 let queues = self
                     .candidates(&nodes, request, |node| node.room_ahead(request.resources, request.ahead));
-                shortest_queue(&queues)
+                shortest_queue(&queues, wanted)
             }
-            (false, Strategy::Spread) => fewest_tasks(&free),
-            (false, _) => pack_then_level(&free, request),
+            (false, Strategy::Spread) => fewest_tasks(&free, wanted),
+            (false, _) => pack_then_level(&free, request, wanted),
         };
         Ok(chosen.map(|(name, count)| (name.clone(), count.clamp(1, wanted) as u32)))
     }
@@ -86,10 +86,12 @@ impl Placement {
     }
 }
 
-/// Until it is half full, the local node, then the fullest of the others; then the least full, up to the next one.
+/// Until it is half full, the local node, then the fullest of the others; then the least full, up to the next one
+/// or its share of the tasks.
 fn pack_then_level<'a>(
     free: &[Candidate<'a>],
     request: &PlacementRequest<'_>,
+    wanted: u64,
 ) -> Option<(&'a NodeName, u64)> {
     let need = request.resources;
     let below_half = free.iter().filter(|candidate| candidate.node.fullness(need, 1) <= HALF);
@@ -106,21 +108,25 @@ fn pack_then_level<'a>(
     let least = free.iter().min_by_key(order)?;
     let next = free.iter().filter(|other| other.name != least.name).min_by_key(order);
     let level = next.map_or(u64::MAX, |next| next.node.fullness(need, 0));
-    Some((least.name, largest(least.room, |count| least.node.fullness(need, count) <= level)))
+    let count = largest(least.room, |count| least.node.fullness(need, count) <= level);
+    Some((least.name, count.max(fair_share(least, free, wanted)).min(least.room)))
 }
 
-/// The node with the fewest tasks; of those, the one that has waited longest for its turn. Up to one more than the next.
-fn fewest_tasks<'a>(free: &[Candidate<'a>]) -> Option<(&'a NodeName, u64)> {
+/// The node with the fewest tasks; of those, the one that has waited longest for its turn. Up to the next
+/// one's number, or its share.
+fn fewest_tasks<'a>(free: &[Candidate<'a>], wanted: u64) -> Option<(&'a NodeName, u64)> {
     let fewest = free
         .iter()
         .min_by_key(|candidate| (candidate.node.tasks(), candidate.node.last_turn, candidate.name))?;
     let others = free.iter().filter(|other| other.name != fewest.name);
     let next = others.map(|other| other.node.tasks()).min().unwrap_or(u64::MAX);
-    Some((fewest.name, next.saturating_sub(fewest.node.tasks()).clamp(1, fewest.room)))
+    let count = next.saturating_sub(fewest.node.tasks()).max(fair_share(fewest, free, wanted));
+    Some((fewest.name, count.clamp(1, fewest.room)))
 }
 
-/// The node whose queue is shortest for its size, up to one task per slot more than the next one's.
-fn shortest_queue<'a>(queues: &[Candidate<'a>]) -> Option<(&'a NodeName, u64)> {
+/// The node whose queue is shortest for its size, up to one task per slot more than the next one's, or
+/// its share.
+fn shortest_queue<'a>(queues: &[Candidate<'a>], wanted: u64) -> Option<(&'a NodeName, u64)> {
     let shortest =
         queues.iter().min_by_key(|candidate| (candidate.node.level(), !candidate.local, candidate.name))?;
     let others = queues.iter().filter(|other| other.name != shortest.name);
@@ -128,7 +134,13 @@ fn shortest_queue<'a>(queues: &[Candidate<'a>]) -> Option<(&'a NodeName, u64)> {
     let slots = shortest.node.slots();
     let difference = next.saturating_sub(shortest.node.level()) as u128 * u128::from(slots) / 1000;
     let count = u64::try_from(difference).unwrap_or(u64::MAX).saturating_add(slots);
-    Some((shortest.name, count.clamp(1, shortest.room)))
+    Some((shortest.name, count.max(fair_share(shortest, queues, wanted)).clamp(1, shortest.room)))
+}
+
+/// A candidate's part of the tasks by its size, so that many tasks need few calls.
+fn fair_share(candidate: &Candidate<'_>, candidates: &[Candidate<'_>], wanted: u64) -> u64 {
+    let slots: u64 = candidates.iter().map(|candidate| candidate.node.slots()).sum();
+    wanted.saturating_mul(candidate.node.slots()) / slots.max(1)
 }
 
 /// The largest count from 1 to `most` for which it holds; 1 where it never does. It must hold for all smaller ones.

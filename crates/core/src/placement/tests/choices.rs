@@ -17,13 +17,15 @@ fn lack(choice: Choice) -> (Lack, String) {
 fn packs_the_local_node_until_half_full_then_the_next_then_levels() {
     let mut placement = placement([node("a", 4), node("b", 4), node("c", 4)]);
     let order = Question::cpus(1).place(&mut placement, 20);
-    assert_eq!(
-        order,
-        placed(&[("a", 2), ("b", 2), ("c", 2), ("a", 1), ("b", 1), ("c", 1), ("a", 1), ("b", 1), ("c", 1)])
-    );
+    assert_eq!(order, placed(&[("a", 2), ("b", 2), ("c", 2), ("a", 2), ("b", 2), ("c", 2)]));
     assert_eq!(Question::cpus(1).ask(&mut placement), Choice::Wait);
     placement.finished(&NodeId::new("b", 1), &Resources::cpus(1));
     assert_eq!(Question::cpus(1).place(&mut placement, 5), placed(&[("b", 1)]));
+    let one_by_one: Vec<_> = {
+        let mut placement = super::placement([node("a", 2), node("b", 4)]);
+        (0..6).flat_map(|_| Question::cpus(1).place(&mut placement, 1)).map(|(name, _)| name).collect()
+    };
+    assert_eq!(one_by_one.concat(), "abbabb");
 }
 
 #[test]
