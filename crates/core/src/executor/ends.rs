@@ -36,6 +36,11 @@ impl Executor {
             }
         }
         self.leave_slot(key);
+        let worker = self.workers.at_mut(index);
+        if !worker.has_served {
+            worker.has_served = true;
+            self.jobs.at_mut(job).start_failures = 0;
+        }
         let Ending { outcome, retryable, micros, borrows } = ending;
         let end = (!silent).then_some(AssignmentEnd::Ran { outcome, retryable, micros, borrows });
         self.end_unsent(key, end, effects);
@@ -90,13 +95,18 @@ impl Executor {
             self.worker_start_failed(worker, failure, effects);
             return;
         }
-        let killed = self.workers.at(index).state == WorkerState::Killed;
+        let lost = self.workers.at(index);
+        let killed = lost.state == WorkerState::Killed;
+        // One that ends before it has begun anything has not really started: it must not be started for ever.
+        let mut fruitless = lost.state == WorkerState::Ready && !lost.has_served;
+        let job = lost.job;
         self.leave_pool(index);
         let keys: Vec<RunKey> =
             self.workers.at(index).slots.iter().flat_map(|slot| slot.queue.iter().copied()).collect();
         for key in keys.into_iter().rev() {
             let Some(run) = self.runs.get(key) else { continue };
             let started = running.contains(&key.0) || run.wait != Wait::No;
+            fruitless &= !started;
             let silent = run.reported || run.is_orphan();
             let cancelled = run.cancelled.clone();
             self.leave_slot(key);
@@ -113,6 +123,9 @@ impl Executor {
             }
         }
         self.dismiss(index);
+        if let (true, Some(job)) = (fruitless, job) {
+            self.count_start_failure(job, failure, effects);
+        }
     }
 
     fn lost(&self, key: RunKey, failure: &Failure, charged: bool) -> Option<AssignmentEnd> {

@@ -43,7 +43,7 @@ pub(super) struct Job {
     pub(super) pool: Pool,
     /// Workers, those that start or end included.
     pub(super) workers: usize,
-    /// Starts that have failed in a row.
+    /// Workers in a row that did not get as far as ending a run.
     pub(super) start_failures: u32,
     /// Why its workers do not start, and until when that is believed.
     pub(super) broken: Option<(Failure, Time)>,

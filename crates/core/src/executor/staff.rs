@@ -90,7 +90,6 @@ impl Executor {
             self.timers.workers_by(at);
         }
         let entry = self.jobs.at_mut(job);
-        entry.start_failures = 0;
         entry.broken = None;
         if entry.functions.is_none() {
             entry.functions = Some(functions);
@@ -154,6 +153,11 @@ impl Executor {
         if state == WorkerState::Killed {
             return;
         }
+        self.count_start_failure(job, failure, effects);
+    }
+
+    /// One more worker of this job that did not get as far as running something.
+    pub(super) fn count_start_failure(&mut self, job: usize, failure: Failure, effects: &mut Vec<Effect>) {
         let entry = self.jobs.at_mut(job);
         entry.start_failures += 1;
         let hopeless = failure.kind() == FailureKind::ExecutableRefused;

@@ -25,6 +25,8 @@ pub(super) struct Worker {
     pub(super) free_extra: Vec<u32>,
     /// Runs that it has.
     pub(super) runs: u32,
+    /// It has ended a run: what it is made of works.
+    pub(super) has_served: bool,
     /// Since when it has none.
     pub(super) idle_since: Time,
     /// When it is killed, if it has not ended by then.
@@ -77,6 +79,7 @@ impl Worker {
             slots: (0..own_slots).map(|_| Slot::default()).collect(),
             free_extra: Vec::new(),
             runs: 0,
+            has_served: false,
             idle_since: Time::NEVER,
             kill_at: Time::NEVER,
         }

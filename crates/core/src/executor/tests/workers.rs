@@ -139,6 +139,22 @@ fn a_worker_that_dies_before_it_announces_has_failed_to_start() {
 }
 
 #[test]
+fn workers_that_die_before_they_run_anything_are_not_started_for_ever() {
+    let mut world = World::processes(1);
+    let task = world.assign("square", Resources::cpus(1));
+    for _ in 0..3 {
+        assert_eq!(world.reports(), []);
+        let worker = world.flush_and_start().remove(0);
+        world.start(worker);
+        assert_eq!(world.flush_runs().len(), 1);
+        let failure = failure(FailureKind::WorkerDied);
+        world.event(Event::WorkerLost { worker, failure, running: Vec::new() });
+    }
+    let reports = world.reports();
+    assert_eq!((reports[0].0, kind_of(&reports[0].1)), (task, FailureKind::WorkerStartFailed));
+}
+
+#[test]
 fn the_end_of_a_job_ends_everything_of_it() {
     let mut world = World::warm(2);
     let mut tasks = world.assign_many(2, &template("square", Resources::cpus(1)));
