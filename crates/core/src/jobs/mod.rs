@@ -132,6 +132,16 @@ impl Jobs {
         }
     }
 
+    /// How many jobs are known.
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     /// The jobs, newest first, at most `limit`.
     pub fn list(&self, limit: usize) -> Vec<JobStatus> {
         let mut jobs: Vec<_> =

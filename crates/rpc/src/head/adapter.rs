@@ -50,7 +50,7 @@ fn reports(stream: Streaming<wire::NodeMessage>) -> NodeReports {
         Ok(message) => report_from_wire(message).map_err(|error| {
             Failure::new(FailureKind::Malformed, format!("a message of the node cannot be read: {error}"))
         }),
-        Err(status) => Err(from_status(&status).failure),
+        Err(status) => Err(from_status(&status, "hear", "the node").failure),
     }))
 }
 

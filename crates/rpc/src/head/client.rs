@@ -97,15 +97,16 @@ impl HeadClient {
             secret: opened.secret.0.to_vec().into(),
             spec: Some(spec.into()),
         };
-        self.unary("OpenJob", async |mut stub, request| stub.open_job(request).await, request).await?;
+        self.unary("open a job", async |mut stub, request| stub.open_job(request).await, request).await?;
         Ok(opened)
     }
 
     /// What is known of a job; `NotFound` where nothing is.
     pub async fn get_job(&self, job: JobId) -> Result<JobStatus, Failure> {
         let request = wire::GetHeadJobRequest { job: job.0 };
-        let answer =
-            self.unary("GetJob", async |mut stub, request| stub.get_job(request).await, request).await?;
+        let answer = self
+            .unary("look up a job", async |mut stub, request| stub.get_job(request).await, request)
+            .await?;
         answer.try_into().map_err(unreadable)
     }
 
@@ -113,7 +114,7 @@ impl HeadClient {
     pub async fn verify_job(&self, job: JobId, secret: &JobSecret) -> Result<JobInfo, Failure> {
         let request = wire::VerifyJobRequest { job: job.0, secret: secret.0.to_vec().into() };
         let answer = self
-            .unary("VerifyJob", async |mut stub, request| stub.verify_job(request).await, request)
+            .unary("verify a job", async |mut stub, request| stub.verify_job(request).await, request)
             .await?;
         answer.try_into().map_err(unreadable)
     }
@@ -126,14 +127,14 @@ impl HeadClient {
             reason: reason.to_owned(),
         };
         let answer =
-            self.unary("EndJob", async |mut stub, request| stub.end_job(request).await, request).await?;
+            self.unary("end a job", async |mut stub, request| stub.end_job(request).await, request).await?;
         answer.try_into().map_err(unreadable)
     }
 
     /// The living nodes.
     pub async fn view(&self) -> Result<ClusterView, Failure> {
         let answer = self
-            .unary("GetView", async |mut stub, request| stub.get_view(request).await, wire::Empty {})
+            .unary("get the view", async |mut stub, request| stub.get_view(request).await, wire::Empty {})
             .await?;
         let mut view = ClusterView::default();
         view.apply(&answer.try_into().map_err(unreadable)?);
@@ -143,18 +144,18 @@ impl HeadClient {
     /// The living nodes, and every change. When the stream ends, ask again: the next one starts with the full view.
     pub async fn watch_view(&self) -> Result<ViewStream, Failure> {
         let stream = self
-            .unary("WatchView", async |mut stub, request| stub.watch_view(request).await, wire::Empty {})
+            .unary("watch the view", async |mut stub, request| stub.watch_view(request).await, wire::Empty {})
             .await?;
         Ok(Box::pin(stream.map(|item| match item {
             Ok(delta) => delta.try_into().map_err(unreadable),
-            Err(status) => Err(from_status(&status).failure),
+            Err(status) => Err(from_status(&status, "watch the view", "the head").failure),
         })))
     }
 
     /// The nodes, those declared dead lately too.
     pub async fn list_nodes(&self) -> Result<Vec<NodeInfo>, Failure> {
         let answer = self
-            .unary("ListNodes", async |mut stub, request| stub.list_nodes(request).await, wire::Empty {})
+            .unary("list nodes", async |mut stub, request| stub.list_nodes(request).await, wire::Empty {})
             .await?;
         answer.nodes.into_iter().map(|node| node.try_into().map_err(unreadable)).collect()
     }
@@ -163,7 +164,7 @@ impl HeadClient {
     pub async fn list_jobs(&self, limit: u32) -> Result<Vec<JobStatus>, Failure> {
         let request = wire::ListHeadJobsRequest { limit };
         let answer =
-            self.unary("ListJobs", async |mut stub, request| stub.list_jobs(request).await, request).await?;
+            self.unary("list jobs", async |mut stub, request| stub.list_jobs(request).await, request).await?;
         answer.jobs.into_iter().map(|job| job.try_into().map_err(unreadable)).collect()
     }
 
@@ -171,7 +172,7 @@ impl HeadClient {
     pub async fn list_functions(&self) -> Result<Vec<FunctionStatus>, Failure> {
         let answer = self
             .unary(
-                "ListFunctions",
+                "list functions",
                 async |mut stub, request| stub.list_functions(request).await,
                 wire::Empty {},
             )
@@ -192,7 +193,7 @@ impl HeadClient {
             limit,
         };
         let answer = self
-            .unary("ListTasks", async |mut stub, request| stub.list_tasks(request).await, request)
+            .unary("list tasks", async |mut stub, request| stub.list_tasks(request).await, request)
             .await?;
         answer.events.into_iter().map(|event| event.try_into().map_err(unreadable)).collect()
     }
@@ -202,7 +203,7 @@ impl HeadClient {
         let request = wire::LocateExecutableRequest { hash: hash.0.to_vec().into() };
         let answer = self
             .unary(
-                "LocateExecutable",
+                "locate an executable",
                 async |mut stub, request| stub.locate_executable(request).await,
                 request,
             )
@@ -213,13 +214,19 @@ impl HeadClient {
     /// Tells a node to drain. Durable once it returns.
     pub async fn drain(&self, node: &NodeName) -> Result<(), Failure> {
         let request = wire::DrainRequest { node: node.as_str().to_owned() };
-        self.unary("Drain", async |mut stub, request| stub.drain(request).await, request).await.map(drop)
+        self.unary("drain a node", async |mut stub, request| stub.drain(request).await, request)
+            .await
+            .map(drop)
     }
 
     /// How the head that is asked stands; it need not lead.
     pub async fn status(&self) -> Result<HeadStatus, Failure> {
         let answer = self
-            .unary("GetStatus", async |mut stub, request| stub.get_status(request).await, wire::Empty {})
+            .unary(
+                "get the head's status",
+                async |mut stub, request| stub.get_status(request).await,
+                wire::Empty {},
+            )
             .await?;
         Ok(status_from_wire(answer))
     }
@@ -235,7 +242,7 @@ impl HeadClient {
         let once = self.call_deadline.min(patience);
         let answer = self
             .targets
-            .call("RenewLease", patience, once, |mut stub| {
+            .call("renew a lease", patience, once, |mut stub| {
                 let request = request.clone();
                 async move { stub.renew_lease(request).await }
             })
@@ -252,8 +259,8 @@ impl HeadClient {
         let answer = tokio::time::timeout(self.call_deadline, target.stub.join(messages)).await;
         let refusal = match answer {
             Ok(Ok(stream)) => return Ok((target, stream.into_inner())),
-            Ok(Err(status)) => from_status(&status),
-            Err(_) => super::refusal::timed_out("Join", &target.address, self.call_deadline),
+            Ok(Err(status)) => from_status(&status, "join", &target.address),
+            Err(_) => super::refusal::timed_out("join", &target.address, self.call_deadline),
         };
         if may_pass(&refusal) && !self.targets.follow(&target, refusal.leader.as_deref()) {
             self.targets.move_on(&target);

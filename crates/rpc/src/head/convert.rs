@@ -1,11 +1,11 @@
 //! Between the messages of `head.proto` and the domain's.
 
-use super::message::{Grant, HeadMessage, HeadOrder, JoinRequest, NodeReport, ProbeAnswer};
+use super::message::{Grant, HeadMessage, HeadOrder, JoinRequest, NodeReport};
 use super::service::{FunctionStatus, HeadStatus};
 use mobula_proto::error::Required;
 use mobula_proto::head::{duration, duration_nanos, executable_hash};
 use mobula_proto::{ConvertError, wire};
-use mobula_types::{ClusterId, Failure, JobId, NodeId};
+use mobula_types::{ClusterId, Failure, JobId, NodeId, ProbeAnswer};
 use wire::head_message::Order;
 use wire::node_message::Message;
 

@@ -2,7 +2,7 @@
 
 use mobula_types::{
     ClusterId, ExecutableHash, Failure, HeadTerm, JobId, JobInfo, JobSummary, NodeId, NodeRegistration,
-    SessionId, TaskEvent, ViewDelta, view::NodeLoad,
+    ProbeAnswer, SessionId, TaskEvent, ViewDelta, view::NodeLoad,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,17 +91,6 @@ pub enum NodeReport {
     },
     /// The node leaves for good: it runs nothing any more.
     Leave,
-}
-
-/// What somebody who tried found at a node's own address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ProbeAnswer {
-    /// The address refuses connections: nobody listens.
-    Refused,
-    /// The answerer has an open session with the node, or the address accepts connections.
-    Reachable,
-    /// Neither, such as a time-out or a name that does not resolve.
-    Unknown,
 }
 
 /// A message of a head to a node.

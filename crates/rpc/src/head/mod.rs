@@ -14,11 +14,11 @@ mod message;
 mod refusal;
 mod server;
 mod service;
-mod status;
 mod targets;
 
 pub use client::{HeadClient, HeadClientOptions, ViewStream};
 pub use link::{HeadEvent, HeadLink, HeadLinkHandle, HeadLinkOptions, LeaseClock, probe};
-pub use message::{Grant, HeadMessage, HeadOrder, JoinRequest, NodeReport, ProbeAnswer};
+pub use message::{Grant, HeadMessage, HeadOrder, JoinRequest, NodeReport};
+pub use mobula_types::ProbeAnswer;
 pub use server::HeadServer;
 pub use service::{FunctionStatus, HeadMessages, HeadRefusal, HeadService, HeadStatus, NodeReports};

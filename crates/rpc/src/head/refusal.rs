@@ -1,7 +1,7 @@
 //! Refusals of a head as gRPC statuses, and back.
 
 use super::service::HeadRefusal;
-use super::status;
+use crate::status;
 use mobula_types::{Failure, FailureKind};
 use std::sync::Arc;
 use tonic::Status;
@@ -11,7 +11,7 @@ use tonic::metadata::MetadataValue;
 const LEADER: &str = "mobula-leader";
 
 pub(super) fn to_status(refusal: &HeadRefusal) -> Status {
-    let mut status = status::from_failure(&refusal.failure);
+    let mut status = status::to_status(&refusal.failure);
     if refusal.not_leader {
         let leader = refusal.leader.as_deref().unwrap_or_default();
         let value = MetadataValue::try_from(leader).unwrap_or_else(|_| MetadataValue::from_static(""));
@@ -20,10 +20,11 @@ pub(super) fn to_status(refusal: &HeadRefusal) -> Status {
     status
 }
 
-pub(super) fn from_status(status: &Status) -> HeadRefusal {
+/// What a head refused; `what` was asked of it.
+pub(super) fn from_status(status: &Status, what: &str, address: &str) -> HeadRefusal {
     let leader = status.metadata().get(LEADER).map(|value| value.to_str().unwrap_or_default());
     HeadRefusal {
-        failure: status::to_failure(status),
+        failure: status::to_failure(status, what, address),
         not_leader: leader.is_some(),
         leader: leader.filter(|address| !address.is_empty()).map(Arc::from),
     }
@@ -36,6 +37,6 @@ pub(super) fn may_pass(refusal: &HeadRefusal) -> bool {
 
 /// Nothing was answered in time.
 pub(super) fn timed_out(what: &str, address: &str, after: std::time::Duration) -> HeadRefusal {
-    Failure::new(FailureKind::TimedOut, format!("head {address} did not answer {what} within {after:?}"))
+    Failure::new(FailureKind::TimedOut, format!("could not {what} at {address}: no answer within {after:?}"))
         .into()
 }

@@ -152,7 +152,7 @@ impl Targets {
             let answer = tokio::time::timeout(once.min(retry.left()), request(target.stub.clone())).await;
             let refusal = match answer {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(status)) => from_status(&status),
+                Ok(Err(status)) => from_status(&status, what, &target.address),
                 Err(_) => timed_out(what, &target.address, once),
             };
             if !may_pass(&refusal) {
@@ -170,7 +170,7 @@ impl Targets {
 
     fn nobody(&self, what: &str, last: Option<Failure>) -> Failure {
         let message = format!(
-            "no head answered {what} (asked: {}); check that a head runs there and that one leads, then try again",
+            "no head could be asked to {what} (tried: {}); check that a head runs there and that one leads, then try again",
             self.given()
         );
         let failure = Failure::new(FailureKind::Unavailable, message);
@@ -233,7 +233,7 @@ impl Retry {
         if self.told.is_none_or(|told| now.since(told) >= Duration::from_secs(5))
             && self.pause > FIRST_PAUSE * 4
         {
-            tracing::warn!(%address, %failure, "head cannot answer {what}; trying on");
+            tracing::warn!(%address, %failure, "a head could not be asked to {what}; trying on");
             self.told = Some(now);
         }
         clock::sleep(self.pause).await;

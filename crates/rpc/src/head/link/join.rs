@@ -5,13 +5,13 @@ use super::handle::{HeldLease, LinkShared};
 use super::lease::LeaseClock;
 use super::probe::probe;
 use crate::head::convert::{join_to_wire, message_from_wire, report_to_wire};
-use crate::head::message::{Grant, HeadMessage, HeadOrder, ProbeAnswer};
+use crate::head::message::{Grant, HeadMessage, HeadOrder};
 use crate::head::refusal::from_status;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use mobula_proto::wire;
 use mobula_runtime::clock;
-use mobula_types::{ClusterId, Failure, FailureKind, HeadTerm, JobInfo, NodeId, Time};
+use mobula_types::{ClusterId, Failure, FailureKind, HeadTerm, JobInfo, NodeId, ProbeAnswer, Time};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -127,6 +127,9 @@ impl Joiner {
 
     /// This generation is dead: waits until the node has given everything up. `false` when nobody listens.
     async fn give_up(&mut self, failure: Failure) -> bool {
+        // Perhaps it was another cluster's: the next grant begins anew.
+        self.cluster = None;
+        self.seen_term = HeadTerm::default();
         let held = self.shared.lease.lock().take().map(|held| held.node);
         let Some(node) = held.or_else(|| self.previous.clone()) else {
             self.previous = None;
@@ -298,7 +301,7 @@ fn read(item: Option<Result<wire::HeadMessage, tonic::Status>>) -> Result<HeadMe
         Some(Ok(message)) => message_from_wire(message).map_err(|error| {
             Failure::new(FailureKind::Malformed, format!("a message of the head cannot be read: {error}"))
         }),
-        Some(Err(status)) => Err(from_status(&status).failure),
+        Some(Err(status)) => Err(from_status(&status, "hear", "the head").failure),
         None => Err(Failure::new(FailureKind::Unavailable, "the head has closed the stream")),
     }
 }

@@ -1,6 +1,6 @@
 //! Asks a node's own address whether anybody listens there.
 
-use crate::head::ProbeAnswer;
+use mobula_types::ProbeAnswer;
 use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::net::TcpStream;

@@ -1,9 +1,10 @@
 //! What a node has to tell its heads: the whole of it for a new head, and what changed for the one that it has joined.
 
-use crate::head::message::{JoinRequest, NodeReport, ProbeAnswer};
+use crate::head::message::{JoinRequest, NodeReport};
 use mobula_types::view::NodeLoad;
 use mobula_types::{
-    ClusterId, ExecutableHash, HeadTerm, JobId, JobSummary, NodeId, NodeRegistration, SessionId, TaskEvent,
+    ClusterId, ExecutableHash, HeadTerm, JobId, JobSummary, NodeId, NodeRegistration, ProbeAnswer, SessionId,
+    TaskEvent,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -1,0 +1,34 @@
+//! What the front desk asks the leader.
+
+use mobula_core::membership::LinkKey;
+use mobula_rpc::head::{FunctionStatus, HeadMessages, HeadRefusal, JoinRequest, NodeReport, NodeReports};
+use mobula_types::job::JobState;
+use mobula_types::session::JobSecret;
+use mobula_types::{
+    ClusterView, ExecutableHash, Failure, JobId, JobInfo, JobSpec, JobStatus, NodeId, NodeInfo, NodeName,
+    TaskEvent, TaskFilter, ViewDelta,
+};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// How an answer gets back. A leader that steps down drops it.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, HeadRefusal>>;
+
+/// What is asked of the leader.
+pub(crate) enum Command {
+    Join { request: Box<JoinRequest>, reports: NodeReports, reply: Reply<HeadMessages> },
+    Report { link: LinkKey, report: NodeReport },
+    LinkEnded { link: LinkKey, failure: Option<Failure> },
+    OpenJob { job: JobId, secret: JobSecret, spec: JobSpec, reply: Reply<JobInfo> },
+    GetJob { job: JobId, reply: Reply<JobStatus> },
+    VerifyJob { job: JobId, secret: JobSecret, reply: Reply<JobInfo> },
+    EndJob { job: JobId, state: JobState, reason: String, reply: Reply<JobInfo> },
+    View { reply: Reply<ClusterView> },
+    WatchView { reply: Reply<mpsc::Receiver<ViewDelta>> },
+    ListNodes { reply: Reply<Vec<Arc<NodeInfo>>> },
+    ListJobs { limit: usize, reply: Reply<Vec<JobStatus>> },
+    ListFunctions { reply: Reply<Vec<FunctionStatus>> },
+    ListTasks { filter: TaskFilter, limit: usize, reply: Reply<Vec<TaskEvent>> },
+    LocateExecutable { hash: ExecutableHash, reply: Reply<Vec<NodeId>> },
+    Drain { node: NodeName, reply: Reply<()> },
+}

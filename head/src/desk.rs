@@ -1,0 +1,173 @@
+//! The front desk: answers what any head can, and passes the rest on to the leader, if that is this head.
+
+use crate::command::{Command, Reply};
+use async_trait::async_trait;
+use mobula_registry::{LeaseId, Registry, RegistryError};
+use mobula_rpc::head::{
+    FunctionStatus, HeadMessages, HeadRefusal, HeadService, HeadStatus, JoinRequest, NodeReports,
+};
+use mobula_types::job::JobState;
+use mobula_types::session::JobSecret;
+use mobula_types::{
+    ClusterId, ClusterView, ExecutableHash, Failure, FailureKind, HeadTerm, JobId, JobInfo, JobSpec,
+    JobStatus, NodeId, NodeInfo, NodeName, TaskEvent, TaskFilter, ViewDelta,
+};
+use parking_lot::Mutex;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long the leader may take for an answer, a wait for the registry included.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What this head is.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    pub(crate) cluster: Option<ClusterId>,
+    pub(crate) registry: Option<Arc<dyn Registry>>,
+    pub(crate) registry_problem: String,
+    /// The leader's address, this head's own included.
+    pub(crate) leader: Option<Arc<str>>,
+    pub(crate) heads: Vec<Arc<str>>,
+    pub(crate) quarantined: Vec<String>,
+    pub(crate) leading: Option<(HeadTerm, mpsc::Sender<Command>)>,
+}
+
+/// The service of a head.
+pub(crate) struct Desk {
+    pub(crate) address: Arc<str>,
+    pub(crate) registry_name: String,
+    pub(crate) standing: Mutex<Standing>,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    pub(crate) fn new(address: Arc<str>, registry_name: String) -> Self {
+        Desk { address, registry_name, standing: Mutex::new(Standing::default()) }
+    }
+
+    /// Asks the leader, if that is this head.
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, HeadRefusal> {
+        let (commands, leader) = {
+            let standing = self.standing.lock();
+            (standing.leading.as_ref().map(|(_, commands)| commands.clone()), standing.leader.clone())
+        };
+        let Some(commands) = commands else { return Err(HeadRefusal::not_leader(leader)) };
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            commands.send(command(reply)).await.ok()?;
+            answer.await.ok()
+        };
+        match tokio::time::timeout(ANSWER_DEADLINE, asked).await {
+            Ok(Some(answer)) => answer,
+            // It stopped leading meanwhile.
+            Ok(None) => Err(HeadRefusal::not_leader(None)),
+            Err(_) => Err(self.too_slow().into()),
+        }
+    }
+
+    fn too_slow(&self) -> Failure {
+        let problem = self.standing.lock().registry_problem.clone();
+        let why = if problem.is_empty() {
+            "it is overloaded".to_owned()
+        } else {
+            format!("its registry: {problem}")
+        };
+        let message = format!("head {} did not answer within {ANSWER_DEADLINE:?}: {why}", self.address);
+        Failure::new(FailureKind::TimedOut, message)
+    }
+}
+
+#[async_trait]
+impl HeadService for Desk {
+    async fn join(&self, request: JoinRequest, reports: NodeReports) -> Result<HeadMessages, HeadRefusal> {
+        self.ask(|reply| Command::Join { request: Box::new(request), reports, reply }).await
+    }
+
+    async fn renew_lease(&self, node: NodeId, lease_id: u64) -> Result<Duration, HeadRefusal> {
+        let registry = self.standing.lock().registry.clone();
+        let away = |why: String| {
+            let message =
+                format!("the lease of {node} is not renewed: head {} has no registry: {why}", self.address);
+            HeadRefusal::from(Failure::new(FailureKind::Unavailable, message))
+        };
+        let Some(registry) = registry else { return Err(away("it has not reached it yet".to_owned())) };
+        match registry.renew_lease(LeaseId::new(lease_id)).await {
+            Ok(remaining) => Ok(remaining),
+            Err(error @ RegistryError::LeaseNotFound { .. }) => {
+                Err(Failure::new(FailureKind::NotFound, format!("{node}: {error}")).into())
+            }
+            Err(error) => Err(away(error.to_string())),
+        }
+    }
+
+    async fn open_job(&self, job: JobId, secret: JobSecret, spec: JobSpec) -> Result<JobInfo, HeadRefusal> {
+        self.ask(|reply| Command::OpenJob { job, secret, spec, reply }).await
+    }
+
+    async fn get_job(&self, job: JobId) -> Result<JobStatus, HeadRefusal> {
+        self.ask(|reply| Command::GetJob { job, reply }).await
+    }
+
+    async fn verify_job(&self, job: JobId, secret: JobSecret) -> Result<JobInfo, HeadRefusal> {
+        self.ask(|reply| Command::VerifyJob { job, secret, reply }).await
+    }
+
+    async fn end_job(&self, job: JobId, state: JobState, reason: String) -> Result<JobInfo, HeadRefusal> {
+        self.ask(|reply| Command::EndJob { job, state, reason, reply }).await
+    }
+
+    async fn view(&self) -> Result<ClusterView, HeadRefusal> {
+        self.ask(|reply| Command::View { reply }).await
+    }
+
+    async fn watch_view(&self) -> Result<mpsc::Receiver<ViewDelta>, HeadRefusal> {
+        self.ask(|reply| Command::WatchView { reply }).await
+    }
+
+    async fn list_nodes(&self) -> Result<Vec<Arc<NodeInfo>>, HeadRefusal> {
+        self.ask(|reply| Command::ListNodes { reply }).await
+    }
+
+    async fn list_jobs(&self, limit: usize) -> Result<Vec<JobStatus>, HeadRefusal> {
+        self.ask(|reply| Command::ListJobs { limit, reply }).await
+    }
+
+    async fn list_functions(&self) -> Result<Vec<FunctionStatus>, HeadRefusal> {
+        self.ask(|reply| Command::ListFunctions { reply }).await
+    }
+
+    async fn list_tasks(&self, filter: TaskFilter, limit: usize) -> Result<Vec<TaskEvent>, HeadRefusal> {
+        self.ask(|reply| Command::ListTasks { filter, limit, reply }).await
+    }
+
+    async fn locate_executable(&self, hash: ExecutableHash) -> Result<Vec<NodeId>, HeadRefusal> {
+        self.ask(|reply| Command::LocateExecutable { hash, reply }).await
+    }
+
+    async fn drain(&self, node: NodeName) -> Result<(), HeadRefusal> {
+        self.ask(|reply| Command::Drain { node, reply }).await
+    }
+
+    async fn status(&self) -> HeadStatus {
+        let standing = self.standing.lock();
+        HeadStatus {
+            cluster: standing.cluster,
+            address: self.address.clone(),
+            leading: standing.leading.is_some(),
+            leader: standing.leader.clone(),
+            term: standing.leading.as_ref().map(|(term, _)| *term).unwrap_or_default(),
+            heads: standing.heads.clone(),
+            registry: self.registry_name.clone(),
+            registry_problem: standing.registry_problem.clone(),
+            quarantined: standing.quarantined.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+}

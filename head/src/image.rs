@@ -1,0 +1,145 @@
+//! What the registry holds, as a head that has won an election reads it.
+
+use crate::keys::Keys;
+use bytes::Bytes;
+use mobula_proto::registry::{
+    ClusterRecord, RecordError, decode_cluster, decode_head, decode_job, decode_node,
+};
+use mobula_registry::{Entry, Listing, Registry, RegistryError, Revision, WatchStart, list_all};
+use mobula_types::{JobRecord, NodeName, NodeRecord};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Heads that have said so within this time count.
+const HEADS_WITHIN: Duration = Duration::from_secs(600);
+
+/// Why a head cannot lead over what the registry holds.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ImageError {
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("the record {key} was written by a later version: {error}; upgrade this head")]
+    Newer { key: String, error: RecordError },
+    #[error("the record {key} of the cluster cannot be read: {error}; restore the registry from a backup")]
+    Cluster { key: String, error: RecordError },
+}
+
+/// Everything that a leader starts from.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) cluster: ClusterRecord,
+    /// Each node, and whether its lease lasts.
+    pub(crate) nodes: Vec<(NodeRecord, bool)>,
+    pub(crate) jobs: Vec<JobRecord>,
+    /// Records that cannot be read. They are left alone, and their names stay reserved.
+    pub(crate) quarantined: Vec<String>,
+    pub(crate) reserved_names: BTreeSet<NodeName>,
+    /// At which revision each key was put.
+    pub(crate) revisions: BTreeMap<String, Revision>,
+    /// Where to watch for ends of leases from.
+    pub(crate) alive_from: WatchStart,
+    pub(crate) revision: Revision,
+}
+
+impl Image {
+    pub(crate) async fn read(registry: &dyn Registry, keys: &Keys) -> Result<Image, ImageError> {
+        let cluster = read_cluster(registry, keys).await?;
+        let alive = list_all(registry, &keys.alive()).await?;
+        let nodes = list_all(registry, &keys.nodes()).await?;
+        let jobs = list_all(registry, &keys.jobs()).await?;
+        let mut image = Image {
+            cluster: cluster.0,
+            nodes: Vec::new(),
+            jobs: Vec::new(),
+            quarantined: Vec::new(),
+            reserved_names: BTreeSet::new(),
+            revisions: BTreeMap::from([(keys.cluster(), cluster.1)]),
+            alive_from: alive.watch_start(),
+            revision: alive.revision,
+        };
+        let living: BTreeSet<String> = alive.entries.iter().map(|entry| entry.key.clone()).collect();
+        image.remember(&alive);
+        image.remember(&nodes);
+        image.remember(&jobs);
+        for entry in nodes.entries {
+            image.take_node(keys, entry, &living)?;
+        }
+        for entry in jobs.entries {
+            if let Some(job) = image.take(entry, decode_job)? {
+                image.jobs.push(job);
+            }
+        }
+        Ok(image)
+    }
+
+    fn remember(&mut self, listing: &Listing) {
+        let revisions = listing.entries.iter().map(|entry| (entry.key.clone(), entry.mod_revision));
+        self.revisions.extend(revisions);
+    }
+
+    fn take_node(&mut self, keys: &Keys, entry: Entry, living: &BTreeSet<String>) -> Result<(), ImageError> {
+        let name = Keys::name_of(&entry.key, &keys.nodes());
+        match self.take(entry, decode_node)? {
+            Some(record) => {
+                let lives = living.contains(&keys.node_alive(&record.registration.name));
+                self.nodes.push((record, lives));
+            }
+            None => self.reserved_names.extend(name),
+        }
+        Ok(())
+    }
+
+    /// A record, or `None` where it cannot be read: then it is put into quarantine, loudly.
+    fn take<T>(
+        &mut self,
+        entry: Entry,
+        decode: impl Fn(Bytes) -> Result<T, RecordError>,
+    ) -> Result<Option<T>, ImageError> {
+        match decode(entry.value) {
+            Ok(record) => Ok(Some(record)),
+            Err(error @ RecordError::NewerSchema { .. }) => Err(ImageError::Newer { key: entry.key, error }),
+            Err(error) => {
+                tracing::error!(key = %entry.key, %error, "a record of the registry cannot be read: it is left alone, and its name stays reserved");
+                self.quarantined.push(format!("{}: {error}", entry.key));
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The cluster's record, and the revision at which it was put.
+pub(crate) async fn read_cluster(
+    registry: &dyn Registry,
+    keys: &Keys,
+) -> Result<(ClusterRecord, Revision), ImageError> {
+    let key = keys.cluster();
+    let Some(entry) = registry.get(&key).await? else {
+        let error = RecordError::Unreadable("it is missing".to_owned());
+        return Err(ImageError::Cluster { key, error });
+    };
+    match decode_cluster(entry.value) {
+        Ok(record) => Ok((record, entry.mod_revision)),
+        Err(error @ RecordError::NewerSchema { .. }) => Err(ImageError::Newer { key, error }),
+        Err(error) => Err(ImageError::Cluster { key, error }),
+    }
+}
+
+/// Heads that registered lately, and the keys of those that did so long ago.
+pub(crate) async fn read_heads(
+    registry: &dyn Registry,
+    keys: &Keys,
+    wall_millis: u64,
+) -> Result<(Vec<Arc<str>>, Vec<(String, Revision)>), RegistryError> {
+    let mut heads = Vec::new();
+    let mut old = Vec::new();
+    for entry in list_all(registry, &keys.heads()).await?.entries {
+        let Ok(record) = decode_head(entry.value) else { continue };
+        let age = Duration::from_millis(wall_millis.saturating_sub(record.seen_millis));
+        match age <= HEADS_WITHIN {
+            true => heads.push(record.address),
+            false => old.push((entry.key, entry.mod_revision)),
+        }
+    }
+    Ok((heads, old))
+}

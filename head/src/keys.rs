@@ -1,0 +1,125 @@
+//! Where things are in the registry: `/mobula/<cluster>/<kind>/…`.
+
+use crate::error::HeadError;
+use mobula_types::{JobId, NodeName};
+use std::fmt::Write;
+
+/// The keys of one cluster.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(crate) fn new(cluster: &str) -> Result<Self, HeadError> {
+        let plain = cluster.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if !plain || cluster.is_empty() || cluster.len() > 64 {
+            return Err(HeadError::ClusterName { name: cluster.chars().take(80).collect() });
+        }
+        Ok(Keys { prefix: format!("/mobula/{cluster}") })
+    }
+
+    /// The cluster's own record.
+    pub(crate) fn cluster(&self) -> String {
+        format!("{}/cluster", self.prefix)
+    }
+
+    /// The registry's incarnation.
+    pub(crate) fn incarnation(&self) -> String {
+        format!("{}/incarnation", self.prefix)
+    }
+
+    /// The leader's key: whoever created it leads, for as long as its lease lasts.
+    pub(crate) fn leader(&self) -> String {
+        format!("{}/leader", self.prefix)
+    }
+
+    /// Heads that registered.
+    pub(crate) fn heads(&self) -> String {
+        format!("{}/heads/", self.prefix)
+    }
+
+    pub(crate) fn head(&self, address: &str) -> String {
+        format!("{}{}", self.heads(), escape(address))
+    }
+
+    /// Nodes' records.
+    pub(crate) fn nodes(&self) -> String {
+        format!("{}/nodes/", self.prefix)
+    }
+
+    pub(crate) fn node(&self, name: &NodeName) -> String {
+        format!("{}{}", self.nodes(), escape(name.as_str()))
+    }
+
+    /// Keys that live as long as their nodes' leases.
+    pub(crate) fn alive(&self) -> String {
+        format!("{}/alive/", self.prefix)
+    }
+
+    pub(crate) fn node_alive(&self, name: &NodeName) -> String {
+        format!("{}{}", self.alive(), escape(name.as_str()))
+    }
+
+    /// Jobs' records.
+    pub(crate) fn jobs(&self) -> String {
+        format!("{}/jobs/", self.prefix)
+    }
+
+    pub(crate) fn job(&self, job: JobId) -> String {
+        format!("{}{job}", self.jobs())
+    }
+
+    /// The name at the end of a key.
+    pub(crate) fn name_of(key: &str, prefix: &str) -> Option<NodeName> {
+        unescape(key.strip_prefix(prefix)?).map(|name| NodeName(name.into()))
+    }
+}
+
+/// Keeps letters, digits, `-`, `_` and `.`; the rest becomes `%` and two hexadecimal digits a byte.
+fn escape(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ok = write!(escaped, "%{byte:02x}");
+        }
+    }
+    escaped
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'%' {
+            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_survive_their_keys() {
+        let keys = Keys::new("test").unwrap();
+        for name in ["host:7421", "a/b", "ü %", "plain-name_1.2"] {
+            let name = NodeName::from(name);
+            let key = keys.node(&name);
+            assert!(!key[keys.nodes().len()..].contains('/'), "{key}");
+            assert_eq!(Keys::name_of(&key, &keys.nodes()), Some(name));
+        }
+        assert!(matches!(Keys::new("a/b"), Err(HeadError::ClusterName { .. })));
+        assert!(Keys::new("").is_err());
+    }
+}

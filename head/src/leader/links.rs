@@ -1,0 +1,204 @@
+//! Nodes' streams.
+
+use super::{End, Leader};
+use crate::command::{Command, Reply};
+use futures::StreamExt;
+use mobula_core::jobs;
+use mobula_core::membership::{self, LinkKey};
+use mobula_rpc::head::{
+    Grant, HeadMessage, HeadMessages, HeadOrder, HeadRefusal, JoinRequest, NodeReport, NodeReports,
+};
+use mobula_runtime::TaskHandle;
+use mobula_types::{Failure, FailureKind, HeadTerm, NodeId};
+use tokio::sync::mpsc;
+
+/// Messages that wait for a node beside the jobs that it is told of as it joins; past it the node loses its stream.
+const OUTGOING: usize = 1024;
+/// A leader believes a node that claims to have seen a later registry, up to this many incarnations ahead.
+const PLAUSIBLE_INCARNATIONS: u64 = 1 << 20;
+
+/// A node's stream.
+pub(super) struct Link {
+    /// The member at its end; `None` until it is granted.
+    pub(super) node: Option<NodeId>,
+    joining: Option<Joining>,
+    sender: Option<mpsc::Sender<HeadMessage>>,
+    /// Reads what the node sends, for as long as the link is kept.
+    _reader: TaskHandle<()>,
+}
+
+/// A stream that waits for its grant.
+struct Joining {
+    request: JoinRequest,
+    reply: Reply<HeadMessages>,
+}
+
+impl Leader {
+    pub(super) fn join(&mut self, request: JoinRequest, reports: NodeReports, reply: Reply<HeadMessages>) {
+        if let Err(refusal) = self.check_join(&request) {
+            // Who asked may have given up.
+            let _given_up = reply.send(Err(refusal));
+            return;
+        }
+        self.next_link += 1;
+        let link = LinkKey(self.next_link);
+        let reader = mobula_runtime::spawn("node stream", read(link, reports, self.loopback.clone()));
+        let register = membership::Event::Register {
+            link,
+            registration: request.registration.clone(),
+            previous: request.previous.clone(),
+            peers: request.peers.clone(),
+        };
+        let joining = Some(Joining { request, reply });
+        self.links.insert(link, Link { node: None, joining, sender: None, _reader: reader });
+        self.tell_membership(register);
+    }
+
+    fn check_join(&mut self, request: &JoinRequest) -> Result<(), HeadRefusal> {
+        let name = &request.registration.name;
+        let other_cluster = request.cluster.is_some_and(|cluster| cluster != self.cluster.cluster);
+        if other_cluster {
+            let message = format!("node {name} was a member of another cluster; give up what it owned there");
+            return Err(Failure::new(FailureKind::Fenced, message).into());
+        }
+        self.check_term(request.seen_term)?;
+        if self.reserved_names.contains(name) {
+            let message = format!(
+                "node name {name} is reserved: its record in the registry cannot be read; delete or restore it, or give this node another name"
+            );
+            return Err(Failure::new(FailureKind::NodeNameTaken, message).into());
+        }
+        self.directory.check(name.as_str(), &request.registration.functions)?;
+        Ok(())
+    }
+
+    /// A node that has seen a later term than this one: the registry was restored from a backup, or another head leads.
+    fn check_term(&mut self, seen: HeadTerm) -> Result<(), HeadRefusal> {
+        let own = self.leadership.term;
+        if seen <= own {
+            return Ok(());
+        }
+        if seen.incarnation > own.incarnation.saturating_add(PLAUSIBLE_INCARNATIONS) {
+            let message = format!("a node says that it has seen term {seen}, but this head's is {own}");
+            return Err(Failure::new(FailureKind::InvalidArgument, message).into());
+        }
+        tracing::warn!(%seen, %own, "a node has seen a later term than this head's");
+        self.end = Some(End::LaterIncarnation { highest_seen: seen.incarnation });
+        Err(HeadRefusal::not_leader(None))
+    }
+
+    /// The node at the end of a stream is a member.
+    pub(super) fn open_link(&mut self, key: LinkKey, node: NodeId, grant: Grant) {
+        let capacity = OUTGOING + self.jobs.len();
+        let Some(link) = self.links.get_mut(&key) else { return };
+        let Some(Joining { request, reply }) = link.joining.take() else { return };
+        let (sender, messages) = mpsc::channel(capacity);
+        link.sender = Some(sender);
+        link.node = Some(node.clone());
+        self.send(key, HeadOrder::Granted(grant));
+        if reply.send(Ok(messages)).is_err() {
+            // Its stream's end is heard of by itself.
+            tracing::debug!(%node, "a node has gone while it joined");
+        }
+        self.directory.advertise(&node, &request.registration.functions);
+        self.executables.replace(&node, request.executables);
+        let (drivers, departed) = (request.drivers, request.departed);
+        self.tell_jobs(jobs::Event::NodeJoined { node, drivers, departed });
+    }
+
+    pub(super) fn refuse(&mut self, link: LinkKey, refusal: HeadRefusal) {
+        if let Some(Joining { reply, .. }) = self.links.remove(&link).and_then(|link| link.joining) {
+            // Who asked may have given up.
+            let _given_up = reply.send(Err(refusal));
+        }
+    }
+
+    /// Tells a node that it is dead, and closes its stream.
+    pub(super) fn fenced(&mut self, link: LinkKey, failure: Failure) {
+        self.send(link, HeadOrder::Fenced { failure: failure.clone() });
+        self.refuse(link, failure.into());
+    }
+
+    pub(super) fn send(&mut self, link: LinkKey, order: HeadOrder) {
+        let message = HeadMessage { term: self.leadership.term, order };
+        let Some(Link { sender: Some(sender), node, .. }) = self.links.get(&link) else { return };
+        if let Err(mpsc::error::TrySendError::Full(_)) = sender.try_send(message) {
+            tracing::warn!(node = ?node, "a node does not read what it is told; its stream is closed");
+            self.too_slow(link);
+        }
+    }
+
+    /// Closes the stream of a node that does not read. It joins again, and is told everything.
+    fn too_slow(&mut self, link: LinkKey) {
+        self.links.remove(&link);
+        let ended = Command::LinkEnded { link, failure: None };
+        if self.loopback.try_send(ended).is_err() {
+            // No room to come back to it: now, then, although the machine is in the middle of its effects.
+            tracing::warn!("the leader is overloaded and steps down");
+            self.end = Some(End::Over);
+        }
+    }
+
+    pub(super) fn broadcast(&mut self, order: &HeadOrder) {
+        let links: Vec<LinkKey> = self.links.keys().copied().collect();
+        for link in links {
+            self.send(link, order.clone());
+        }
+    }
+
+    pub(super) fn link_ended(&mut self, link: LinkKey, failure: Option<Failure>) {
+        if let Some(Link { node: Some(node), .. }) = self.links.remove(&link) {
+            match failure {
+                Some(failure) => tracing::warn!(%node, %failure, "the stream of a node broke"),
+                None => tracing::info!(%node, "the stream of a node has ended"),
+            }
+        }
+        self.tell_membership(membership::Event::LinkBroken { link });
+    }
+
+    pub(super) fn report(&mut self, link: LinkKey, report: NodeReport) {
+        let Some(node) = self.membership.node_of(link) else { return };
+        match report {
+            NodeReport::Load(load) => self.tell_membership(membership::Event::Load { link, load }),
+            NodeReport::PeerSession { peer, open } => {
+                self.tell_membership(membership::Event::PeerSession { link, peer, open });
+            }
+            NodeReport::FenceAcknowledged { node: dead } => {
+                self.tell_membership(membership::Event::FenceAcknowledged { link, dead });
+            }
+            NodeReport::DeathAnswer { node: about, answer } => {
+                self.tell_membership(membership::Event::DeathAnswer { link, about, answer });
+            }
+            NodeReport::Leave => self.tell_membership(membership::Event::Leaving { link }),
+            NodeReport::DriverAttached { job, session } => {
+                self.tell_jobs(jobs::Event::Attached { node, job, session });
+            }
+            NodeReport::DriverDetached { job, session, goodbye } => {
+                self.tell_jobs(jobs::Event::Detached { node, job, session, goodbye });
+            }
+            NodeReport::KeepAlive { job } => self.tell_jobs(jobs::Event::KeepAlive { job }),
+            NodeReport::JobSummary { job, summary } => {
+                self.tell_jobs(jobs::Event::Summary { node, job, summary });
+            }
+            NodeReport::Executable { hash, held } => self.executables.change(&node, hash, held),
+            NodeReport::TaskEvents(events) => events.into_iter().for_each(|event| self.tasks.push(event)),
+        }
+    }
+}
+
+/// Passes on what a node sends, as fast as the leader takes it.
+async fn read(link: LinkKey, mut reports: NodeReports, commands: mpsc::Sender<Command>) {
+    let failure = loop {
+        match reports.next().await {
+            Some(Ok(report)) => {
+                if commands.send(Command::Report { link, report }).await.is_err() {
+                    return;
+                }
+            }
+            Some(Err(failure)) => break Some(failure),
+            None => break None,
+        }
+    };
+    // A leader that is gone does not care.
+    let _gone = commands.send(Command::LinkEnded { link, failure }).await;
+}

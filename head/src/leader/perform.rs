@@ -1,0 +1,129 @@
+//! What the machines want done.
+
+use super::Leader;
+use super::purpose::Admission;
+use mobula_core::jobs;
+use mobula_core::membership::{Effect, LinkKey};
+use mobula_registry::LeaseId;
+use mobula_rpc::head::{Grant, HeadOrder, HeadRefusal, probe};
+use mobula_runtime::clock;
+use mobula_types::job::JobState;
+use mobula_types::{JobInfo, NodeId, NodeRecord, ViewDelta};
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Leader {
+    pub(super) fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Admit { record, replaces } => self.admit(record, replaces),
+            Effect::Grant { link, node, lease, lease_id, rejoined } => {
+                self.grant(link, node, lease, lease_id, rejoined);
+            }
+            Effect::Refuse { link, failure } => self.refuse(link, failure.into()),
+            Effect::Fenced { link, failure } => self.fenced(link, failure),
+            Effect::Close { link } => drop(self.links.remove(&link)),
+            Effect::View(delta) => self.broadcast_view(&delta),
+            Effect::ViewTo { link, view } => self.send(link, HeadOrder::View(view)),
+            Effect::Fence { link, dead } => self.send(link, HeadOrder::Fence { node: dead }),
+            Effect::Drain { link } => self.send(link, HeadOrder::Drain),
+            Effect::Probe { node, address } => self.probe(node, address),
+            Effect::ConfirmDeath { link, node, address } => {
+                self.send(link, HeadOrder::ConfirmDeath { node, own_address: address });
+            }
+            Effect::Write { record, write } => self.write_node(record, write),
+            Effect::Forget { node } => self.forget_node(node),
+            Effect::Revoke { lease } => self.revoke(lease),
+            Effect::NodeLost { node } => self.node_lost(node),
+            Effect::Settled => self.tell_jobs(jobs::Event::Settled),
+        }
+    }
+
+    pub(super) fn perform_job(&mut self, effect: jobs::Effect) {
+        match effect {
+            jobs::Effect::Write { record, write } => self.write_job(&record, write),
+            jobs::Effect::Delete { job } => self.delete_job(job),
+            jobs::Effect::Announce(info) => {
+                tracing::info!(job = %info.job, name = %info.spec.name, state = ?info.state, reason = %info.reason, "job");
+                self.broadcast(&job_order(info));
+            }
+            jobs::Effect::Tell { node, info } => {
+                let link = self.links.iter().find(|(_, link)| link.node.as_ref() == Some(&node));
+                if let Some(link) = link.map(|(link, _)| *link) {
+                    self.send(link, job_order(info));
+                }
+            }
+            jobs::Effect::Answer { request, answer } => {
+                if let Some(reply) = self.requests.remove(&request) {
+                    // Who asked may have given up.
+                    let _given_up = reply.send(answer.map_err(HeadRefusal::from));
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, record: NodeRecord, replaces: u64) {
+        let registry = self.registry.clone();
+        let length = record.lease_length;
+        self.admissions.push(Box::pin(async move {
+            let lease = registry.grant_lease(length).await;
+            Admission { record, replaces, lease }
+        }));
+    }
+
+    fn grant(&mut self, link: LinkKey, node: NodeId, lease: Duration, lease_id: u64, rejoined: bool) {
+        if !self.may_grant(clock::now()) {
+            // It joins again where it can be granted.
+            self.refuse(link, HeadRefusal::not_leader(None));
+            return;
+        }
+        let grant = Grant {
+            node: node.clone(),
+            cluster: self.cluster.cluster,
+            term: self.leadership.term,
+            lease,
+            lease_id,
+            rejoined,
+        };
+        tracing::info!(%node, rejoined, ?lease, "a node has joined");
+        self.open_link(link, node, grant);
+    }
+
+    fn node_lost(&mut self, node: NodeId) {
+        tracing::warn!(%node, "a node is dead");
+        self.directory.remove_node(&node);
+        self.executables.remove_node(&node);
+        self.tell_jobs(jobs::Event::NodeLost { node });
+    }
+
+    fn probe(&mut self, node: NodeId, address: Arc<str>) {
+        self.probes.push(Box::pin(async move {
+            let answer = probe(&address).await;
+            (node, answer)
+        }));
+    }
+
+    /// Ends a lease, beside everything else; where that fails it ends by itself.
+    pub(super) fn revoke(&mut self, lease: u64) {
+        let registry = self.registry.clone();
+        let revoking = async move {
+            if let Err(error) = registry.revoke_lease(LeaseId::new(lease)).await {
+                tracing::debug!(%error, "a lease was not revoked");
+            }
+        };
+        // It ends by itself: each call of the registry has a deadline.
+        mobula_runtime::spawn("revoke lease", revoking).detach();
+    }
+
+    fn broadcast_view(&mut self, delta: &ViewDelta) {
+        self.broadcast(&HeadOrder::View(delta.clone()));
+        // One that is too slow asks again, and starts with the whole view.
+        self.watchers.retain(|watcher| watcher.try_send(delta.clone()).is_ok());
+    }
+}
+
+fn job_order(info: JobInfo) -> HeadOrder {
+    match info.state {
+        JobState::Running => HeadOrder::JobOpened(info),
+        JobState::Ended | JobState::Failed | JobState::Stopped => HeadOrder::JobEnded(info),
+    }
+}

@@ -1,0 +1,144 @@
+//! What writes are for, and what follows from their outcomes.
+
+use super::Leader;
+use mobula_core::jobs::{self, JobWrite};
+use mobula_core::membership::{self, NodeWrite};
+use mobula_proto::registry::{ClusterRecord, encode_cluster, encode_job, encode_node};
+use mobula_registry::{Lease, LeaseId, Operation, RegistryError, Revision};
+use mobula_runtime::clock;
+use mobula_types::{Failure, FailureKind, Generation, JobId, JobRecord, NodeId, NodeRecord};
+
+/// What a write is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    /// A node becomes a member under that lease.
+    Admit { node: NodeId, lease: LeaseId },
+    /// A node's record changes.
+    Node { node: NodeId, write: NodeWrite },
+    /// A node's record is deleted.
+    Forget { node: NodeId },
+    /// A job's record changes.
+    Job { job: JobId, write: JobWrite },
+    /// A job's record is deleted.
+    DeleteJob { job: JobId },
+}
+
+/// A lease for a node that is to be admitted, or why there is none.
+pub(super) struct Admission {
+    pub(super) record: NodeRecord,
+    pub(super) replaces: u64,
+    pub(super) lease: Result<Lease, RegistryError>,
+}
+
+impl Leader {
+    /// A node's record and the key that shows that it lives become durable together.
+    pub(super) fn lease_granted(&mut self, admission: Admission) {
+        let Admission { mut record, replaces, lease } = admission;
+        let node = record.id();
+        let lease = match lease {
+            Ok(lease) => lease,
+            Err(error) => {
+                let failure = unavailable(&error).on_node(node.clone());
+                return self.tell_membership(membership::Event::NotAdmitted { node, failure });
+            }
+        };
+        record.lease = lease.id.get();
+        record.written_millis = clock::wall_millis();
+        let name = &record.registration.name;
+        let operations = vec![
+            Operation::Put { key: self.keys.node(name), value: encode_node(&record), lease: None },
+            Operation::Put {
+                key: self.keys.node_alive(name),
+                value: node.generation.to_string().into(),
+                lease: Some(lease.id),
+            },
+        ];
+        self.write(Purpose::Admit { node, lease: lease.id }, false, operations);
+        if replaces != 0 {
+            self.replaced.insert(lease.id.get(), replaces);
+        }
+    }
+
+    pub(super) fn write_node(&mut self, mut record: NodeRecord, write: NodeWrite) {
+        record.written_millis = clock::wall_millis();
+        let node = record.id();
+        let key = self.keys.node(&node.name);
+        let value = encode_node(&record);
+        self.write(Purpose::Node { node, write }, true, vec![Operation::Put { key, value, lease: None }]);
+    }
+
+    /// The floor of generations rises with the deletion, so that none is granted twice.
+    pub(super) fn forget_node(&mut self, node: NodeId) {
+        let floor =
+            self.cluster.generation_floor.max(node.generation).max(self.membership.generation_floor());
+        self.cluster = ClusterRecord { generation_floor: Generation(floor.0), ..self.cluster };
+        let operations = vec![
+            Operation::Put { key: self.keys.cluster(), value: encode_cluster(&self.cluster), lease: None },
+            Operation::Delete { key: self.keys.node(&node.name) },
+        ];
+        self.write(Purpose::Forget { node }, true, operations);
+    }
+
+    pub(super) fn write_job(&mut self, record: &JobRecord, write: JobWrite) {
+        let job = record.info.job;
+        let (key, value) = (self.keys.job(job), encode_job(record));
+        let waits = write == JobWrite::Ended;
+        self.write(Purpose::Job { job, write }, waits, vec![Operation::Put { key, value, lease: None }]);
+    }
+
+    pub(super) fn delete_job(&mut self, job: JobId) {
+        let key = self.keys.job(job);
+        self.write(Purpose::DeleteJob { job }, true, vec![Operation::Delete { key }]);
+    }
+
+    pub(super) fn purpose_written(&mut self, purpose: Purpose, revision: Revision) {
+        match purpose {
+            Purpose::Admit { node, lease } => {
+                let (lease_id, revision) = (lease.get(), revision.get());
+                self.tell_membership(membership::Event::Admitted { node, lease_id, revision });
+                if let Some(replaced) = self.replaced.remove(&lease_id) {
+                    self.revoke(replaced);
+                }
+            }
+            Purpose::Node { node, write } => {
+                self.tell_membership(membership::Event::Written { node: node.clone(), write });
+                if write == NodeWrite::Drain {
+                    self.drained(&node);
+                }
+            }
+            Purpose::Forget { node } => self.tell_membership(membership::Event::Forgotten { node }),
+            Purpose::Job { job, write } => self.tell_jobs(jobs::Event::Written { job, write }),
+            Purpose::DeleteJob { job } => self.tell_jobs(jobs::Event::Deleted { job }),
+        }
+    }
+
+    /// A write that cannot be made. Where that leaves a decision hanging, another election decides anew.
+    pub(super) fn purpose_failed(&mut self, purpose: Purpose, error: RegistryError) {
+        tracing::warn!(?purpose, %error, "a write failed");
+        match purpose {
+            Purpose::Admit { node, lease } => {
+                self.replaced.remove(&lease.get());
+                self.revoke(lease.get());
+                let failure = unavailable(&error).on_node(node.clone());
+                self.tell_membership(membership::Event::NotAdmitted { node, failure });
+            }
+            Purpose::Job { job, write } => {
+                let failure = unavailable(&error);
+                self.tell_jobs(jobs::Event::NotWritten { job, write, failure });
+            }
+            Purpose::Node { .. } | Purpose::Forget { .. } | Purpose::DeleteJob { .. } => {
+                self.step_down(&error)
+            }
+        }
+    }
+}
+
+/// What a caller hears of a write that failed.
+fn unavailable(error: &RegistryError) -> Failure {
+    let kind = match error {
+        RegistryError::TooLarge { .. } => FailureKind::TooLarge,
+        RegistryError::NoSpace { .. } => FailureKind::ResourceExhausted,
+        _ => FailureKind::Unavailable,
+    };
+    Failure::new(kind, format!("the registry did not take it: {error}"))
+}
