@@ -1,1 +1,24 @@
-//! See the architecture document.
+//! The worker node, wired up: it owns tasks and objects for its clients, runs tasks in workers, and stores objects.
+//!
+//! - [`Node::start`] reads [`NodeOptions`] and gives a [`NodeHandle`].
+//! - `shard` drives the machines of `mobula_core`; `service` is the face towards `mobula_rpc`.
+//! - `workers` starts processes; `executables` keeps what they run; `transfer` moves bytes between nodes.
+
+mod data;
+mod driver;
+mod error;
+mod executables;
+mod machine;
+mod node;
+mod options;
+mod secrets;
+mod service;
+mod shard;
+mod state;
+mod thin;
+mod transfer;
+mod workers;
+
+pub use error::NodeError;
+pub use node::{Embedded, Node, NodeHandle};
+pub use options::NodeOptions;

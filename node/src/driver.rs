@@ -1,0 +1,106 @@
+//! Drivers that are run as jobs: programs that a node starts, and that connect back to it.
+
+use crate::service::Service;
+use crate::shard::Call;
+use crate::workers::JobLogs;
+use mobula_rpc::node::{LogSource, OpenedJob};
+use mobula_runtime::{TaskHandle, spawn};
+use mobula_types::job::JobState;
+use mobula_types::{Failure, FailureKind, JobSpec};
+use std::path::PathBuf;
+use std::process::Stdio;
+use tokio::process::{Child, Command};
+
+impl Service {
+    /// Opens a job and starts its driver here, in the job's scratch, as a child that inherits the cluster and the job.
+    /// Its exit ends the job.
+    pub(crate) async fn run_driver(
+        &self,
+        spec: JobSpec,
+        arguments: Vec<String>,
+    ) -> Result<OpenedJob, Failure> {
+        let Some(hash) = spec.executable else {
+            return Err(Failure::new(FailureKind::InvalidArgument, "a job to be run names no executable"));
+        };
+        let environment = spec.environment.clone();
+        let program = self.transfer.executable(hash).await?;
+        let opened = self.open_new_job(spec).await?;
+        let job = opened.job;
+        let (logs, scratch) = self.call(|reply| Call::Workplace { job, reply }).await??;
+        let secret: String = opened.secret.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let child = write_secret(&scratch, &secret).and_then(|()| {
+            start(&program, &scratch, &arguments, |command| {
+                command.envs(&environment).env("MOBULA_CLUSTER", &*self.info.address);
+                command
+                    .env("MOBULA_JOB", job.to_string())
+                    .env("MOBULA_JOB_SECRET_FILE", scratch.join("secret"));
+            })
+        });
+        let child = match child {
+            Ok(child) => child,
+            Err(error) => {
+                let message = format!("could not start the driver {}: {error}", program.display());
+                let _ended = self.head.end_job(job, JobState::Failed, &message).await;
+                return Err(Failure::new(FailureKind::WorkerStartFailed, message));
+            }
+        };
+        self.head.keep_alive(job);
+        self.tell(Call::Own { task: self.watch_driver(child, logs, job) }).await?;
+        Ok(opened)
+    }
+
+    /// Waits for the driver's end, and ends its job with it.
+    fn watch_driver(&self, mut child: Child, logs: JobLogs, job: mobula_types::JobId) -> TaskHandle<()> {
+        let head = self.head.clone();
+        spawn("own a driver", async move {
+            let outputs = (child.stdout.take(), child.stderr.take());
+            let printing = async {
+                let (stdout, stderr) = outputs;
+                let printed = async {
+                    if let Some(stdout) = stdout {
+                        logs.clone().capture(LogSource::Stdout, "driver".into(), stdout).await;
+                    }
+                };
+                let complained = async {
+                    if let Some(stderr) = stderr {
+                        logs.clone().capture(LogSource::Stderr, "driver".into(), stderr).await;
+                    }
+                };
+                tokio::join!(printed, complained);
+            };
+            let (status, ()) = tokio::join!(child.wait(), printing);
+            let (state, reason) = match status {
+                Ok(status) if status.success() => (JobState::Ended, "its driver has finished".to_owned()),
+                Ok(status) => (JobState::Failed, format!("its driver ended with {status}")),
+                Err(error) => (JobState::Failed, format!("its driver was lost: {error}")),
+            };
+            if let Err(error) = head.end_job(job, state, &reason).await {
+                tracing::warn!(%job, %error, "the end of a driver could not be reported");
+            }
+        })
+    }
+}
+
+fn start(
+    program: &PathBuf,
+    scratch: &PathBuf,
+    arguments: &[String],
+    environment: impl FnOnce(&mut Command),
+) -> std::io::Result<Child> {
+    std::fs::create_dir_all(scratch)?;
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().current_dir(scratch).process_group(0).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    environment(&mut command);
+    command.spawn()
+}
+
+fn write_secret(scratch: &PathBuf, secret: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::create_dir_all(scratch)?;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(0o600).open(scratch.join("secret"))?;
+    file.write_all(secret.as_bytes())
+}

@@ -1,0 +1,294 @@
+//! The face of a node towards the network: what needs no decision is answered here, the rest is passed to the shard.
+
+use crate::executables::ExecutableCache;
+use crate::secrets::Secrets;
+use crate::shard::{Call, Input, Reply};
+use crate::thin::ThinCalls;
+use crate::transfer::{Transfer, file_chunks};
+use async_trait::async_trait;
+use mobula_objects::ObjectStore;
+use mobula_rpc::head::{FunctionStatus, Grant, HeadLinkHandle};
+use mobula_rpc::node::{
+    CancelTask, Chunks, Download, ExecutableUpload, GetObject, JobAccess, LogStream, NodeService, NodeStatus,
+    ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask,
+    TaskList, TaskRecord,
+};
+use mobula_rpc::session::{Session, SessionRequest, Welcome};
+use mobula_rpc::{Authenticator, Caller};
+use mobula_runtime::{clock, spawn};
+use mobula_types::job::JobState;
+use mobula_types::outcome::StoredCopy;
+use mobula_types::session::JobSecret;
+use mobula_types::{
+    ClusterView, ExecutableHash, Failure, FailureKind, JobId, JobSpec, JobStatus, NodeInfo, ObjectId,
+    SessionRole, StoredValue, TaskFilter, TaskId, Time,
+};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// How many submits and puts a client may send before the first grant of credit.
+const FIRST_CREDIT: u64 = 16_384;
+
+/// One generation's service.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) grant: Grant,
+    pub(crate) info: NodeInfo,
+    pub(crate) inbox: mpsc::Sender<Input>,
+    pub(crate) transfer: Transfer,
+    pub(crate) head: HeadLinkHandle,
+    pub(crate) secrets: Secrets,
+    pub(crate) store: ObjectStore,
+    pub(crate) executables: Arc<ExecutableCache>,
+    pub(crate) thin: ThinCalls,
+    pub(crate) started: Time,
+}
+
+impl Service {
+    /// Asks the shard, and waits for its answer.
+    pub(crate) async fn ask<T>(&self, make: impl FnOnce(Reply<T>) -> Input) -> Result<T, Failure> {
+        let gone = || Failure::new(FailureKind::Unavailable, format!("{} is shutting down", self.grant.node));
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(make(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
+    }
+
+    pub(crate) async fn call<T>(&self, make: impl FnOnce(Reply<T>) -> Call) -> Result<T, Failure> {
+        self.ask(|reply| Input::Call(make(reply))).await
+    }
+
+    /// The job is the caller's own: this node has seen its secret before, or the head confirms it.
+    pub(crate) async fn verify(&self, job: JobId, secret: &JobSecret) -> Result<(), Failure> {
+        if !self.secrets.is_of(secret, job) {
+            let info = self.head.verify_job(job, secret).await?;
+            if info.state != JobState::Running {
+                return Err(Failure::new(
+                    FailureKind::JobEnded,
+                    format!("job {job} has ended: {}", info.reason),
+                ));
+            }
+            self.call(|reply| Call::KnowJob { info, reply }).await?;
+            self.secrets.insert(secret, job);
+        }
+        Ok(())
+    }
+
+    async fn check_role(&self, role: &SessionRole, caller: Caller) -> Result<(), Failure> {
+        match role {
+            SessionRole::Client { job, secret, .. } => self.verify(*job, secret).await,
+            // The shard knows its workers' secrets.
+            SessionRole::Worker { .. } => Ok(()),
+            SessionRole::Peer { .. } => caller.require_cluster("open a session between nodes"),
+        }
+    }
+
+    async fn has_store_copy(&self, object: ObjectId) -> Result<(), Failure> {
+        if self.store.contains(&object) {
+            return Ok(());
+        }
+        let located = self.call(|reply| Call::Locate { object, reply }).await??;
+        let StoredValue::Stored(copy) = located else {
+            let message = "the value is small and travels in frames";
+            return Err(Failure::new(FailureKind::InvalidArgument, message).of_object(object));
+        };
+        self.transfer.bring(JobId::default(), object, &copy).await.map_err(|holder| {
+            let holder = holder.map_or_else(|| "nobody".to_owned(), |holder| holder.to_string());
+            let message = format!("no holder gave the value; {holder} was asked last");
+            Failure::new(FailureKind::Unavailable, message).of_object(object)
+        })
+    }
+}
+
+impl Authenticator for Service {
+    fn job_of(&self, secret: &JobSecret) -> Option<JobId> {
+        self.secrets.job_of(secret)
+    }
+}
+
+#[async_trait]
+impl NodeService for Service {
+    async fn open_session(&self, request: SessionRequest, session: Session) -> Result<Welcome, Failure> {
+        self.check_role(&request.role, request.caller).await?;
+        let role = request.role;
+        self.ask(|reply| Input::Opened { role, session, reply }).await??;
+        Ok(Welcome {
+            node: self.grant.node.clone(),
+            cluster: self.grant.cluster,
+            credit: FIRST_CREDIT,
+            view: self.transfer.view().full_delta(),
+        })
+    }
+
+    async fn fetch(&self, _caller: Caller, object: ObjectId) -> Result<Download, Failure> {
+        if !self.store.contains(&object) {
+            self.has_store_copy(object).await?;
+        }
+        let stored = self.store.get(&object).ok_or_else(|| {
+            Failure::new(FailureKind::NotFound, "this node holds no copy of it").of_object(object)
+        })?;
+        let length = stored.bytes.len() as u64;
+        Ok(Download { length, checksum: stored.checksum, chunks: Chunks::from_bytes(stored.bytes) })
+    }
+
+    async fn store(&self, upload: ObjectUpload, chunks: Chunks) -> Result<StoredCopy, Failure> {
+        let ObjectUpload { access, object, length, checksum } = upload;
+        self.verify(access.job, &access.secret).await?;
+        self.transfer.receive(access.job, object, length, checksum, chunks).await
+    }
+
+    async fn has_executable(&self, hash: ExecutableHash) -> Result<bool, Failure> {
+        Ok(self.executables.path(hash).is_some())
+    }
+
+    async fn upload_executable(&self, upload: ExecutableUpload, chunks: Chunks) -> Result<(), Failure> {
+        let hash = upload.hash;
+        crate::executables::receive(&self.executables, upload, chunks).await?;
+        self.head.executable_held(hash, true);
+        let transfer = self.transfer.clone();
+        let replicating = spawn("give an executable to another node", async move {
+            if let Err(failure) = transfer.replicate_executable(hash).await {
+                tracing::warn!(%hash, %failure, "no other node has a copy of an executable");
+            }
+        });
+        // It ends by itself: with the upload, or with the other node's answer.
+        replicating.detach();
+        Ok(())
+    }
+
+    async fn fetch_executable(&self, hash: ExecutableHash) -> Result<Download, Failure> {
+        let path = self.executables.path(hash).ok_or_else(|| {
+            Failure::new(
+                FailureKind::NotFound,
+                format!("{} does not hold the executable {hash}", self.grant.node),
+            )
+        })?;
+        let (length, chunks) = file_chunks(path)?;
+        Ok(Download { length, checksum: 0, chunks })
+    }
+
+    async fn open_job(&self, request_id: RequestId, spec: JobSpec) -> Result<OpenedJob, Failure> {
+        self.thin.once(&request_id, self.open_new_job(spec)).await
+    }
+
+    async fn keep_alive(&self, access: JobAccess) -> Result<(), Failure> {
+        self.verify(access.job, &access.secret).await?;
+        self.head.keep_alive(access.job);
+        Ok(())
+    }
+
+    async fn close_job(&self, access: JobAccess) -> Result<(), Failure> {
+        self.verify(access.job, &access.secret).await?;
+        let ended = self.head.end_job(access.job, JobState::Ended, "its client closed it").await;
+        ended.map(drop)
+    }
+
+    async fn submit_task(&self, request: SubmitTask) -> Result<SubmittedTask, Failure> {
+        self.submit_thin(request).await
+    }
+
+    async fn get_object(&self, request: GetObject) -> Result<ObjectValue, Failure> {
+        self.get_thin(request).await
+    }
+
+    async fn put_object(&self, request: PutObject) -> Result<ObjectId, Failure> {
+        self.put_thin(request).await
+    }
+
+    async fn release(&self, access: JobAccess, objects: Vec<ObjectId>) -> Result<(), Failure> {
+        self.verify(access.job, &access.secret).await?;
+        self.head.keep_alive(access.job);
+        let objects = objects.into_iter().map(mobula_types::ObjectAddress::at_home).collect();
+        self.tell(Call::Release { job: access.job, objects }).await
+    }
+
+    async fn cancel_task(&self, request: CancelTask) -> Result<(), Failure> {
+        let CancelTask { access, task, force, recursive } = request;
+        self.verify(access.job, &access.secret).await?;
+        self.head.keep_alive(access.job);
+        self.tell(Call::Cancel { job: access.job, task, force, recursive }).await
+    }
+
+    async fn submit_job(&self, request: SubmitJob) -> Result<OpenedJob, Failure> {
+        let SubmitJob { request_id, spec, arguments } = request;
+        self.thin.once(&request_id, self.run_driver(spec, arguments)).await
+    }
+
+    async fn stop_job(&self, job: JobId) -> Result<(), Failure> {
+        let ended = self.head.end_job(job, JobState::Stopped, "it was stopped on request").await;
+        ended.map(drop)
+    }
+
+    async fn job_logs(&self, job: JobId, follow: bool) -> Result<LogStream, Failure> {
+        let logs = self.call(|reply| Call::Logs { job, reply }).await?;
+        let logs = logs.ok_or_else(|| {
+            let message = format!("{} has no logs of job {job}: nothing of it ran here", self.grant.node);
+            Failure::new(FailureKind::NotFound, message)
+        })?;
+        Ok(crate::state::log_stream(&logs, follow))
+    }
+
+    async fn list_tasks(&self, filter: TaskFilter, limit: usize) -> Result<TaskList, Failure> {
+        self.tasks_of_cluster(filter, limit).await
+    }
+
+    async fn get_task(&self, task: TaskId) -> Result<TaskRecord, Failure> {
+        self.task_of_cluster(task).await
+    }
+
+    async fn node_status(&self) -> Result<NodeStatus, Failure> {
+        let status = self.call(|reply| Call::Status { reply }).await?;
+        let view = self.transfer.view();
+        let mut info = self.info.clone();
+        if let Some(seen) = view.node(&self.grant.node) {
+            info.state = seen.state;
+        }
+        info.load = status.load;
+        Ok(NodeStatus {
+            info,
+            cluster: self.grant.cluster,
+            process: std::process::id(),
+            uptime_millis: clock::now().since(self.started).as_millis() as u64,
+            workers: status.workers.len() as u32,
+            sessions: status.sessions as u32,
+            jobs: status.jobs as u32,
+            executables_bytes: self.executables.bytes(),
+            head_connected: self.head.lease().is_some(),
+            view: view.version,
+        })
+    }
+
+    async fn cluster_view(&self) -> Result<ClusterView, Failure> {
+        Ok((*self.transfer.view()).clone())
+    }
+
+    async fn list_jobs(&self) -> Result<Vec<JobStatus>, Failure> {
+        self.head.client().list_jobs(1000).await
+    }
+
+    async fn list_functions(&self) -> Result<Vec<FunctionStatus>, Failure> {
+        self.head.client().list_functions().await
+    }
+}
+
+impl Service {
+    pub(crate) async fn tell(&self, call: Call) -> Result<(), Failure> {
+        let gone =
+            |_| Failure::new(FailureKind::Unavailable, format!("{} is shutting down", self.grant.node));
+        self.inbox.send(Input::Call(call)).await.map_err(gone)
+    }
+
+    /// Opens a job with the head; this node knows it when this returns.
+    pub(crate) async fn open_new_job(&self, spec: JobSpec) -> Result<OpenedJob, Failure> {
+        if let Some(hash) = spec.executable
+            && self.executables.path(hash).is_none()
+        {
+            let message = format!("the executable {hash} is not here: upload it before the job is opened");
+            return Err(Failure::new(FailureKind::NotFound, message));
+        }
+        let opened = self.head.open_job(spec).await?;
+        let info = self.head.get_job(opened.job).await?;
+        self.call(|reply| Call::KnowJob { info, reply }).await?;
+        self.secrets.insert(&opened.secret, opened.job);
+        Ok(OpenedJob { job: opened.job, secret: opened.secret, node: self.grant.node.clone() })
+    }
+}

@@ -1,0 +1,138 @@
+//! Calls from outside any session: thin clients, downloads, the state API.
+
+use super::session::{Party, SessionState};
+use super::{Call, CallWaits, Shard, ShardStatus};
+use mobula_core::tasks::{self, Requester, SnapshotFilter};
+use mobula_types::{JobId, ObjectAddress};
+
+/// Calls that may wait for a value at once.
+const MOST_CALLS: usize = 100_000;
+
+impl Shard {
+    pub(super) fn on_call(&mut self, call: Call) {
+        match call {
+            Call::Submit { job, task, template, arguments, references, deadline, reply } => {
+                let _gone = reply.send(self.known_job(job).map(|()| {
+                    let requester = Requester::Call { job, call: 0 };
+                    self.tell_tasks(tasks::Event::Submitted {
+                        requester,
+                        job,
+                        task,
+                        template,
+                        arguments,
+                        references,
+                        contained: Vec::new(),
+                        deadline,
+                        parent: None,
+                        reoffered: false,
+                    });
+                }));
+            }
+            Call::Get { address, job, reply } => {
+                self.want(address, job, CallWaits::Get(reply));
+            }
+            Call::Locate { object, reply } => {
+                self.want(ObjectAddress::at_home(object), JobId::default(), CallWaits::Locate(reply));
+            }
+            Call::Put { job, object, value, reply } => {
+                let Some(call) = self.number_call(CallWaits::Put(reply)) else { return };
+                let requester = Requester::Call { job, call };
+                self.tell_tasks(tasks::Event::Put { requester, job, object, value });
+            }
+            Call::Release { job, objects } => {
+                self.tell_tasks(tasks::Event::Released {
+                    requester: Requester::Call { job, call: 0 },
+                    objects,
+                });
+            }
+            Call::Cancel { job, task, force, recursive } => {
+                let requester = Requester::Call { job, call: 0 };
+                let address = ObjectAddress::at_home(mobula_types::ObjectId::result(task, 0));
+                self.tell_tasks(tasks::Event::Cancel { requester, address, force, recursive });
+            }
+            Call::KnowJob { info, reply } => {
+                self.open_job(info);
+                let _gone = reply.send(());
+            }
+            Call::Copied { object } => self.on_copied(object),
+            Call::Tasks { filter, limit, reply } => {
+                let filter = SnapshotFilter { job: filter.job, state: filter.state, name: filter.name };
+                let _gone = reply.send(self.tasks.tasks(&filter, limit));
+            }
+            Call::Task { task, reply } => drop(reply.send(self.tasks.task(task))),
+            Call::Logs { job, reply } => {
+                let _gone = reply.send(self.jobs.logs(job));
+            }
+            Call::Workplace { job, reply } => {
+                let logs = self.jobs.logs(job).ok_or_else(|| Shard::job_ended(job));
+                let _gone = reply.send(logs.map(|logs| (logs, self.jobs.scratch(job))));
+            }
+            Call::Own { task } => self.own(task),
+            Call::Status { reply } => drop(reply.send(self.status())),
+            Call::Drain { reply } => self.begin_drain(Some(reply)),
+        }
+    }
+
+    fn known_job(&self, job: JobId) -> Result<(), mobula_types::Failure> {
+        self.jobs.info(job).map(drop).ok_or_else(|| Shard::job_ended(job))
+    }
+
+    fn want(&mut self, address: ObjectAddress, job: JobId, waits: CallWaits) {
+        let Some(call) = self.number_call(waits) else { return };
+        self.tell_tasks(tasks::Event::Wanted { requester: Requester::Call { job, call }, address });
+    }
+
+    /// Keeps who waits. Callers that have left make room first; past the bound, the new one is dropped and told so by that.
+    fn number_call(&mut self, waits: CallWaits) -> Option<u64> {
+        if self.calls.len() >= MOST_CALLS {
+            self.calls.retain(|_, waits| !waits.is_abandoned());
+            if self.calls.len() >= MOST_CALLS {
+                return None;
+            }
+        }
+        self.next_call += 1;
+        self.calls.insert(self.next_call, waits);
+        Some(self.next_call)
+    }
+
+    /// Another copy of an object is in this node's store: its owner is told.
+    fn on_copied(&mut self, object: mobula_types::ObjectId) {
+        let node = self.parts.node.clone();
+        self.tell_tasks(tasks::Event::CopyMade { node, object });
+    }
+
+    fn status(&self) -> ShardStatus {
+        ShardStatus {
+            load: self.load(),
+            workers: self.workers.list(),
+            sessions: self.sessions.iter().count() as u64,
+            jobs: self.jobs.running().len() as u64,
+        }
+    }
+}
+
+impl CallWaits {
+    fn is_abandoned(&self) -> bool {
+        match self {
+            CallWaits::Get(reply) => reply.is_closed(),
+            CallWaits::Locate(reply) => reply.is_closed(),
+            CallWaits::Put(reply) => reply.is_closed(),
+        }
+    }
+}
+
+impl super::session::Sessions {
+    /// The sessions with drivers of a job.
+    pub(super) fn clients_of(&self, job: JobId) -> impl Iterator<Item = tasks::SessionKey> + '_ {
+        self.iter().filter(move |(_, state)| is_client(state, Some(job))).map(|(key, _)| key)
+    }
+
+    /// The sessions with drivers.
+    pub(super) fn clients(&self) -> impl Iterator<Item = tasks::SessionKey> + '_ {
+        self.iter().filter(|(_, state)| is_client(state, None)).map(|(key, _)| key)
+    }
+}
+
+fn is_client(state: &SessionState, of: Option<JobId>) -> bool {
+    matches!(&state.party, Party::Client { job, .. } if of.is_none_or(|of| of == *job))
+}

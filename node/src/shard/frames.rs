@@ -1,0 +1,217 @@
+//! What the frames of each kind of session mean to the machines.
+
+use super::Shard;
+use super::session::Party;
+use mobula_core::assignment::Assignment;
+use mobula_core::executor::{self, Owner};
+use mobula_core::tasks::{self, Place, Requester, SessionKey};
+use mobula_types::frame::{self, Submit};
+use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, WorkerId};
+
+impl Shard {
+    pub(super) fn on_frames(&mut self, session: SessionKey, frames: Vec<Frame>) {
+        let Some(party) = self.sessions.party(session).cloned() else { return };
+        for frame in frames {
+            if let Err(failure) = self.on_frame(session, &party, frame) {
+                self.refuse_session(session, failure);
+                return;
+            }
+        }
+    }
+
+    fn on_frame(&mut self, session: SessionKey, party: &Party, frame: Frame) -> Result<(), Failure> {
+        if let Frame::Template { id, template } = frame {
+            let Some(state) = self.sessions.get_mut(session) else { return Ok(()) };
+            return state.received.insert(id, template);
+        }
+        match party {
+            Party::Client { job, .. } => self.on_client_frame(session, *job, frame),
+            Party::Worker { worker, job } => self.on_worker_frame(session, *worker, Some(*job), frame),
+            Party::Embedded { worker } => self.on_worker_frame(session, *worker, None, frame),
+            Party::Peer { node } => self.on_peer_frame(session, node, frame),
+        }
+    }
+
+    /// Requests that clients and workers make alike.
+    fn on_client_frame(&mut self, session: SessionKey, job: JobId, frame: Frame) -> Result<(), Failure> {
+        let requester = Requester::Session(session);
+        let event = match frame {
+            Frame::Submit(submit) => return self.on_submit(session, job, None, submit),
+            Frame::Put { object, value } => tasks::Event::Put { requester, job, object, value },
+            Frame::Get { address } => tasks::Event::Wanted { requester, address },
+            Frame::Release { objects } => tasks::Event::Released { requester, objects },
+            Frame::Cancel { address, force, recursive } => {
+                tasks::Event::Cancel { requester, address, force, recursive }
+            }
+            Frame::Goodbye => {
+                self.on_goodbye(session);
+                return Ok(());
+            }
+            other => return Err(unexpected("a client", &other)),
+        };
+        self.tell_tasks(event);
+        Ok(())
+    }
+
+    fn on_submit(
+        &mut self,
+        session: SessionKey,
+        job: JobId,
+        parent: Option<mobula_types::TaskId>,
+        submit: Submit,
+    ) -> Result<(), Failure> {
+        let Some(state) = self.sessions.get_mut(session) else { return Ok(()) };
+        let template = state.received.get(submit.template)?;
+        let deadline = submit.deadline.map(|left| self.now + left);
+        self.tell_tasks(tasks::Event::Submitted {
+            requester: Requester::Session(session),
+            job,
+            task: submit.task,
+            template,
+            arguments: submit.arguments,
+            references: submit.references,
+            contained: submit.contained,
+            deadline,
+            parent,
+            reoffered: submit.reoffered,
+        });
+        Ok(())
+    }
+
+    fn on_worker_frame(
+        &mut self,
+        session: SessionKey,
+        worker: WorkerId,
+        job: Option<JobId>,
+        frame: Frame,
+    ) -> Result<(), Failure> {
+        let event = match frame {
+            Frame::Done { handle, outcome, retryable, micros } => {
+                executor::Event::Done { worker, handle, outcome, retryable, micros, borrows: Vec::new() }
+            }
+            Frame::Returned { handles } => executor::Event::Returned { worker, handles },
+            Frame::Blocked { handle } => {
+                self.tell_waiting(worker, handle, true);
+                executor::Event::Blocked { worker, handle }
+            }
+            Frame::Unblocked { handle } => {
+                self.tell_waiting(worker, handle, false);
+                executor::Event::Unblocked { worker, handle }
+            }
+            Frame::Announce { functions } => {
+                self.on_announced(worker, session, functions);
+                return Ok(());
+            }
+            Frame::Submit(submit) => {
+                let parent = submit.parent.and_then(|handle| self.executor.task_of(worker, handle));
+                let job = job.or(parent.map(|(job, _, _)| job));
+                let Some(job) = job else { return Err(without_parent()) };
+                return self.on_submit(session, job, parent.map(|(_, task, _)| task), submit);
+            }
+            other => {
+                let job = job.or_else(|| self.job_of_object(&other)).unwrap_or_default();
+                return self.on_client_frame(session, job, other);
+            }
+        };
+        self.tell_executor(event);
+        Ok(())
+    }
+
+    /// The embedded worker serves many jobs: what it puts belongs to the job of the task that it runs.
+    fn job_of_object(&self, frame: &Frame) -> Option<JobId> {
+        match frame {
+            Frame::Put { object, .. } => {
+                let attempt = object.index.put_attempt();
+                self.executor.run(object.task, attempt).map(|run| run.job)
+            }
+            _ => None,
+        }
+    }
+
+    fn tell_waiting(&mut self, worker: WorkerId, handle: u64, waits: bool) {
+        if let Some((job, task, _)) = self.executor.task_of(worker, handle) {
+            self.tell_tasks(if waits {
+                tasks::Event::Blocked { job, task }
+            } else {
+                tasks::Event::Unblocked { job, task }
+            });
+        }
+    }
+
+    fn on_peer_frame(&mut self, session: SessionKey, node: &NodeId, frame: Frame) -> Result<(), Failure> {
+        let place = Place::Peer(node.clone());
+        let owner = Owner::Peer(node.clone());
+        let node = node.clone();
+        match frame {
+            Frame::Assign(assignment) => self.on_assign(session, owner, *assignment)?,
+            Frame::CancelAssignment { task, attempt, failure, force } => {
+                self.tell_executor(executor::Event::Cancel { owner, task, attempt, failure, force });
+            }
+            Frame::RecallAssignments { tasks } => {
+                self.tell_executor(executor::Event::Recall { owner, tasks })
+            }
+            Frame::AssignmentEnded { task, attempt, end } => {
+                self.tell_tasks(tasks::Event::Ended { place, task, attempt, end });
+            }
+            Frame::Resolve { object } => {
+                let address = mobula_types::ObjectAddress::at_home(object);
+                self.tell_tasks(tasks::Event::Wanted { requester: Requester::Peer(node), address });
+            }
+            Frame::Resolved { object, outcome } => {
+                self.tell_tasks(tasks::Event::Resolved { owner: node, object, outcome });
+            }
+            Frame::Borrow { objects } => self.tell_tasks(tasks::Event::Borrowed { node, objects }),
+            Frame::Unborrow { objects } => self.tell_tasks(tasks::Event::Unborrowed { node, objects }),
+            Frame::Free { objects } => self.free_copies(&objects),
+            Frame::CopiesLost { objects } => self.tell_tasks(tasks::Event::CopiesLost { node, objects }),
+            Frame::CopyMade { object } => self.tell_tasks(tasks::Event::CopyMade { node, object }),
+            Frame::FindJob { job, owner_term } => self.on_find_job(session, &node, job, owner_term),
+            Frame::FoundJob { job, copies, running } => {
+                self.tell_tasks(tasks::Event::FoundJob { place, job, copies, running });
+            }
+            Frame::Cancel { address, force, recursive } => {
+                let requester = Requester::Peer(node);
+                self.tell_tasks(tasks::Event::Cancel { requester, address, force, recursive });
+            }
+            other => return Err(unexpected("a node", &other)),
+        }
+        Ok(())
+    }
+
+    fn on_assign(
+        &mut self,
+        session: SessionKey,
+        owner: Owner,
+        wire: frame::Assignment,
+    ) -> Result<(), Failure> {
+        let Some(state) = self.sessions.get_mut(session) else { return Ok(()) };
+        let assignment = Assignment {
+            task: wire.task,
+            attempt: wire.attempt,
+            job: wire.job,
+            template: state.received.get(wire.template)?,
+            arguments: wire.arguments,
+            inputs: wire.inputs,
+            deadline: wire.deadline.map(|left| self.now + left),
+            refusals: wire.refusals,
+        };
+        self.assign_when_known(owner, assignment);
+        Ok(())
+    }
+
+    pub(super) fn free_copies(&mut self, objects: &[mobula_types::ObjectId]) {
+        for object in objects {
+            self.parts.store.remove(object);
+        }
+    }
+}
+
+fn unexpected(who: &str, frame: &Frame) -> Failure {
+    let text = format!("{frame:?}");
+    let name: String = text.chars().take_while(|c| c.is_alphanumeric()).collect();
+    Failure::new(FailureKind::Malformed, format!("{who} may not send the frame {name}"))
+}
+
+fn without_parent() -> Failure {
+    Failure::new(FailureKind::Malformed, "a submit of an embedded function names no run that it belongs to")
+}

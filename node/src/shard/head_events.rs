@@ -1,0 +1,59 @@
+//! What heads say, and what a shard makes of it.
+
+use super::Shard;
+use mobula_core::{executor, tasks};
+use mobula_rpc::head::HeadEvent;
+use mobula_types::job::JobState;
+use mobula_types::{Frame, ViewDelta};
+use std::sync::Arc;
+
+impl Shard {
+    pub(super) fn on_head_event(&mut self, event: HeadEvent) {
+        match event {
+            HeadEvent::Granted(grant) => {
+                tracing::info!(node = %grant.node, term = %grant.term, rejoined = grant.rejoined, "member of the cluster");
+            }
+            HeadEvent::View(delta) => self.on_view(&delta),
+            HeadEvent::FenceNode(node) => self.on_fence(node),
+            HeadEvent::JobOpened(info) if info.state == JobState::Running => self.open_job(info),
+            HeadEvent::JobOpened(_) => {}
+            HeadEvent::JobEnded { job, failure } => self.end_job(job, failure),
+            HeadEvent::Drain => self.begin_drain(None),
+            HeadEvent::Disconnected { failure } => {
+                tracing::warn!(%failure, "no head is connected; work goes on")
+            }
+            HeadEvent::Refused { failure } => tracing::warn!(%failure, "the head refuses this node for now"),
+            HeadEvent::LeaseLost { node } => {
+                tracing::warn!(%node, "the lease has ended; tasks and objects go on")
+            }
+            HeadEvent::Fenced { node, failure } => {
+                tracing::error!(%node, %failure, "this generation was declared dead");
+                self.parts.shutdown.trigger();
+            }
+        }
+    }
+
+    fn on_view(&mut self, delta: &ViewDelta) {
+        let view = Arc::make_mut(&mut self.view);
+        if !view.apply(delta) {
+            tracing::debug!("a change of the view does not follow; the full one is on its way");
+            return;
+        }
+        self.parts.transfer.set_view(self.view.clone());
+        self.tell_tasks(tasks::Event::View(self.view.clone()));
+        let clients: Vec<_> = self.sessions.clients().collect();
+        for session in clients {
+            self.sessions.send(session, Frame::View(delta.clone()));
+        }
+    }
+
+    /// Takes nothing new, and lets what runs go on to its end.
+    pub(super) fn begin_drain(&mut self, reply: Option<super::Reply<()>>) {
+        self.drain = reply;
+        self.tell_executor(executor::Event::Draining);
+        let clients: Vec<_> = self.sessions.clients().collect();
+        for session in clients {
+            self.sessions.send(session, Frame::Draining);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What reaches a shard.
+
+use crate::workers::WorkerExit;
+use mobula_core::executor::RunKey;
+use mobula_core::tasks::SessionKey;
+use mobula_rpc::head::HeadEvent;
+use mobula_rpc::session::{Session, SessionEnd};
+use mobula_types::frame::Input as TaskInput;
+use mobula_types::{
+    ArgumentRef, Failure, Frame, JobId, JobInfo, NodeId, ObjectAddress, ObjectId, Outcome, Payload,
+    ResultValue, SessionRole, StoredValue, TaskFilter, TaskId, TaskTemplate, Time, WorkerId,
+};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Where an answer goes. A caller that has left is not missed.
+pub(crate) type Reply<T> = oneshot::Sender<T>;
+
+/// Something that happened outside the shard's thread of thought.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A session was opened with this node; its role was checked.
+    Opened { role: SessionRole, session: Session, reply: Reply<Result<(), Failure>> },
+    /// Frames of a session.
+    Frames { session: SessionKey, frames: Vec<Frame> },
+    /// A session's stream broke (`false`) or is there again (`true`).
+    Attached { session: SessionKey, attached: bool },
+    /// A session is over.
+    Ended { session: SessionKey, end: SessionEnd },
+    /// A session that this node opened with another is there, or could not be opened.
+    PeerConnected { node: NodeId, session: Result<Session, Failure> },
+    /// A head says something.
+    Head(HeadEvent),
+    /// A worker process runs.
+    WorkerLaunched { worker: WorkerId, process: u32 },
+    /// A worker could not be started.
+    WorkerFailed { worker: WorkerId, failure: Failure },
+    /// A worker's process has ended.
+    WorkerExited { worker: WorkerId, exit: WorkerExit },
+    /// A run's inputs are here, or one is lost: the object and the holder that did not have it.
+    Fetched { run: RunKey, result: Result<Vec<TaskInput>, (ObjectId, Option<NodeId>)> },
+    /// What the head knows of a job, or that it could not say.
+    JobKnown { job: JobId, info: Result<JobInfo, Failure> },
+    /// A call from outside any session.
+    Call(Call),
+}
+
+/// A call of the service that needs the shard.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// Submit a task for a thin client.
+    Submit {
+        job: JobId,
+        task: TaskId,
+        template: Arc<TaskTemplate>,
+        arguments: Payload,
+        references: Vec<ArgumentRef>,
+        deadline: Option<Time>,
+        reply: Reply<Result<(), Failure>>,
+    },
+    /// An object's value, when it is there.
+    Get { address: ObjectAddress, job: JobId, reply: Reply<Outcome> },
+    /// Put a value for a thin client.
+    Put { job: JobId, object: ObjectId, value: ResultValue, reply: Reply<Option<Failure>> },
+    /// A thin client holds these no more.
+    Release { job: JobId, objects: Vec<ObjectAddress> },
+    /// Cancel a task of a thin client.
+    Cancel { job: JobId, task: TaskId, force: bool, recursive: bool },
+    /// A job that was just opened, or that the head has explained.
+    KnowJob { info: JobInfo, reply: Reply<()> },
+    /// Where an object's bytes are, for a download.
+    Locate { object: ObjectId, reply: Reply<Result<StoredValue, Failure>> },
+    /// The copies of these are here now.
+    Copied { object: ObjectId },
+    /// Tasks that this node owns.
+    Tasks { filter: TaskFilter, limit: usize, reply: Reply<Vec<mobula_core::tasks::TaskSnapshot>> },
+    /// One task that this node owns.
+    Task { task: TaskId, reply: Reply<Option<mobula_core::tasks::TaskSnapshot>> },
+    /// The logs of a job on this node.
+    Logs { job: JobId, reply: Reply<Option<crate::workers::JobLogs>> },
+    /// Where a job's driver runs and what it prints.
+    Workplace { job: JobId, reply: Reply<Result<(crate::workers::JobLogs, std::path::PathBuf), Failure>> },
+    /// The shard owns this task from now on.
+    Own { task: mobula_runtime::TaskHandle<()> },
+    /// How this node stands.
+    Status { reply: Reply<super::ShardStatus> },
+    /// Let running work end, hand drivers over, then leave.
+    Drain { reply: Reply<()> },
+}

@@ -1,0 +1,271 @@
+//! A shard: the thread of thought that owns jobs, their sessions and their workers.
+//!
+//! Everything that happens reaches it as an [`Input`] through one bounded queue; it feeds the two machines of `core`
+//! (the task engine, which owns, and the executor, which runs), performs their effects, and sends each session what
+//! has come together in the turn. It never waits for anything else: what takes time is done by tasks that answer with
+//! another input.
+
+mod calls;
+mod executor_effects;
+mod frames;
+mod head_events;
+mod input;
+mod jobs;
+mod peers;
+mod session;
+mod sessions_open;
+mod task_effects;
+mod templates;
+mod worker_start;
+
+pub(crate) use input::{Call, Input, Reply};
+
+use crate::secrets::Secrets;
+use crate::transfer::Transfer;
+use indexmap::IndexMap;
+use jobs::Jobs;
+use mobula_core::executor::{self, Executor, ExecutorOptions};
+use mobula_core::tasks::{self, EngineOptions, SessionKey, TaskEngine};
+use mobula_host::embedded::EmbeddedWorker;
+use mobula_objects::ObjectStore;
+use mobula_rpc::head::HeadLinkHandle;
+use mobula_rpc::session::Session;
+use mobula_runtime::{Shutdown, TaskHandle, clock};
+use mobula_types::view::NodeLoad;
+use mobula_types::{ClusterView, NodeId, Outcome, Resources, Time, WorkerId};
+use peers::Peers;
+use session::Sessions;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use worker_start::Workers;
+
+/// Inputs that may wait; a reader of frames that meets a full queue waits, and so does its peer.
+pub(crate) const INBOX: usize = 4096;
+/// Inputs that are taken in one turn before what they caused is sent.
+const TURN: usize = 64;
+/// How often the load is sampled for the next renewal of the lease.
+const SAMPLE: Duration = Duration::from_millis(500);
+
+/// What a shard is made of; everything outlives it.
+#[derive(Debug)]
+pub(crate) struct ShardParts {
+    pub(crate) node: NodeId,
+    pub(crate) resources: Resources,
+    pub(crate) view: ClusterView,
+    pub(crate) store: ObjectStore,
+    pub(crate) transfer: Transfer,
+    pub(crate) head: HeadLinkHandle,
+    pub(crate) scratch: PathBuf,
+    pub(crate) idle_worker: Duration,
+    pub(crate) server: mobula_rpc::node::NodeServer,
+    pub(crate) secrets: Secrets,
+    pub(crate) embedded: Option<Arc<dyn EmbeddedWorker<Session>>>,
+    pub(crate) inbox: mpsc::Sender<Input>,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// How a shard stands.
+#[derive(Clone, Debug)]
+pub(crate) struct ShardStatus {
+    pub(crate) load: NodeLoad,
+    pub(crate) workers: Vec<(WorkerId, Option<u32>)>,
+    pub(crate) sessions: u64,
+    pub(crate) jobs: u64,
+}
+
+/// The shard itself.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    parts: ShardParts,
+    now: Time,
+    tasks: TaskEngine,
+    executor: Executor,
+    sessions: Sessions,
+    peers: Peers,
+    workers: Workers,
+    jobs: Jobs,
+    view: Arc<ClusterView>,
+    calls: IndexMap<u64, CallWaits, foldhash::fast::FixedState>,
+    next_call: u64,
+    task_effects: Vec<tasks::Effect>,
+    executor_effects: Vec<executor::Effect>,
+    drain: Option<Reply<()>>,
+    background: Vec<TaskHandle<()>>,
+}
+
+/// Who waits for the answer of the task engine to a call.
+#[derive(Debug)]
+enum CallWaits {
+    Get(Reply<Outcome>),
+    Locate(Reply<Result<mobula_types::StoredValue, mobula_types::Failure>>),
+    Put(Reply<Option<mobula_types::Failure>>),
+}
+
+impl Shard {
+    /// A shard that has seen nothing yet.
+    pub(crate) fn new(parts: ShardParts) -> Self {
+        let mut executor_options = ExecutorOptions::new(parts.node.clone(), parts.resources.clone());
+        executor_options.idle_worker = parts.idle_worker;
+        let mut engine_options = EngineOptions::new(parts.node.clone());
+        engine_options.store_bytes = parts.store.usage().capacity;
+        engine_options.seed = rand::random();
+        let view = Arc::new(parts.view.clone());
+        Shard {
+            now: clock::now(),
+            tasks: TaskEngine::new(engine_options),
+            executor: Executor::new(executor_options),
+            sessions: Sessions::default(),
+            peers: Peers::default(),
+            workers: Workers::default(),
+            jobs: Jobs::new(parts.scratch.clone()),
+            view,
+            calls: IndexMap::default(),
+            next_call: 0,
+            task_effects: Vec::new(),
+            executor_effects: Vec::new(),
+            drain: None,
+            background: Vec::new(),
+            parts,
+        }
+    }
+
+    /// Runs until the shutdown is given, or every sender of inputs is gone.
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Input>) {
+        self.begin();
+        let mut next_sample = self.now + SAMPLE;
+        let shutdown = self.parts.shutdown.clone();
+        loop {
+            let wake = self.next_deadline().min(next_sample);
+            let first = tokio::select! {
+                biased;
+                input = inbox.recv() => match input {
+                    Some(input) => Some(input),
+                    None => return,
+                },
+                () = shutdown.wait() => return,
+                () = clock::sleep_until(wake) => None,
+            };
+            self.now = clock::now();
+            if let Some(input) = first {
+                self.on_input(input);
+                self.take_more(&mut inbox);
+            }
+            if self.now >= next_sample {
+                next_sample = self.now + SAMPLE;
+                self.sample();
+            }
+            self.tick();
+            self.settle();
+            self.sessions.flush();
+        }
+    }
+
+    fn begin(&mut self) {
+        self.tell_tasks(tasks::Event::View(self.view.clone()));
+        if let Some(embedded) = self.parts.embedded.clone() {
+            self.start_embedded(&*embedded);
+        }
+        self.settle();
+        self.sessions.flush();
+    }
+
+    fn take_more(&mut self, inbox: &mut mpsc::Receiver<Input>) {
+        for _ in 0..TURN {
+            match inbox.try_recv() {
+                Ok(input) => self.on_input(input),
+                Err(_empty) => return,
+            }
+        }
+    }
+
+    fn on_input(&mut self, input: Input) {
+        match input {
+            Input::Frames { session, frames } => self.on_frames(session, frames),
+            Input::Opened { role, session, reply } => self.on_opened(role, session, reply),
+            Input::Attached { session, attached } => self.on_attached(session, attached),
+            Input::Ended { session, end } => self.on_ended(session, &end),
+            Input::PeerConnected { node, session } => self.on_peer_connected(node, session),
+            Input::Head(event) => self.on_head_event(event),
+            Input::WorkerLaunched { worker, process } => self.workers.launched(worker, process),
+            Input::WorkerFailed { worker, failure } => self.on_worker_failed(worker, failure),
+            Input::WorkerExited { worker, exit } => self.on_worker_exited(worker, exit),
+            Input::Fetched { run, result } => self.on_fetched(run, result),
+            Input::JobKnown { job, info } => self.on_job_known(job, info),
+            Input::Call(call) => self.on_call(call),
+        }
+    }
+
+    fn next_deadline(&self) -> Time {
+        self.tasks.next_deadline().min(self.executor.next_deadline()).min(self.jobs.next_deadline())
+    }
+
+    fn tick(&mut self) {
+        if self.now >= self.tasks.next_deadline() {
+            self.tell_tasks(tasks::Event::Tick);
+        }
+        if self.now >= self.executor.next_deadline() {
+            self.tell_executor(executor::Event::Tick);
+        }
+        if self.now >= self.jobs.next_deadline() {
+            self.return_unknown_jobs();
+        }
+    }
+
+    /// Lets both machines place and hand out what is ready, until nothing more follows from it.
+    fn settle(&mut self) {
+        loop {
+            self.tasks.on_event(self.now, tasks::Event::Flush, &mut self.task_effects);
+            self.perform_task_effects();
+            self.executor.on_event(self.now, executor::Event::Flush, &mut self.executor_effects);
+            if !self.perform_executor_effects() {
+                break;
+            }
+        }
+        self.finish_drain();
+    }
+
+    fn tell_tasks(&mut self, event: tasks::Event) {
+        self.tasks.on_event(self.now, event, &mut self.task_effects);
+    }
+
+    fn tell_executor(&mut self, event: executor::Event) {
+        self.executor.on_event(self.now, event, &mut self.executor_effects);
+    }
+
+    fn sample(&mut self) {
+        self.background.retain(|task| !task.is_finished());
+        let load = self.load();
+        self.parts.head.set_load(load);
+        for job in self.jobs.running() {
+            let summary = self.tasks.job_summary(job, clock::wall_millis());
+            self.parts.head.job_summary(job, summary);
+        }
+    }
+
+    fn load(&self) -> NodeLoad {
+        let mut load = self.executor.load();
+        load.stored_bytes = self.parts.store.usage().used;
+        load
+    }
+
+    fn finish_drain(&mut self) {
+        if self.drain.is_some()
+            && self.executor.load().running == 0
+            && let Some(reply) = self.drain.take()
+        {
+            let _gone = reply.send(());
+        }
+    }
+
+    /// Gives a task that answers with inputs an owner.
+    fn own(&mut self, task: TaskHandle<()>) {
+        self.background.push(task);
+    }
+
+    /// The session with a worker.
+    fn worker_session(&self, worker: WorkerId) -> Option<SessionKey> {
+        self.workers.session(worker)
+    }
+}

@@ -1,0 +1,134 @@
+//! Performing what the task engine wants done.
+
+use super::{CallWaits, Shard};
+use mobula_core::assignment::Assignment;
+use mobula_core::executor::{self, Owner};
+use mobula_core::tasks::{Effect, Place, Requester, SessionKey};
+use mobula_types::{
+    Failure, FailureKind, Frame, NodeId, ObjectAddress, ObjectId, Outcome, StoredValue, frame,
+};
+
+impl Shard {
+    /// Performs everything that the task engine has asked for since the last time.
+    pub(super) fn perform_task_effects(&mut self) {
+        let mut effects = std::mem::take(&mut self.task_effects);
+        for effect in effects.drain(..) {
+            self.perform_task_effect(effect);
+        }
+        // Performing may have caused more; they keep the order.
+        effects.append(&mut self.task_effects);
+        self.task_effects = effects;
+    }
+
+    fn perform_task_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Assign { place: Place::Local, assignment } => {
+                self.assign_when_known(Owner::Local, assignment);
+            }
+            Effect::Assign { place: Place::Peer(node), assignment } => self.assign_to_peer(&node, assignment),
+            Effect::Completed { session, task, outcome } => {
+                self.sessions.send(session, Frame::Completed { task, outcome });
+            }
+            Effect::Got { requester, object, outcome } => self.answer(requester, object, outcome),
+            Effect::PutDone { requester, object, failure } => self.answer_put(requester, object, failure),
+            Effect::Credit { session, total } => self.sessions.send(session, Frame::Credit { total }),
+            Effect::CancelAssignment { place, task, attempt, failure, force } => match place {
+                Place::Local => {
+                    let owner = Owner::Local;
+                    self.tell_executor(executor::Event::Cancel { owner, task, attempt, failure, force });
+                }
+                Place::Peer(node) => {
+                    self.send_to_peer(&node, Frame::CancelAssignment { task, attempt, failure, force });
+                }
+            },
+            Effect::RecallAssignments { place, tasks } => match place {
+                Place::Local => self.tell_executor(executor::Event::Recall { owner: Owner::Local, tasks }),
+                Place::Peer(node) => self.send_to_peer(&node, Frame::RecallAssignments { tasks }),
+            },
+            Effect::Resolve { owner, object } => self.send_to_peer(&owner, Frame::Resolve { object }),
+            Effect::Borrow { owner, objects } => self.send_to_peer(&owner, Frame::Borrow { objects }),
+            Effect::Unborrow { owner, objects } => self.send_to_peer(&owner, Frame::Unborrow { objects }),
+            Effect::Free { place, objects } => match place {
+                Place::Local => self.free_copies(&objects),
+                Place::Peer(node) => self.send_to_peer(&node, Frame::Free { objects }),
+            },
+            Effect::CancelRemote { owner, object, force, recursive } => {
+                let address = ObjectAddress::at_home(object);
+                self.send_to_peer(&owner, Frame::Cancel { address, force, recursive });
+            }
+            Effect::FindJob { place: Place::Peer(node), job, owner_term } => {
+                self.send_to_peer(&node, Frame::FindJob { job, owner_term });
+            }
+            Effect::FindJob { place: Place::Local, job, .. } => {
+                self.tell_executor(executor::Event::Adopted { job, owner: Owner::Local });
+                let (copies, running) = self.survivors(job);
+                self.tell_tasks(mobula_core::tasks::Event::FoundJob {
+                    place: Place::Local,
+                    job,
+                    copies,
+                    running,
+                });
+            }
+            Effect::Warn { job, text } => self.warn_drivers(job, &text),
+        }
+    }
+
+    fn assign_to_peer(&mut self, node: &NodeId, assignment: Assignment) {
+        let left = assignment.deadline.map(|deadline| deadline.since(self.now));
+        self.send_to_peer_with(node, move |sent, outgoing| {
+            let template = sent.number(&assignment.template, outgoing);
+            outgoing.push(Frame::Assign(Box::new(frame::Assignment {
+                task: assignment.task,
+                attempt: assignment.attempt,
+                job: assignment.job,
+                template,
+                arguments: assignment.arguments,
+                inputs: assignment.inputs,
+                deadline: left,
+                refusals: assignment.refusals,
+            })));
+        });
+    }
+
+    fn answer(&mut self, requester: Requester, object: ObjectId, outcome: Outcome) {
+        match requester {
+            Requester::Session(session) => self.sessions.send(session, Frame::Got { object, outcome }),
+            Requester::Peer(node) => self.send_to_peer(&node, Frame::Resolved { object, outcome }),
+            Requester::Call { call, .. } => match self.calls.swap_remove(&call) {
+                Some(CallWaits::Get(reply)) => drop(reply.send(outcome)),
+                Some(CallWaits::Locate(reply)) => drop(reply.send(located(object, outcome))),
+                Some(CallWaits::Put(_)) | None => {}
+            },
+        }
+    }
+
+    fn answer_put(&mut self, requester: Requester, object: ObjectId, failure: Option<Failure>) {
+        match requester {
+            Requester::Session(session) => self.sessions.send(session, Frame::PutDone { object, failure }),
+            Requester::Call { call, .. } => {
+                if let Some(CallWaits::Put(reply)) = self.calls.swap_remove(&call) {
+                    let _gone = reply.send(failure);
+                }
+            }
+            Requester::Peer(_) => {}
+        }
+    }
+
+    pub(super) fn warn_drivers(&mut self, job: mobula_types::JobId, text: &str) {
+        let drivers: Vec<SessionKey> = self.sessions.clients_of(job).collect();
+        for session in drivers {
+            self.sessions.send(session, Frame::Warning { text: text.to_owned() });
+        }
+    }
+}
+
+fn located(object: ObjectId, outcome: Outcome) -> Result<StoredValue, Failure> {
+    match outcome {
+        Outcome::Value(value) => Ok(value.value),
+        Outcome::Failed(failure) => Err(failure),
+        Outcome::Values(_) => {
+            let message = "a request for one object was answered with several values";
+            Err(Failure::new(FailureKind::Internal, message).of_object(object))
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! Starting workers, and what their ends mean.
+
+use super::session::Party;
+use super::{Input, Shard};
+use crate::transfer::Transfer;
+use crate::workers::{self, Launch, WorkerExit};
+use mobula_core::executor;
+use mobula_core::tasks::{self, SessionKey, SessionKind};
+use mobula_host::embedded::{BoxFuture, BulkAccess, EmbeddedOptions, EmbeddedWorker, RunningWorker};
+use mobula_rpc::node::LogSource;
+use mobula_rpc::session::{Session, SessionOptions};
+use mobula_runtime::{Shutdown, TaskHandle, clock, spawn};
+use mobula_types::outcome::StoredCopy;
+use mobula_types::session::JobSecret;
+use mobula_types::{Failure, FailureKind, FunctionInfo, JobId, ObjectId, SessionRole, WorkerId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long a worker may take from its start to its announcement.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The workers of a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Workers {
+    known: BTreeMap<WorkerId, WorkerState>,
+    embedded: Option<(WorkerId, Box<dyn RunningWorker>)>,
+}
+
+#[derive(Debug)]
+struct WorkerState {
+    job: JobId,
+    secret: JobSecret,
+    session: Option<SessionKey>,
+    announced: bool,
+    /// Tells the process's owner that the worker works.
+    ready: Option<oneshot::Sender<()>>,
+    process: Option<u32>,
+    /// Tells the process's owner to kill it.
+    kill: mpsc::Sender<Failure>,
+    _owner: TaskHandle<()>,
+}
+
+impl Workers {
+    pub(crate) fn session(&self, worker: WorkerId) -> Option<SessionKey> {
+        self.known.get(&worker)?.session
+    }
+
+    pub(crate) fn launched(&mut self, worker: WorkerId, process: u32) {
+        if let Some(state) = self.known.get_mut(&worker) {
+            state.process = Some(process);
+        }
+    }
+
+    pub(crate) fn kill(&self, worker: WorkerId, failure: Failure) {
+        if let Some(state) = self.known.get(&worker) {
+            // A full channel holds a kill already.
+            let _already_told = state.kill.try_send(failure);
+        }
+    }
+
+    pub(crate) fn list(&self) -> Vec<(WorkerId, Option<u32>)> {
+        self.known.iter().map(|(worker, state)| (*worker, state.process)).collect()
+    }
+}
+
+impl Shard {
+    pub(super) fn start_worker(&mut self, worker: WorkerId, job: JobId, _slots: u32) {
+        let Some(info) = self.jobs.info(job) else {
+            self.on_worker_failed(worker, Shard::job_ended(job));
+            return;
+        };
+        let Some(hash) = info.spec.executable else {
+            let message = format!("job {job} has no executable to start a worker from");
+            self.on_worker_failed(worker, Failure::new(FailureKind::WorkerStartFailed, message));
+            return;
+        };
+        let secret = JobSecret(rand::random());
+        let mut environment: BTreeMap<String, String> = info.spec.environment.clone();
+        environment.insert("MOBULA_JOB".into(), job.to_string());
+        let starting = Starting {
+            worker,
+            hash,
+            launch: Launch {
+                worker,
+                executable: Default::default(),
+                scratch: self.jobs.scratch(job),
+                environment,
+                secret: secret.clone(),
+            },
+            logs: self.jobs.logs(job).unwrap_or_else(workers::JobLogs::new),
+            transfer: self.parts.transfer.clone(),
+            server: self.parts.server.clone(),
+            inbox: self.parts.inbox.clone(),
+        };
+        self.parts.secrets.insert(&secret, job);
+        let (kill, killed) = mpsc::channel(1);
+        let (ready, is_ready) = oneshot::channel();
+        let owner = spawn("own a worker", starting.run(killed, is_ready));
+        let state = WorkerState {
+            job,
+            secret,
+            session: None,
+            announced: false,
+            ready: Some(ready),
+            process: None,
+            kill,
+            _owner: owner,
+        };
+        self.workers.known.insert(worker, state);
+    }
+
+    /// A worker's session: its secret proves that it is the process that this node started.
+    pub(super) fn open_worker(
+        &mut self,
+        worker: WorkerId,
+        secret: &JobSecret,
+        session: Session,
+    ) -> Result<(), Failure> {
+        let known = self.workers.known.get(&worker).filter(|state| state.secret == *secret);
+        let Some(job) = known.map(|state| state.job) else {
+            let message = format!("worker {} is not one that this node started", worker.0);
+            return Err(Failure::new(FailureKind::PermissionDenied, message));
+        };
+        let key = self.add_session(Party::Worker { worker, job }, session);
+        if let Some(state) = self.workers.known.get_mut(&worker) {
+            state.session = Some(key);
+        }
+        self.tell_tasks(tasks::Event::SessionOpened {
+            session: key,
+            job: Some(job),
+            kind: SessionKind::Worker,
+        });
+        Ok(())
+    }
+
+    pub(super) fn on_announced(
+        &mut self,
+        worker: WorkerId,
+        _session: SessionKey,
+        functions: Vec<FunctionInfo>,
+    ) {
+        if let Some(state) = self.workers.known.get_mut(&worker)
+            && !state.announced
+        {
+            state.announced = true;
+            if let Some(ready) = state.ready.take() {
+                let _gone = ready.send(());
+            }
+            self.tell_executor(executor::Event::WorkerStarted { worker, functions: functions.into() });
+        }
+    }
+
+    pub(super) fn on_worker_failed(&mut self, worker: WorkerId, failure: Failure) {
+        if let Some(state) = self.workers.known.remove(&worker)
+            && let Some(session) = state.session
+        {
+            self.close_worker_session(session);
+        }
+        tracing::warn!(worker = worker.0, %failure, "a worker could not be started");
+        self.tell_executor(executor::Event::WorkerStartFailed { worker, failure });
+    }
+
+    pub(super) fn on_worker_exited(&mut self, worker: WorkerId, exit: WorkerExit) {
+        let Some(state) = self.workers.known.remove(&worker) else { return };
+        self.parts.secrets.forget(&state.secret);
+        if let Some(session) = state.session {
+            self.close_worker_session(session);
+        }
+        if state.announced {
+            let (failure, running) = (exit.failure, exit.running);
+            self.tell_executor(executor::Event::WorkerLost { worker, failure, running });
+        } else {
+            let message = "the worker ended before it was ready; its output is in the job's logs";
+            let failure = Failure::new(FailureKind::WorkerStartFailed, message).caused_by(exit.failure);
+            self.tell_executor(executor::Event::WorkerStartFailed { worker, failure });
+        }
+    }
+
+    fn close_worker_session(&mut self, session: SessionKey) {
+        self.drop_session(session);
+        self.tell_tasks(tasks::Event::SessionClosed { session });
+    }
+
+    /// A worker's session is over while its process may live: it is no worker any more.
+    pub(super) fn on_worker_session_ended(&mut self, worker: WorkerId) {
+        if let Some(state) = self.workers.known.get_mut(&worker) {
+            state.session = None;
+            let message = format!("worker {} lost its session with the node", worker.0);
+            let _already_told = state.kill.try_send(Failure::new(FailureKind::WorkerDied, message));
+        }
+    }
+
+    /// Starts the functions that are linked into this process, as one worker over an in-process session.
+    pub(super) fn start_embedded(&mut self, embedded: &dyn EmbeddedWorker<Session>) {
+        let worker = WorkerId(0);
+        let cpus = self.parts.resources.cpu.as_f64().ceil().clamp(0.0, 1024.0) as u32;
+        if cpus == 0 {
+            return;
+        }
+        let role = SessionRole::Worker { worker, secret: JobSecret::default() };
+        let (theirs, ours) = mobula_rpc::session::pair(role, SessionOptions::default());
+        let bulk = Arc::new(OwnStore { transfer: self.parts.transfer.clone() });
+        let options = EmbeddedOptions { node: self.parts.node.clone(), worker, slots: cpus, bulk };
+        match embedded.start(theirs, options) {
+            Ok(running) => {
+                let key = self.add_session(Party::Embedded { worker }, ours);
+                self.tell_tasks(tasks::Event::SessionOpened {
+                    session: key,
+                    job: None,
+                    kind: SessionKind::Worker,
+                });
+                self.workers.embedded = Some((worker, running));
+                let (kill, _never) = mpsc::channel(1);
+                let owner = spawn("the embedded worker", async {});
+                let state = WorkerState {
+                    job: JobId::default(),
+                    secret: JobSecret(rand::random()),
+                    session: Some(key),
+                    announced: true,
+                    ready: None,
+                    process: None,
+                    kill,
+                    _owner: owner,
+                };
+                self.workers.known.insert(worker, state);
+                let functions = embedded.functions().into();
+                self.tell_executor(executor::Event::EmbeddedStarted { worker, functions, slots: cpus });
+            }
+            Err(failure) => tracing::error!(%failure, "the embedded functions cannot run"),
+        }
+    }
+}
+
+/// Everything that the owner of a worker process needs.
+struct Starting {
+    worker: WorkerId,
+    hash: mobula_types::ExecutableHash,
+    launch: Launch,
+    logs: workers::JobLogs,
+    transfer: Transfer,
+    server: mobula_rpc::node::NodeServer,
+    inbox: mpsc::Sender<Input>,
+}
+
+impl Starting {
+    /// Starts the process, serves it, and tells the shard of its end.
+    async fn run(mut self, mut killed: mpsc::Receiver<Failure>, ready: oneshot::Receiver<()>) {
+        let worker = self.worker;
+        let inbox = self.inbox.clone();
+        let input = match self.start().await {
+            Ok(mut process) => {
+                let _shard_ended = inbox.send(Input::WorkerLaunched { worker, process: process.pid }).await;
+                let serving = self.serve(&mut process);
+                let exit = wait(&mut process, &mut killed, ready).await;
+                drop(serving);
+                Input::WorkerExited { worker, exit }
+            }
+            Err(failure) => Input::WorkerFailed { worker, failure },
+        };
+        let _shard_ended = inbox.send(input).await;
+    }
+
+    async fn start(&mut self) -> Result<workers::WorkerProcess, Failure> {
+        self.launch.executable = self.transfer.executable(self.hash).await?;
+        workers::launch(&self.launch)
+    }
+
+    fn serve(&mut self, process: &mut workers::WorkerProcess) -> Vec<TaskHandle<()>> {
+        let mut serving = Vec::new();
+        if let Some((session, bulk)) = process.sockets.take() {
+            for socket in [session, bulk] {
+                let server = self.server.clone();
+                serving.push(spawn("serve a worker", async move {
+                    if let Err(error) = server.serve_connection(socket.into(), Shutdown::new()).await {
+                        tracing::debug!(%error, "a worker's socket ended");
+                    }
+                }));
+            }
+        }
+        let name = self.worker.0;
+        if let Some(stdout) = process.stdout.take() {
+            // The output is read to its end even when the process is gone: its last lines say why.
+            let logs = self.logs.clone();
+            spawn(
+                "read a worker's output",
+                logs.capture(LogSource::Stdout, format!("worker {name}"), stdout),
+            )
+            .detach();
+        }
+        if let Some(stderr) = process.stderr.take() {
+            let logs = self.logs.clone();
+            spawn(
+                "read a worker's errors",
+                logs.capture(LogSource::Stderr, format!("worker {name}"), stderr),
+            )
+            .detach();
+        }
+        serving
+    }
+}
+
+/// Ends when the worker has had its time to get ready; never, once it is ready.
+async fn too_late(ready: oneshot::Receiver<()>) {
+    tokio::select! {
+        Ok(()) = ready => std::future::pending().await,
+        () = clock::sleep(START_PATIENCE) => {}
+    }
+}
+
+/// Waits for the end of a process; on a word from the shard, ends it.
+async fn wait(
+    process: &mut workers::WorkerProcess,
+    killed: &mut mpsc::Receiver<Failure>,
+    ready: oneshot::Receiver<()>,
+) -> WorkerExit {
+    let reason = tokio::select! {
+        exit = process.wait() => return exit,
+        reason = killed.recv() => reason,
+        () = too_late(ready) => {
+            let message = format!("the worker did not connect within {START_PATIENCE:?} of its start");
+            Some(Failure::new(FailureKind::WorkerStartFailed, message))
+        }
+    };
+    process.kill();
+    let mut exit = process.wait().await;
+    if let Some(reason) = reason {
+        exit.failure = reason;
+    }
+    exit
+}
+
+/// The embedded worker's way to the store of its own node.
+#[derive(Debug)]
+struct OwnStore {
+    transfer: Transfer,
+}
+
+impl BulkAccess for OwnStore {
+    fn fetch(&self, object: ObjectId) -> BoxFuture<Result<bytes::Bytes, Failure>> {
+        let transfer = self.transfer.clone();
+        Box::pin(async move { transfer.read(object) })
+    }
+
+    fn store(&self, object: ObjectId, bytes: bytes::Bytes) -> BoxFuture<Result<StoredCopy, Failure>> {
+        let transfer = self.transfer.clone();
+        Box::pin(async move { transfer.write(JobId(object.task.high), object, bytes).await })
+    }
+}

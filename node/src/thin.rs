@@ -1,0 +1,258 @@
+//! Unary calls of thin clients: tasks and objects without a session.
+
+use crate::service::Service;
+use crate::shard::Call;
+use bytes::Bytes;
+use mobula_rpc::node::{
+    Arguments, GetObject, ObjectValue, PutObject, RequestId, SubmitTask, SubmittedTask, ValueBytes,
+};
+use mobula_runtime::clock;
+use mobula_types::outcome::StoredCopy;
+use mobula_types::{
+    ArgumentRef, ArgumentShape, Failure, FailureKind, FunctionId, INLINE_LIMIT, JobId, ObjectAddress,
+    ObjectId, ObjectIndex, Outcome, Payload, ResultValue, StoredValue, TaskId, TaskTemplate,
+};
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The largest value that a unary call carries.
+const VALUE_LIMIT: u64 = 4 << 20;
+/// How long a `GetObject` waits unless it says otherwise, and at most.
+const GET_PATIENCE: Duration = Duration::from_secs(30);
+/// Requests whose answers are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// What thin calls share: answers by request id, and the numbers of what they make.
+#[derive(Debug)]
+pub(crate) struct ThinCalls {
+    answers: Mutex<Answers>,
+    next: AtomicU64,
+}
+
+#[derive(Default)]
+struct Answers {
+    by_id: BTreeMap<String, Slot>,
+    order: VecDeque<String>,
+}
+
+/// Held while a request runs, so that its repeat waits for the same answer.
+type Slot = Arc<tokio::sync::Mutex<Option<Arc<dyn Any + Send + Sync>>>>;
+
+impl std::fmt::Debug for Answers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Answers({})", self.order.len())
+    }
+}
+
+impl ThinCalls {
+    pub(crate) fn new() -> Self {
+        // Sequence numbers of thin clients start high, apart from those of drivers of the same job.
+        ThinCalls {
+            answers: Mutex::default(),
+            next: AtomicU64::new(1 << 62 | u64::from(rand::random::<u32>()) << 24),
+        }
+    }
+
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Runs a request once: a repeat with the same id gets the first one's answer. Failures are not remembered.
+    pub(crate) async fn once<T: Clone + Send + Sync + 'static>(
+        &self,
+        id: &RequestId,
+        request: impl Future<Output = Result<T, Failure>> + Send,
+    ) -> Result<T, Failure> {
+        if id.0.is_empty() {
+            return request.await;
+        }
+        let slot = self.slot(&id.0);
+        let mut answer = slot.lock().await;
+        if let Some(known) = answer.as_ref().and_then(|answer| answer.downcast_ref::<T>()) {
+            return Ok(known.clone());
+        }
+        let value = request.await?;
+        *answer = Some(Arc::new(value.clone()));
+        Ok(value)
+    }
+
+    fn slot(&self, id: &str) -> Slot {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = answers.by_id.get(id) {
+            return slot.clone();
+        }
+        if answers.order.len() >= REMEMBERED
+            && let Some(oldest) = answers.order.pop_front()
+        {
+            answers.by_id.remove(&oldest);
+        }
+        let slot = Slot::default();
+        answers.by_id.insert(id.to_owned(), slot.clone());
+        answers.order.push_back(id.to_owned());
+        slot
+    }
+}
+
+impl Service {
+    pub(crate) async fn submit_thin(&self, request: SubmitTask) -> Result<SubmittedTask, Failure> {
+        self.verify(request.access.job, &request.access.secret).await?;
+        self.head.keep_alive(request.access.job);
+        let id = request.request_id.clone();
+        self.thin.once(&id, self.submit_new(request)).await
+    }
+
+    async fn submit_new(&self, request: SubmitTask) -> Result<SubmittedTask, Failure> {
+        let job = request.access.job;
+        let task = TaskId::of_driver(job, self.thin.number());
+        let returns = u64::from(request.options.num_returns);
+        let template = Arc::new(TaskTemplate {
+            function: FunctionId::new(&request.function, &request.version),
+            signature: None,
+            options: request.options,
+        });
+        let arguments = encode_arguments(&request.arguments)?;
+        let references = request.references.into_iter().map(|(parameter, object)| ArgumentRef {
+            parameter,
+            shape: ArgumentShape::Whole,
+            address: ObjectAddress::at_home(object),
+        });
+        let references = references.collect();
+        let deadline = request.deadline.map(|left| clock::now() + left);
+        let submit = |reply| Call::Submit { job, task, template, arguments, references, deadline, reply };
+        self.call(submit).await??;
+        Ok(SubmittedTask { task, objects: (0..returns).map(|index| ObjectId::result(task, index)).collect() })
+    }
+
+    pub(crate) async fn get_thin(&self, request: GetObject) -> Result<ObjectValue, Failure> {
+        let GetObject { access, object, timeout, json } = request;
+        self.verify(access.job, &access.secret).await?;
+        self.head.keep_alive(access.job);
+        let patience = timeout.unwrap_or(GET_PATIENCE).min(GET_PATIENCE);
+        let address = ObjectAddress::at_home(object);
+        let waiting = self.call(|reply| Call::Get { address, job: access.job, reply });
+        let outcome = tokio::time::timeout(patience, waiting).await.map_err(|_| {
+            let message =
+                format!("the value was not there after {patience:?}; ask again, it goes on being made");
+            Failure::new(FailureKind::TimedOut, message).of_object(object)
+        })??;
+        let value = match outcome {
+            Outcome::Value(value) => self.bytes_of(access.job, object, value).await?,
+            Outcome::Failed(failure) => return Err(failure),
+            Outcome::Values(_) => {
+                return Err(
+                    Failure::new(FailureKind::Internal, "several values for one object").of_object(object)
+                );
+            }
+        };
+        let json = if json { to_json(&value) } else { None };
+        Ok(ObjectValue { value, json })
+    }
+
+    async fn bytes_of(&self, job: JobId, object: ObjectId, value: ResultValue) -> Result<Bytes, Failure> {
+        let length = value.value.len();
+        if length > VALUE_LIMIT {
+            let message = format!(
+                "the value has {length} bytes, and a unary call carries {VALUE_LIMIT}: use a session, or return less"
+            );
+            return Err(Failure::new(FailureKind::TooLarge, message).of_object(object));
+        }
+        match value.value {
+            StoredValue::Inline(payload) => Ok(payload.into_bytes()),
+            StoredValue::Stored(copy) => {
+                self.transfer.bring(job, object, &copy).await.map_err(|_| {
+                    Failure::new(FailureKind::Unavailable, "no holder gave the value").of_object(object)
+                })?;
+                self.transfer.read(object)
+            }
+        }
+    }
+
+    pub(crate) async fn put_thin(&self, request: PutObject) -> Result<ObjectId, Failure> {
+        self.verify(request.access.job, &request.access.secret).await?;
+        self.head.keep_alive(request.access.job);
+        let id = request.request_id.clone();
+        self.thin.once(&id, self.put_new(request)).await
+    }
+
+    async fn put_new(&self, request: PutObject) -> Result<ObjectId, Failure> {
+        let job = request.access.job;
+        let index = ObjectIndex::driver_put(self.thin.number());
+        let object = ObjectId { task: TaskId::of_driver(job, 0), index };
+        let bytes = match request.value {
+            ValueBytes::Json(text) => Bytes::from(json_to_messagepack(&parse_json(&text)?)?),
+            ValueBytes::MessagePack(bytes) => bytes,
+        };
+        let value = if bytes.len() <= INLINE_LIMIT {
+            StoredValue::Inline(Payload::from(bytes))
+        } else {
+            let copy: StoredCopy = self.transfer.write(job, object, bytes).await?;
+            StoredValue::Stored(Arc::new(copy))
+        };
+        let value = ResultValue { value, contained: None };
+        let refused = self.call(|reply| Call::Put { job, object, value, reply }).await?;
+        refused.map_or(Ok(object), Err)
+    }
+}
+
+fn encode_arguments(arguments: &Arguments) -> Result<Payload, Failure> {
+    match arguments {
+        Arguments::MessagePack(bytes) => Ok(Payload::from(bytes.clone())),
+        Arguments::Json(text) if text.is_empty() => Ok(Payload::EMPTY),
+        Arguments::Json(text) => {
+            let serde_json::Value::Array(values) = parse_json(text)? else {
+                let message = "the arguments are not a JSON array, such as [1, \"two\"]";
+                return Err(Failure::new(FailureKind::BadArguments, message));
+            };
+            let mut encoded = Vec::new();
+            for value in &values {
+                encoded.extend(json_to_messagepack(value)?);
+            }
+            Ok(Payload::from(encoded))
+        }
+    }
+}
+
+fn parse_json(text: &str) -> Result<serde_json::Value, Failure> {
+    serde_json::from_str(text)
+        .map_err(|error| Failure::new(FailureKind::BadArguments, format!("this is not JSON: {error}")))
+}
+
+fn json_to_messagepack(value: &serde_json::Value) -> Result<Vec<u8>, Failure> {
+    rmp_serde::to_vec_named(value).map_err(|error| {
+        Failure::new(FailureKind::BadArguments, format!("JSON that cannot be encoded: {error}"))
+    })
+}
+
+/// A value as JSON, where it can be shown so.
+pub(crate) fn to_json(value: &[u8]) -> Option<String> {
+    let value: serde_json::Value = rmp_serde::from_slice(value).ok()?;
+    serde_json::to_string(&value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_encoded_one_behind_the_other() {
+        let encoded = encode_arguments(&Arguments::Json("[1, \"a\"]".into())).unwrap();
+        assert_eq!(encoded.as_slice(), [1, 0xa1, b'a']);
+        assert!(encode_arguments(&Arguments::Json("{}".into())).is_err());
+        assert!(encode_arguments(&Arguments::Json("[1,".into())).is_err());
+        assert_eq!(to_json(&[0x92, 1, 0xa1, b'a']).as_deref(), Some("[1,\"a\"]"));
+    }
+
+    #[tokio::test]
+    async fn a_repeated_request_is_answered_and_not_run_again() {
+        let calls = ThinCalls::new();
+        let id = RequestId("x".into());
+        let first = calls.once(&id, async { Ok(calls.number()) }).await.unwrap();
+        let second = calls.once(&id, async { Ok(calls.number()) }).await.unwrap();
+        assert_eq!(first, second);
+        let other = calls.once(&RequestId::default(), async { Ok(calls.number()) }).await.unwrap();
+        assert_ne!(first, other);
+    }
+}

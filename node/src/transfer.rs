@@ -1,0 +1,300 @@
+//! Bytes between nodes: objects and executables.
+
+use crate::executables::ExecutableCache;
+use crate::shard::{Call, Input};
+use bytes::Bytes;
+use mobula_objects::{ObjectStore, checksum};
+use mobula_rpc::head::HeadLinkHandle;
+use mobula_rpc::node::{Chunks, NodeClient, NodeClientOptions};
+use mobula_rpc::session::Session;
+use mobula_rpc::{Bearer, ClusterToken};
+use mobula_types::outcome::StoredCopy;
+use mobula_types::{ClusterView, ExecutableHash, Failure, FailureKind, JobId, NodeId, ObjectId, SessionRole};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The largest value that is moved in one piece.
+const LARGEST: u64 = 1 << 40;
+
+/// Moves bytes on behalf of a node. Clones share connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Transfer {
+    parts: Arc<TransferParts>,
+    shared: Arc<Shared>,
+}
+
+/// What transfers need.
+#[derive(Debug)]
+pub(crate) struct TransferParts {
+    pub(crate) node: NodeId,
+    pub(crate) store: ObjectStore,
+    pub(crate) executables: Arc<ExecutableCache>,
+    pub(crate) token: Option<ClusterToken>,
+    pub(crate) head: HeadLinkHandle,
+    pub(crate) patience: Duration,
+    pub(crate) resume_within: Duration,
+    pub(crate) inbox: mpsc::Sender<Input>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    clients: Mutex<BTreeMap<Arc<str>, NodeClient>>,
+    view: Mutex<Arc<ClusterView>>,
+    /// Executables are fetched one after the other: whoever waits finds the one that it wants.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+impl Transfer {
+    pub(crate) fn new(parts: TransferParts) -> Self {
+        Transfer { parts: Arc::new(parts), shared: Arc::default() }
+    }
+
+    /// The cluster as it is now known: connections to nodes that are gone are dropped.
+    pub(crate) fn set_view(&self, view: Arc<ClusterView>) {
+        let mut clients = lock(&self.shared.clients);
+        clients.retain(|address, _| view.nodes.values().any(|node| node.address == *address));
+        *lock(&self.shared.view) = view;
+    }
+
+    /// The cluster as it is now known.
+    pub(crate) fn view(&self) -> Arc<ClusterView> {
+        lock(&self.shared.view).clone()
+    }
+
+    fn client(&self, address: &Arc<str>) -> Result<NodeClient, Failure> {
+        let mut clients = lock(&self.shared.clients);
+        if let Some(client) = clients.get(address) {
+            return Ok(client.clone());
+        }
+        let bearer = self.parts.token.as_ref().map_or(Bearer::NONE, Bearer::cluster);
+        let mut options = NodeClientOptions::new(bearer);
+        options.session.resume_within = self.parts.resume_within;
+        let client = NodeClient::at(address, options)?;
+        clients.insert(address.clone(), client.clone());
+        Ok(client)
+    }
+
+    fn client_of(&self, node: &NodeId) -> Result<NodeClient, Failure> {
+        let view = self.view();
+        let info = view.node(node).ok_or_else(|| {
+            Failure::new(
+                FailureKind::Unavailable,
+                format!("{node} is not in this node's view of the cluster"),
+            )
+        })?;
+        self.client(&info.address)
+    }
+
+    /// Opens a session with another node.
+    pub(crate) async fn open_session(&self, address: &Arc<str>) -> Result<Session, Failure> {
+        let role = SessionRole::Peer { node: self.parts.node.clone() };
+        let (session, _welcome) = self.client(address)?.open_session(role).await?;
+        Ok(session)
+    }
+
+    /// Brings a value into this node's store, from whichever holder has it.
+    ///
+    /// # Errors
+    /// The last holder that did not have it; `None` where nobody was said to hold it, or this node has no room.
+    pub(crate) async fn bring(
+        &self,
+        job: JobId,
+        object: ObjectId,
+        copy: &StoredCopy,
+    ) -> Result<(), Option<NodeId>> {
+        if self.parts.store.contains(&object) {
+            return Ok(());
+        }
+        let mut missing = None;
+        for holder in &copy.holders {
+            if *holder == self.parts.node {
+                missing = Some(holder.clone());
+                continue;
+            }
+            match self.pull(job, object, copy, holder).await {
+                Ok(()) => {
+                    let call = Input::Call(Call::Copied { object });
+                    let _shard_ended = self.parts.inbox.send(call).await;
+                    return Ok(());
+                }
+                Err(failure) => {
+                    tracing::warn!(%object, %holder, %failure, "a holder did not give a value");
+                    missing = Some(holder.clone());
+                }
+            }
+        }
+        Err(missing)
+    }
+
+    async fn pull(
+        &self,
+        job: JobId,
+        object: ObjectId,
+        copy: &StoredCopy,
+        holder: &NodeId,
+    ) -> Result<(), Failure> {
+        let client = self.client_of(holder)?;
+        let room = self.parts.store.reserve_within(job, copy.length, self.parts.patience).await;
+        let room = room.map_err(|full| Failure::new(FailureKind::StoreFull, full.to_string()))?;
+        let download = client.fetch(object).await?;
+        if download.length != copy.length || download.checksum != copy.checksum {
+            let message = format!("{holder} holds another version of the value than its owner knows");
+            return Err(Failure::new(FailureKind::ObjectLost, message).of_object(object));
+        }
+        let bytes = download.chunks.collect(copy.length).await?;
+        checked(object, &bytes, copy.checksum)?;
+        room.commit(object, bytes, copy.checksum);
+        Ok(())
+    }
+
+    /// A value of this node's store.
+    pub(crate) fn read(&self, object: ObjectId) -> Result<Bytes, Failure> {
+        let stored = self.parts.store.get(&object).ok_or_else(|| {
+            Failure::new(FailureKind::NotFound, format!("{} holds no copy of it", self.parts.node))
+                .of_object(object)
+        })?;
+        Ok(stored.bytes)
+    }
+
+    /// Puts a value into this node's store.
+    pub(crate) async fn write(
+        &self,
+        job: JobId,
+        object: ObjectId,
+        bytes: Bytes,
+    ) -> Result<StoredCopy, Failure> {
+        let (length, sum) = (bytes.len() as u64, checksum(&bytes));
+        self.receive(job, object, length, sum, Chunks::from_bytes(bytes)).await
+    }
+
+    /// Takes a value into this node's store as it arrives.
+    pub(crate) async fn receive(
+        &self,
+        job: JobId,
+        object: ObjectId,
+        length: u64,
+        sum: u32,
+        chunks: Chunks,
+    ) -> Result<StoredCopy, Failure> {
+        let room = self.parts.store.reserve_within(job, length, self.parts.patience).await;
+        let room =
+            room.map_err(|full| Failure::new(FailureKind::StoreFull, full.to_string()).of_object(object))?;
+        let bytes = chunks.collect(length.min(LARGEST)).await?;
+        checked(object, &bytes, sum)?;
+        room.commit(object, bytes, sum);
+        Ok(StoredCopy { length, checksum: sum, holders: vec![self.parts.node.clone()] })
+    }
+
+    /// Where an executable is on this machine; fetched from another node where it is not here yet.
+    pub(crate) async fn executable(&self, hash: ExecutableHash) -> Result<PathBuf, Failure> {
+        if let Some(path) = self.parts.executables.path(hash) {
+            return Ok(path);
+        }
+        let _one_at_a_time = self.shared.fetching.lock().await;
+        if let Some(path) = self.parts.executables.path(hash) {
+            return Ok(path);
+        }
+        let holders = self.parts.head.locate_executable(hash).await?;
+        let mut last = Failure::new(FailureKind::NotFound, format!("no node holds the executable {hash}"));
+        for holder in holders.iter().filter(|holder| **holder != self.parts.node) {
+            match self.fetch_executable(hash, holder).await {
+                Ok(path) => return Ok(path),
+                Err(failure) => last = failure,
+            }
+        }
+        Err(last)
+    }
+
+    async fn fetch_executable(&self, hash: ExecutableHash, holder: &NodeId) -> Result<PathBuf, Failure> {
+        let mut download = self.client_of(holder)?.fetch_executable(hash).await?;
+        let mut upload = self.parts.executables.upload(hash, download.length)?;
+        while let Some(chunk) = download.chunks.next().await {
+            upload.write(&chunk?)?;
+        }
+        let path = upload.finish()?;
+        self.parts.head.executable_held(hash, true);
+        Ok(path)
+    }
+
+    /// Gives another node a copy of an executable, so that the loss of this one does not lose it.
+    pub(crate) async fn replicate_executable(&self, hash: ExecutableHash) -> Result<(), Failure> {
+        let view = self.view();
+        let others = view
+            .nodes
+            .values()
+            .filter(|node| node.id != self.parts.node && node.state == mobula_types::NodeState::Alive);
+        for other in others {
+            let client = self.client(&other.address)?;
+            if client.has_executable(hash).await? {
+                return Ok(());
+            }
+            let Some(path) = self.parts.executables.path(hash) else { return Ok(()) };
+            let (length, chunks) = file_chunks(path)?;
+            let upload = mobula_rpc::node::ExecutableUpload {
+                hash,
+                length,
+                target: std::env::consts::ARCH.into(),
+                encoding: mobula_rpc::node::ChunkEncoding::Plain,
+            };
+            match client.upload_executable(upload, chunks).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => {
+                    tracing::warn!(node = %other.id, %failure, "a node did not take an executable")
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a file, read by a thread that may block.
+pub(crate) fn file_chunks(path: PathBuf) -> Result<(u64, Chunks), Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(FailureKind::Internal, format!("could not read {}: {error}", path.display()))
+    };
+    let length = std::fs::metadata(&path).map_err(failed)?.len();
+    let (sender, chunks) = mobula_rpc::node::chunk_channel(length, 4);
+    let reading = mobula_runtime::spawn_blocking("read an executable", move || {
+        use std::io::Read;
+        let mut file = match std::fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                sender.blocking_send(Err(Failure::new(FailureKind::Internal, error.to_string())));
+                return;
+            }
+        };
+        loop {
+            let mut buffer = vec![0; mobula_rpc::node::CHUNK_BYTES];
+            let chunk = match file.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(read) => {
+                    buffer.truncate(read);
+                    Ok(Bytes::from(buffer))
+                }
+                Err(error) => Err(Failure::new(FailureKind::Internal, error.to_string())),
+            };
+            let failed = chunk.is_err();
+            if !sender.blocking_send(chunk) || failed {
+                return;
+            }
+        }
+    });
+    // It ends with the file, or when nobody reads its chunks any more.
+    reading.detach();
+    Ok((length, chunks))
+}
+
+fn checked(object: ObjectId, bytes: &Bytes, expected: u32) -> Result<(), Failure> {
+    if checksum(bytes) == expected {
+        return Ok(());
+    }
+    let message = format!("{} bytes arrived with another checksum than announced", bytes.len());
+    Err(Failure::new(FailureKind::BadValue, message).of_object(object))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,94 @@
+//! A running worker process and what its end means.
+
+use mobula_objects::CrashPage;
+use mobula_types::{Failure, FailureKind, WorkerId};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use tokio::process::{Child, ChildStderr, ChildStdout};
+
+/// A worker process, from its start to its end. Dropping it kills the process and closes its lifeline.
+#[derive(Debug)]
+pub(crate) struct WorkerProcess {
+    pub(crate) worker: WorkerId,
+    pub(crate) pid: u32,
+    /// The node's ends of the sockets, until the server takes them.
+    pub(crate) sockets: Option<(UnixStream, UnixStream)>,
+    pub(crate) stdout: Option<ChildStdout>,
+    pub(crate) stderr: Option<ChildStderr>,
+    child: Child,
+    crash_page: CrashPage,
+    _lifeline: OwnedFd,
+}
+
+/// How a worker ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WorkerExit {
+    /// `WorkerDied`, or `TaskPanicked` where a panic ended the process.
+    pub(crate) failure: Failure,
+    /// The handles of the runs that its slots had started.
+    pub(crate) running: Vec<u64>,
+}
+
+impl WorkerProcess {
+    pub(crate) fn new(
+        worker: WorkerId,
+        mut child: Child,
+        session: UnixStream,
+        bulk: UnixStream,
+        crash_page: CrashPage,
+        lifeline: OwnedFd,
+    ) -> io::Result<Self> {
+        let pid = child.id().ok_or_else(|| io::Error::other("the process ended at once"))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let sockets = Some((session, bulk));
+        Ok(WorkerProcess { worker, pid, sockets, stdout, stderr, child, crash_page, _lifeline: lifeline })
+    }
+
+    /// Waits for the end of the process. Cancellation safe.
+    pub(crate) async fn wait(&mut self) -> WorkerExit {
+        let status = self.child.wait().await;
+        let exit = status.map_or_else(|error| error.to_string(), describe);
+        let died = format!("worker {} (process {}) ended", self.worker.0, self.pid);
+        let failure = match self.crash_page.panic_note() {
+            Some(note) => Failure::new(FailureKind::TaskPanicked, note.message)
+                .with(|detail| detail.place = Some(note.place.as_str().into())),
+            None => Failure::new(FailureKind::WorkerDied, died),
+        };
+        let failure = failure.with(|detail| detail.exit = Some(exit.as_str().into()));
+        WorkerExit { failure, running: self.crash_page.running() }
+    }
+
+    /// Ends the whole process group at once.
+    pub(crate) fn kill(&mut self) {
+        let group = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw);
+        let killed =
+            group.map(|group| rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+        if !matches!(killed, Some(Ok(()))) {
+            let _already_gone = self.child.start_kill();
+        }
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("signal {signal}{}", signal_name(signal)),
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => "unknown exit".into(),
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
+}
