@@ -1,0 +1,104 @@
+//! A driver's connection.
+
+use super::connection::{DriverConnector, find_node, open_home};
+use super::{Cluster, ClusterBuilder};
+use crate::executable::{self, WorkerBinary};
+use crate::link::{self, LinkRole, Opened};
+use crate::{Error, ErrorKind, Result, registry};
+use mobula_host::BoxFuture;
+use mobula_rpc::node::{OpenedJob, RequestId};
+use mobula_rpc::{ClusterToken, NodeClient, token_store};
+use mobula_types::worker::WORKER_VARIABLE;
+use mobula_types::{ExecutableHash, Failure, JobSpec, OwnerTerm};
+use std::path::PathBuf;
+
+/// Names the executable that workers run, in place of the program's own.
+const WORKER_BINARY_VARIABLE: &str = "MOBULA_WORKER_BINARY";
+
+pub(super) async fn connect(builder: ClusterBuilder, addresses: Vec<String>) -> Result<Cluster> {
+    refuse_in_worker();
+    let token = find_token(&builder, &addresses)?;
+    let options = builder.link;
+    let open = move || -> BoxFuture<Result<Opened, Failure>> { Box::pin(open(builder, addresses, token)) };
+    let (link, thread) = link::start("mobula-driver", options, open, |_link| None).await?;
+    match link.job() {
+        Some(job) => Ok(Cluster::new(link, job, thread)),
+        None => Err(Error::new(ErrorKind::Internal, "a driver's session without a job")),
+    }
+}
+
+/// Runs on the session's thread.
+async fn open(
+    builder: ClusterBuilder,
+    addresses: Vec<String>,
+    token: Option<ClusterToken>,
+) -> Result<Opened, Failure> {
+    let client = find_node(&addresses, token.as_ref()).await?;
+    let executable = match worker_binary(&builder)? {
+        Some(path) => Some(executable::bring(&client, WorkerBinary::read(path).await?).await?),
+        None => None,
+    };
+    let job = open_job(&client, builder, executable).await?;
+    let home = open_home(client, job.access(), OwnerTerm::default()).await?;
+    let connector = DriverConnector { token, access: job.access(), addresses };
+    Ok(Opened { role: LinkRole::Driver(job.job), home, connector: Some(Box::new(connector)) })
+}
+
+/// A program that a node started as a worker must never act as a driver: it would start itself over and over.
+fn refuse_in_worker() {
+    if std::env::var_os(WORKER_VARIABLE).is_some_and(|value| value == "1") {
+        eprintln!(
+            "mobula: this program was started as a worker ({WORKER_VARIABLE}=1) and connects to a cluster instead of \
+             working: put #[mobula::main] on its main function, or call mobula::worker_entry() first in it"
+        );
+        std::process::exit(70);
+    }
+}
+
+fn find_token(builder: &ClusterBuilder, addresses: &[String]) -> Result<Option<ClusterToken>> {
+    let found = match (&builder.token, &builder.token_file) {
+        (Some(token), _) => Ok(Some(token.clone())),
+        (None, Some(file)) => ClusterToken::load(file).map(Some),
+        (None, None) => token_store::find_token(addresses.iter().map(String::as_str)),
+    };
+    found.map_err(|error| Error::new(ErrorKind::Unauthenticated, error.to_string()))
+}
+
+/// The executable to bring along: the one that was named, else this program, if it has remote functions.
+fn worker_binary(builder: &ClusterBuilder) -> Result<Option<PathBuf>, Failure> {
+    if builder.no_executable {
+        return Ok(None);
+    }
+    let named = builder.worker_binary.clone();
+    let named = named.or_else(|| std::env::var_os(WORKER_BINARY_VARIABLE).map(PathBuf::from));
+    if named.is_some() || !registry::has_functions() {
+        return Ok(named);
+    }
+    std::env::current_exe().map(Some).map_err(|error| {
+        let message = format!(
+            "this program's own executable cannot be found: {error}; name it with worker_binary(path)"
+        );
+        Failure::new(ErrorKind::ExecutableRefused, message)
+    })
+}
+
+async fn open_job(
+    client: &NodeClient,
+    builder: ClusterBuilder,
+    executable: Option<ExecutableHash>,
+) -> Result<OpenedJob, Failure> {
+    let program = std::env::args_os().next().map(PathBuf::from);
+    let program =
+        program.as_deref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned());
+    let program = program.unwrap_or_else(|| "driver".into());
+    let user = std::env::var("USER").unwrap_or_else(|_| "unknown".into());
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let spec = JobSpec {
+        name: builder.job_name.unwrap_or_else(|| program.clone()),
+        executable,
+        environment: builder.environment,
+        weight: builder.weight.unwrap_or(1),
+        origin: format!("{user}@{host} {program}"),
+    };
+    client.open_job(RequestId::random(), spec).await
+}

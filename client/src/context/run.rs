@@ -1,0 +1,148 @@
+//! One run of a task on a worker, as the SDK needs it.
+
+use crate::codec::canonical_hash;
+use crate::link::Link;
+use crate::worker::RunWaits;
+use foldhash::HashMap;
+use mobula_host::CancelToken;
+use mobula_types::{ArgumentRef, Attempt, ObjectId, TaskId, TaskTemplate, Time};
+use parking_lot::Mutex;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the worker says of a run.
+#[derive(Debug)]
+pub(crate) struct RunContext {
+    /// The session that nested calls are submitted through.
+    pub(crate) link: Arc<Link>,
+    /// The run's handle on that session.
+    pub(crate) handle: u64,
+    pub(crate) task: TaskId,
+    pub(crate) attempt: Attempt,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) cancel: CancelToken,
+    pub(crate) waits: Arc<RunWaits>,
+}
+
+/// A run: who it is, and what it has submitted so far.
+pub(crate) struct RunScope {
+    handle: u64,
+    task: TaskId,
+    attempt: Attempt,
+    deadline: Option<Time>,
+    cancel: CancelToken,
+    waits: Arc<RunWaits>,
+    puts: AtomicU64,
+    /// How often each call was made, by its hash: equal calls are told apart by their number.
+    calls: Mutex<HashMap<u128, u32>>,
+}
+
+/// Spreads the numbers of equal calls over the space of ids; any odd number does.
+const CALL_STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+
+impl RunScope {
+    pub(super) fn new(run: RunContext) -> (Arc<Link>, Self) {
+        let RunContext { link, handle, task, attempt, deadline, cancel, waits } = run;
+        let scope = RunScope {
+            handle,
+            task,
+            attempt,
+            deadline,
+            cancel,
+            waits,
+            puts: AtomicU64::new(0),
+            calls: Mutex::default(),
+        };
+        (link, scope)
+    }
+
+    pub(crate) fn handle(&self) -> u64 {
+        self.handle
+    }
+
+    pub(crate) fn task(&self) -> TaskId {
+        self.task
+    }
+
+    pub(crate) fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    pub(crate) fn cancel(&self) -> &CancelToken {
+        &self.cancel
+    }
+
+    pub(crate) fn waits(&self) -> &Arc<RunWaits> {
+        &self.waits
+    }
+
+    /// The identity of the next object that this run puts: another attempt's puts are other objects.
+    pub(crate) fn next_put(&self) -> ObjectId {
+        let position = self.puts.fetch_add(1, Ordering::Relaxed);
+        ObjectId { task: self.task, index: mobula_types::ObjectIndex::task_put(self.attempt, position) }
+    }
+
+    /// The identity of a call: BLAKE3 of this task, the function with its version and signature, the options that shape
+    /// the result, and the arguments (maps as sets of entries, references by their objects, large values by their
+    /// content), cut to 128 bits; plus the number of the call among equal ones. A re-run of this task finds its children
+    /// again by it, in whatever order it submits them.
+    ///
+    /// `large` has the content hashes of arguments that are put because they are large: their identities differ from
+    /// attempt to attempt.
+    pub(crate) fn child(
+        &self,
+        template: &TaskTemplate,
+        arguments: &[u8],
+        references: &[ArgumentRef],
+        large: &[(u32, [u8; 32])],
+    ) -> TaskId {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.task.high.to_le_bytes());
+        hasher.update(&self.task.low.to_le_bytes());
+        for text in [&template.function.name, &template.function.version] {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+        hasher.update(&template.signature.unwrap_or(0).to_le_bytes());
+        hasher.update(&template.options.num_returns.to_le_bytes());
+        for reference in references {
+            hasher.update(&reference.parameter.to_le_bytes());
+            hasher.update(&[reference.shape as u8]);
+            if let Some((_, content)) = large.iter().find(|(parameter, _)| *parameter == reference.parameter)
+            {
+                hasher.update(content);
+                continue;
+            }
+            let ObjectId { task, index } = reference.address.object;
+            for number in [task.high, task.low, index.to_bits()] {
+                hasher.update(&number.to_le_bytes());
+            }
+        }
+        canonical_hash(arguments, &mut hasher);
+        let mut half = [0; 16];
+        half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        let hash = u128::from_le_bytes(half);
+        let number = {
+            let mut calls = self.calls.lock();
+            let count = calls.entry(hash).or_default();
+            *count += 1;
+            *count - 1
+        };
+        TaskId::from_hash(hash.wrapping_add(CALL_STEP.wrapping_mul(u128::from(number))))
+    }
+}
+
+impl fmt::Debug for RunScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunScope")
+            .field("handle", &self.handle)
+            .field("task", &self.task)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}

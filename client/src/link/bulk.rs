@@ -1,0 +1,205 @@
+//! Values that are too large for frames: uploads and downloads beside the session.
+
+use super::inbox::Sent;
+use super::io::Io;
+use crate::reference::{Handle, HeldValue, State};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use mobula_host::{BoxFuture, BulkAccess};
+use mobula_types::outcome::StoredCopy;
+use mobula_types::{Failure, FailureKind, Frame, ObjectId, Payload, StoredValue};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Transfers under way at one time.
+const AT_ONCE: usize = 16;
+/// How often an object is fetched before a failure of its stores is passed on.
+const FETCHES: u32 = 3;
+
+/// A transfer that is over.
+pub(super) enum Transfer {
+    Uploaded {
+        object: ObjectId,
+        counted: Sent,
+        holds: Vec<Arc<Handle>>,
+        result: Result<StoredCopy, Failure>,
+    },
+    Fetched {
+        handle: Arc<Handle>,
+        result: Result<Bytes, Failure>,
+    },
+    /// Its answer has gone to whoever asked.
+    Answered,
+}
+
+/// Transfers under way, and those that wait for their turn: at most one per handle, and within the bound of the inbox.
+#[derive(Default)]
+pub(super) struct Transfers {
+    running: FuturesUnordered<BoxFuture<Transfer>>,
+    waiting: VecDeque<BoxFuture<Transfer>>,
+}
+
+impl Transfers {
+    /// The next one that is over; for ever where there is none. Cancellation safe.
+    pub(super) async fn next(&mut self) -> Transfer {
+        let Some(transfer) = self.running.next().await else { return std::future::pending().await };
+        if let Some(waiting) = self.waiting.pop_front() {
+            self.running.push(waiting);
+        }
+        transfer
+    }
+
+    /// Gives up everything: the node is lost.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.running.clear();
+    }
+
+    fn add(&mut self, transfer: BoxFuture<Transfer>) {
+        if self.running.len() < AT_ONCE {
+            self.running.push(transfer);
+        } else {
+            self.waiting.push_back(transfer);
+        }
+    }
+
+    pub(super) fn upload(
+        &mut self,
+        bulk: Arc<dyn BulkAccess>,
+        object: ObjectId,
+        bytes: Bytes,
+        counted: Sent,
+        holds: Vec<Arc<Handle>>,
+    ) {
+        self.add(Box::pin(async move {
+            let result = bulk.store(object, bytes).await;
+            Transfer::Uploaded { object, counted, holds, result }
+        }));
+    }
+
+    fn fetch(&mut self, bulk: Arc<dyn BulkAccess>, handle: Arc<Handle>, copy: Arc<StoredCopy>) {
+        self.add(Box::pin(async move {
+            let result = fetch_checked(&*bulk, handle.object(), &copy).await;
+            Transfer::Fetched { handle, result }
+        }));
+    }
+
+    pub(super) fn download(
+        &mut self,
+        bulk: Arc<dyn BulkAccess>,
+        object: ObjectId,
+        answer: oneshot::Sender<Result<Bytes, Failure>>,
+    ) {
+        self.add(Box::pin(async move {
+            let _nobody_waits = answer.send(bulk.fetch(object).await);
+            Transfer::Answered
+        }));
+    }
+
+    pub(super) fn upload_for_worker(
+        &mut self,
+        bulk: Arc<dyn BulkAccess>,
+        object: ObjectId,
+        bytes: Bytes,
+        answer: oneshot::Sender<Result<StoredCopy, Failure>>,
+    ) {
+        self.add(Box::pin(async move {
+            let _nobody_waits = answer.send(bulk.store(object, bytes).await);
+            Transfer::Answered
+        }));
+    }
+}
+
+async fn fetch_checked(bulk: &dyn BulkAccess, object: ObjectId, copy: &StoredCopy) -> Result<Bytes, Failure> {
+    let bytes = bulk.fetch(object).await?;
+    if bytes.len() as u64 == copy.length && mobula_objects::checksum(&bytes) == copy.checksum {
+        return Ok(bytes);
+    }
+    let message = format!(
+        "{} bytes came where {} bytes with another checksum were announced",
+        bytes.len(),
+        copy.length
+    );
+    Err(Failure::new(FailureKind::Unavailable, message).of_object(object))
+}
+
+impl Io {
+    pub(super) fn fetch(&mut self, handle: Arc<Handle>, copy: Arc<StoredCopy>) {
+        self.transfers.fetch(self.bulk.clone(), handle, copy);
+    }
+
+    pub(super) fn transferred(&mut self, transfer: Transfer) {
+        match transfer {
+            Transfer::Uploaded { object, counted, holds, result } => {
+                self.uploading.remove(&object);
+                match result {
+                    Ok(copy) => self.uploaded(object, copy, counted, holds),
+                    Err(failure) => self.upload_failed(object, failure, counted),
+                }
+                self.unpark();
+            }
+            Transfer::Fetched { handle, result } => self.fetched(&handle, result),
+            Transfer::Answered => {}
+        }
+    }
+
+    fn uploaded(&mut self, object: ObjectId, copy: StoredCopy, counted: Sent, holds: Vec<Arc<Handle>>) {
+        let contained = holds.iter().map(|handle| handle.address()).collect();
+        self.send_put(object, StoredValue::Stored(Arc::new(copy)), contained, counted, holds);
+    }
+
+    fn upload_failed(&mut self, object: ObjectId, failure: Failure, counted: Sent) {
+        self.out.forget(counted);
+        // Still counts as being uploaded for those that need it, which fail with it.
+        self.uploading.insert(object, ());
+        self.fail_parked(object, &failure);
+        self.uploading.remove(&object);
+        self.put_done(object, Some(failure));
+    }
+
+    fn fetched(&mut self, handle: &Arc<Handle>, result: Result<Bytes, Failure>) {
+        let failure = match result {
+            Ok(bytes) => {
+                self.fetches.remove(&handle.object());
+                let contained = handle.take_contained();
+                let value = HeldValue { payload: Payload::from(bytes), contained };
+                self.announce |= handle.resolve(State::Value(value), &mut self.wakers);
+                return;
+            }
+            Err(failure) => failure,
+        };
+        let tries = self.fetches.entry(handle.object()).or_default();
+        *tries += 1;
+        if *tries < FETCHES {
+            // The owner looks for another copy, or makes the object again.
+            tracing::debug!(object = %handle.object(), %failure, "a fetch failed; its owner is asked again");
+            self.announce |= handle.resolve(State::Pending(Default::default()), &mut self.wakers);
+            self.get(handle);
+        } else {
+            self.fetches.remove(&handle.object());
+            self.announce |= handle.resolve(State::Failed(failure), &mut self.wakers);
+        }
+    }
+
+    /// Offers a put to another node: a small one in its frame, a large one by an upload.
+    pub(super) fn put_again(&mut self, object: ObjectId, payload: Payload, holds: Vec<Arc<Handle>>) {
+        let contained = holds.iter().map(|handle| handle.address()).collect();
+        if payload.len() > mobula_types::INLINE_LIMIT {
+            self.uploading.insert(object, ());
+            self.transfers.upload(self.bulk.clone(), object, payload.into_bytes(), Sent::default(), holds);
+        } else {
+            self.send_put(object, StoredValue::Inline(payload), contained, Sent::default(), holds);
+        }
+    }
+
+    /// Asks again for what was asked for and not answered.
+    pub(super) fn ask_again(&mut self) {
+        let asked: Vec<_> = self.table.objects.values().filter(|entry| entry.asked).collect();
+        let handles: Vec<_> = asked.iter().filter_map(|entry| entry.handle.upgrade()).collect();
+        for handle in handles {
+            self.out.push(Frame::Get { address: handle.address() });
+        }
+    }
+}

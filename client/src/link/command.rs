@@ -1,0 +1,91 @@
+//! What other threads leave for the session's thread.
+
+use crate::reference::Handle;
+use bytes::Bytes;
+use mobula_types::outcome::StoredCopy;
+use mobula_types::{Failure, Frame, ObjectAddress, ObjectId, Payload, TaskTemplate, frame};
+use smallvec::SmallVec;
+use std::sync::{Arc, Weak};
+use tokio::sync::oneshot;
+
+/// What takes credit.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Submit(SubmitRequest),
+    Put(PutRequest),
+}
+
+/// A task to submit. The frame's template is filled in by the session's thread.
+#[derive(Debug)]
+pub(crate) struct SubmitRequest {
+    pub(crate) submit: frame::Submit,
+    pub(crate) template: Arc<TaskTemplate>,
+    /// Of its results, in order.
+    pub(crate) handles: SmallVec<[Weak<Handle>; 1]>,
+    /// What its arguments refer to: kept until it has been sent.
+    pub(crate) holds: Vec<Arc<Handle>>,
+}
+
+/// A value to put.
+#[derive(Debug)]
+pub(crate) struct PutRequest {
+    pub(crate) object: ObjectId,
+    pub(crate) handle: Weak<Handle>,
+    pub(crate) payload: Payload,
+    /// What it refers to: kept until it has been sent.
+    pub(crate) holds: Vec<Arc<Handle>>,
+    /// Told once the node has it.
+    pub(crate) done: Option<oneshot::Sender<Result<(), Failure>>>,
+}
+
+/// What takes none.
+pub(crate) enum Command {
+    /// Ask for an object.
+    Get(Arc<Handle>),
+    /// Fetch an object's bytes from a store.
+    Fetch(Arc<Handle>, Arc<StoredCopy>),
+    /// The last reference is gone; the node has counted it this many times.
+    Release { address: ObjectAddress, given: u32 },
+    /// Cancel a task.
+    Cancel { address: ObjectAddress, force: bool, recursive: bool },
+    /// Send this.
+    Frame(Frame),
+    /// Download an object for a worker.
+    Download { object: ObjectId, answer: oneshot::Sender<Result<Bytes, Failure>> },
+    /// Upload an object for a worker.
+    Upload { object: ObjectId, bytes: Bytes, answer: oneshot::Sender<Result<StoredCopy, Failure>> },
+    /// Leave for good; told once the node knows, or cannot be told.
+    Close(Option<oneshot::Sender<()>>),
+}
+
+impl Request {
+    /// What it counts towards the bound of the buffer.
+    pub(crate) fn bytes(&self) -> usize {
+        const BASE: usize = 256;
+        let content = match self {
+            Request::Submit(request) => {
+                request.submit.arguments.len()
+                    + 48 * request.submit.references.len()
+                    + 48 * request.holds.len()
+            }
+            Request::Put(request) => request.payload.len() + 48 * request.holds.len(),
+        };
+        BASE + content
+    }
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self {
+            Command::Get(_) => "Get",
+            Command::Fetch(..) => "Fetch",
+            Command::Release { .. } => "Release",
+            Command::Cancel { .. } => "Cancel",
+            Command::Frame(_) => "Frame",
+            Command::Download { .. } => "Download",
+            Command::Upload { .. } => "Upload",
+            Command::Close(_) => "Close",
+        };
+        f.write_str(name)
+    }
+}

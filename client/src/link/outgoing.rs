@@ -1,0 +1,177 @@
+//! Requests on their way to the home node, as far as its credit reaches.
+
+use super::inbox::Sent;
+use crate::reference::Handle;
+use foldhash::HashMap;
+use mobula_rpc::session::FrameSender;
+use mobula_types::{Frame, ObjectAddress, ObjectId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How many bytes may wait in the session before more requests are handed to it.
+const MOST_BACKLOG: u64 = 64 << 20;
+/// How many frames are handed to the session at once, and how many objects are released by one.
+const BATCH: usize = 512;
+
+/// Requests that wait for credit, and the batch of frames that is being put together.
+///
+/// Only requests wait, and what belongs to a waiting one. Everything else goes at once: a release must not wait for
+/// the room that it makes.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    sender: FrameSender,
+    frames: Vec<Frame>,
+    released: Vec<ObjectAddress>,
+    waiting: VecDeque<Waiting>,
+    /// What goes right behind a waiting request, by its first object.
+    behind: HashMap<ObjectId, Vec<Frame>>,
+    /// `None`: this session is never held back.
+    credit: Option<u64>,
+    used: u64,
+    sent: Sent,
+}
+
+/// A request as a frame.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) frame: Frame,
+    /// The object that it makes, or the first of them.
+    pub(super) object: ObjectId,
+    /// What it counts in the inbox; nothing where it is offered again.
+    pub(super) counted: Sent,
+    /// What it refers to: dropped once it has been sent, so that no release goes before it.
+    pub(super) holds: Vec<Arc<Handle>>,
+}
+
+impl Outgoing {
+    pub(super) fn new(sender: FrameSender, credit: Option<u64>) -> Self {
+        Outgoing {
+            sender,
+            frames: Vec::new(),
+            released: Vec::new(),
+            waiting: VecDeque::new(),
+            behind: HashMap::default(),
+            credit,
+            used: 0,
+            sent: Sent::default(),
+        }
+    }
+
+    /// Goes on over another session, with that one's credit. Returns the requests that have waited.
+    pub(super) fn restart(&mut self, sender: FrameSender, credit: Option<u64>) -> VecDeque<Waiting> {
+        self.sender = sender;
+        self.frames.clear();
+        self.released.clear();
+        self.behind.clear();
+        self.credit = credit;
+        self.used = 0;
+        std::mem::take(&mut self.waiting)
+    }
+
+    pub(super) fn sender(&self) -> &FrameSender {
+        &self.sender
+    }
+
+    pub(super) fn raise_credit(&mut self, total: u64) {
+        if let Some(credit) = &mut self.credit {
+            *credit = total.max(*credit);
+        }
+    }
+
+    /// A frame that needs no credit.
+    pub(super) fn push(&mut self, frame: Frame) {
+        self.frames.push(frame);
+        if self.frames.len() >= BATCH {
+            self.sender.send_all(&mut self.frames);
+        }
+    }
+
+    /// The frames that are being put together, for those who add to them.
+    pub(super) fn frames(&mut self) -> &mut Vec<Frame> {
+        &mut self.frames
+    }
+
+    /// A request: goes at once where nothing hinders it, else waits.
+    pub(super) fn request(&mut self, request: Waiting) {
+        if self.waiting.is_empty() && self.is_allowed() {
+            self.hand_over(request);
+        } else {
+            self.behind.insert(request.object, Vec::new());
+            self.waiting.push_back(request);
+        }
+    }
+
+    /// A frame that must go behind the request that makes this object, if that still waits.
+    pub(super) fn push_behind(&mut self, object: ObjectId, frame: Frame) {
+        match self.behind.get_mut(&object) {
+            Some(frames) => frames.push(frame),
+            None => self.push(frame),
+        }
+    }
+
+    /// An object of which this process holds nothing any more, and how often the node has counted it.
+    pub(super) fn release(&mut self, first: ObjectId, address: ObjectAddress, given: u32) {
+        if given == 0 {
+            return;
+        }
+        if let Some(frames) = self.behind.get_mut(&first) {
+            frames.push(Frame::Release { objects: vec![address; given as usize] });
+            return;
+        }
+        self.released.extend(std::iter::repeat_n(address, given as usize));
+    }
+
+    /// Sends everything that may go.
+    pub(super) fn flush(&mut self) {
+        while self.is_allowed()
+            && let Some(request) = self.waiting.pop_front()
+        {
+            let behind = self.behind.remove(&request.object).unwrap_or_default();
+            self.hand_over(request);
+            behind.into_iter().for_each(|frame| self.push(frame));
+        }
+        while !self.released.is_empty() {
+            let rest = self.released.split_off(self.released.len().min(BATCH));
+            let objects = std::mem::replace(&mut self.released, rest);
+            self.push(Frame::Release { objects });
+        }
+        self.sender.send_all(&mut self.frames);
+    }
+
+    /// What has gone, or was given up, of the inbox's requests since the last call.
+    pub(super) fn take_sent(&mut self) -> Sent {
+        std::mem::take(&mut self.sent)
+    }
+
+    /// A request of the inbox that will not be sent.
+    pub(super) fn forget(&mut self, counted: Sent) {
+        self.sent.requests += counted.requests;
+        self.sent.bytes += counted.bytes;
+    }
+
+    /// Whether requests wait for nothing but room in the session, of which nobody tells.
+    pub(super) fn waits_for_session(&self) -> bool {
+        !self.waiting.is_empty() && self.has_credit()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    fn has_credit(&self) -> bool {
+        self.credit.is_none_or(|credit| self.used < credit)
+    }
+
+    fn is_allowed(&self) -> bool {
+        // The backlog is looked at once per batch: it takes the session's lock.
+        self.has_credit() && (!self.frames.is_empty() || self.sender.backlog().bytes <= MOST_BACKLOG)
+    }
+
+    fn hand_over(&mut self, request: Waiting) {
+        self.used += 1;
+        self.forget(request.counted);
+        self.push(request.frame);
+        // The releases that this may cause come through the inbox, behind the request.
+        drop(request.holds);
+    }
+}

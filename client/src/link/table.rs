@@ -1,0 +1,254 @@
+//! What the session's thread knows of the job's tasks and objects.
+//!
+//! A driver's table is also the lineage: the specs of the tasks and the bytes of the puts that it holds, waits for, or
+//! needs to make those again. They are what it re-offers when its home node is lost.
+
+use crate::reference::Handle;
+use foldhash::HashMap;
+use mobula_types::{ObjectAddress, ObjectId, ObjectSpace, Payload, TaskId, frame};
+use smallvec::SmallVec;
+use std::sync::{Arc, Weak};
+use tokio::sync::oneshot;
+
+/// Tasks submitted and objects known, by identity.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) tasks: HashMap<TaskId, TaskEntry>,
+    pub(super) objects: HashMap<ObjectId, ObjectEntry>,
+    /// How many bytes of specs and puts may be kept; nothing on a worker's session.
+    most_kept: usize,
+    kept: usize,
+}
+
+/// A task that was submitted from here.
+#[derive(Debug)]
+pub(super) struct TaskEntry {
+    /// Of its results. Dead ones stay until a new reference to the same object comes in a value.
+    pub(super) results: SmallVec<[Weak<Handle>; 1]>,
+    /// How many of them are not released.
+    live: u32,
+    /// How many kept specs need its results.
+    pins: u32,
+    pub(super) ended: bool,
+    /// What to submit again; `None` where nothing is kept.
+    pub(super) spec: Option<Box<frame::Submit>>,
+}
+
+/// An object that is no result of a task of this table.
+#[derive(Debug)]
+pub(super) struct ObjectEntry {
+    pub(super) handle: Weak<Handle>,
+    live: bool,
+    pins: u32,
+    /// Its owner has been asked for it, and has not answered.
+    pub(super) asked: bool,
+    pub(super) put: Option<PutEntry>,
+}
+
+/// An object that was put from here.
+#[derive(Debug)]
+pub(super) struct PutEntry {
+    /// What to put again; `None` where it is not kept.
+    pub(super) kept: Option<(Payload, Vec<ObjectAddress>)>,
+    /// Told when the node has it.
+    pub(super) done: Option<oneshot::Sender<Result<(), mobula_types::Failure>>>,
+}
+
+fn spec_bytes(spec: &frame::Submit) -> usize {
+    256 + spec.arguments.len() + 48 * (spec.references.len() + spec.contained.len())
+}
+
+/// What a spec needs to run again.
+fn needs(spec: &frame::Submit) -> impl Iterator<Item = ObjectId> {
+    let references = spec.references.iter().map(|reference| reference.address.object);
+    references.chain(spec.contained.iter().map(|address| address.object))
+}
+
+impl Table {
+    pub(super) fn new(most_kept: usize) -> Self {
+        Table { tasks: HashMap::default(), objects: HashMap::default(), most_kept, kept: 0 }
+    }
+
+    /// Notes a task, and keeps its spec where there is room.
+    pub(super) fn add_task(&mut self, submit: &frame::Submit, results: SmallVec<[Weak<Handle>; 1]>) {
+        let bytes = spec_bytes(submit);
+        let keeps = self.kept.saturating_add(bytes) <= self.most_kept;
+        if keeps {
+            self.kept += bytes;
+            needs(submit).for_each(|object| self.pin(object));
+        }
+        let entry = TaskEntry {
+            live: results.len() as u32,
+            results,
+            pins: 0,
+            ended: false,
+            spec: keeps.then(|| Box::new(submit.clone())),
+        };
+        let nobody_waits = entry.live == 0;
+        self.tasks.insert(submit.task, entry);
+        if nobody_waits {
+            self.drop_task_if_unneeded(submit.task);
+        }
+    }
+
+    /// Notes an object that is put, and keeps its bytes where there is room.
+    pub(super) fn add_put(
+        &mut self,
+        object: ObjectId,
+        handle: Weak<Handle>,
+        payload: &Payload,
+        contained: &[ObjectAddress],
+        done: Option<oneshot::Sender<Result<(), mobula_types::Failure>>>,
+    ) {
+        let keeps = self.kept.saturating_add(payload.len()) <= self.most_kept;
+        if keeps {
+            self.kept += payload.len();
+            contained.iter().for_each(|address| self.pin(address.object));
+        }
+        let kept = keeps.then(|| (payload.clone(), contained.to_vec()));
+        let put = Some(PutEntry { kept, done });
+        self.objects.insert(object, ObjectEntry { handle, live: true, pins: 0, asked: false, put });
+    }
+
+    /// The handle for an object that came with a value, if one lives.
+    pub(super) fn find(&self, object: ObjectId) -> Option<Arc<Handle>> {
+        match self.result_place(object) {
+            Some((entry, place)) => entry.results.get(place)?.upgrade(),
+            None => self.objects.get(&object)?.handle.upgrade(),
+        }
+    }
+
+    /// Notes a handle that was made for an object that came with a value, or that was asked for.
+    pub(super) fn add_handle(&mut self, handle: &Arc<Handle>) {
+        let object = handle.object();
+        let weak = Arc::downgrade(handle);
+        if self.result_place(object).is_some() {
+            if let Some(entry) = self.tasks.get_mut(&object.task)
+                && let Some(result) = entry.results.get_mut(object.index.position() as usize)
+                && !result.ptr_eq(&weak)
+            {
+                // The dead one that is replaced here has its release still on its way.
+                entry.live += 1;
+                *result = weak;
+            }
+            return;
+        }
+        match self.objects.get_mut(&object) {
+            Some(entry) => {
+                entry.handle = weak;
+                entry.live = true;
+            }
+            None => {
+                let entry = ObjectEntry { handle: weak, live: true, pins: 0, asked: false, put: None };
+                self.objects.insert(object, entry);
+            }
+        }
+    }
+
+    fn result_place(&self, object: ObjectId) -> Option<(&TaskEntry, usize)> {
+        if object.index.space() != ObjectSpace::Result {
+            return None;
+        }
+        let entry = self.tasks.get(&object.task)?;
+        Some((entry, object.index.position() as usize))
+    }
+
+    /// The last reference to an object is gone.
+    pub(super) fn release(&mut self, object: ObjectId) {
+        if self.result_place(object).is_some() {
+            if let Some(entry) = self.tasks.get_mut(&object.task) {
+                entry.live = entry.live.saturating_sub(1);
+                self.drop_task_if_unneeded(object.task);
+            }
+            return;
+        }
+        if let Some(entry) = self.objects.get_mut(&object) {
+            // Another handle may have been made for it since.
+            entry.live = entry.handle.strong_count() > 0;
+            self.drop_object_if_unneeded(object);
+        }
+    }
+
+    fn pin(&mut self, object: ObjectId) {
+        match self.tasks.get_mut(&object.task) {
+            Some(entry) if object.index.space() == ObjectSpace::Result => entry.pins += 1,
+            _ => {
+                if let Some(entry) = self.objects.get_mut(&object) {
+                    entry.pins += 1;
+                }
+            }
+        }
+    }
+
+    /// Takes back one pin of each, and forgets what is needed no more, and so on.
+    fn unpin_all(&mut self, objects: Vec<ObjectId>) {
+        let mut left = objects;
+        while let Some(object) = left.pop() {
+            if object.index.space() == ObjectSpace::Result && self.tasks.contains_key(&object.task) {
+                if let Some(entry) = self.tasks.get_mut(&object.task) {
+                    entry.pins = entry.pins.saturating_sub(1);
+                }
+                left.extend(self.forget_task_if_unneeded(object.task));
+            } else {
+                if let Some(entry) = self.objects.get_mut(&object) {
+                    entry.pins = entry.pins.saturating_sub(1);
+                }
+                left.extend(self.forget_object_if_unneeded(object));
+            }
+        }
+    }
+
+    fn drop_task_if_unneeded(&mut self, task: TaskId) {
+        let needs = self.forget_task_if_unneeded(task);
+        self.unpin_all(needs);
+    }
+
+    fn drop_object_if_unneeded(&mut self, object: ObjectId) {
+        let needs = self.forget_object_if_unneeded(object);
+        self.unpin_all(needs);
+    }
+
+    /// What it needed.
+    fn forget_task_if_unneeded(&mut self, task: TaskId) -> Vec<ObjectId> {
+        match self.tasks.get(&task) {
+            Some(entry) if entry.live == 0 && entry.pins == 0 => {}
+            _ => return Vec::new(),
+        }
+        let Some(spec) = self.tasks.remove(&task).and_then(|entry| entry.spec) else { return Vec::new() };
+        self.kept = self.kept.saturating_sub(spec_bytes(&spec));
+        needs(&spec).collect()
+    }
+
+    fn forget_object_if_unneeded(&mut self, object: ObjectId) -> Vec<ObjectId> {
+        match self.objects.get(&object) {
+            // A put that is on its way is forgotten when the node has answered.
+            Some(entry) if !entry.live && entry.pins == 0 && !entry.is_being_put() => {}
+            _ => return Vec::new(),
+        }
+        let put = self.objects.remove(&object).and_then(|entry| entry.put);
+        let Some((payload, contained)) = put.and_then(|put| put.kept) else { return Vec::new() };
+        self.kept = self.kept.saturating_sub(payload.len());
+        contained.into_iter().map(|address| address.object).collect()
+    }
+
+    /// The node has a put, or has refused it: whoever waits for that is told by the caller.
+    pub(super) fn put_done(
+        &mut self,
+        object: ObjectId,
+    ) -> Option<oneshot::Sender<Result<(), mobula_types::Failure>>> {
+        let done = self.objects.get_mut(&object)?.put.as_mut()?.done.take();
+        self.drop_object_if_unneeded(object);
+        done
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept
+    }
+}
+
+impl ObjectEntry {
+    fn is_being_put(&self) -> bool {
+        self.put.as_ref().is_some_and(|put| put.done.is_some())
+    }
+}

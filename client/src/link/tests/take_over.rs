@@ -1,0 +1,92 @@
+//! The loss of the home node.
+
+use super::{CREDIT, call, usual};
+use crate::link::testing::FakeBulk;
+use crate::{CallBuilder, ErrorKind, ObjectRef};
+use mobula_types::{Frame, ObjectSpace, OwnerTerm, StoredValue};
+
+#[tokio::test]
+async fn everything_that_is_held_or_waited_for_is_offered_again() {
+    let mut driver = usual().await;
+    let put = driver.cluster.put(5_u64).submit();
+    let first = call(&driver.cluster, 1).submit();
+    let mut builder = CallBuilder::of_template(crate::link::testing::template("tests::call"));
+    builder.argument::<u64>(&first);
+    let second: ObjectRef<u64> = builder.finish().on(&driver.cluster).submit();
+    let forgotten = call(&driver.cluster, 3).submit();
+    let ended = call(&driver.cluster, 4).submit();
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        tasks.push(driver.node.next_submit().await.task);
+    }
+    driver.node.complete(tasks[3], &44_u64);
+    assert_eq!((&ended).await.unwrap(), 44);
+    // The second still needs the first, whose reference goes.
+    drop((first, forgotten));
+    let Frame::Release { objects } = driver.node.next().await else { panic!("no release") };
+    assert_eq!(objects.len(), 2);
+    let mut heir = driver.connector.add("heir", CREDIT, FakeBulk::default());
+    drop(driver.node);
+    let Frame::Template { .. } = heir.next().await else { panic!("no template") };
+    let Frame::Put { object, value } = heir.next_no_template().await else { panic!("no put") };
+    assert_eq!(object, put.id());
+    assert!(matches!(value.value, StoredValue::Inline(_)));
+    let mut offered = Vec::new();
+    let mut values = Vec::new();
+    while offered.len() + values.len() < 3 {
+        match heir.next().await {
+            Frame::Submit(submit) => {
+                assert!(submit.reoffered);
+                offered.push(submit.task);
+            }
+            Frame::Put { object, .. } => values.push(object),
+            frame => panic!("{frame:?}"),
+        }
+    }
+    assert_eq!(offered, tasks[..2], "in order, and not the one that nobody needs");
+    assert_eq!(values, [ended.id()], "a value that is here is not made again");
+    assert_eq!(values[0].index.space(), ObjectSpace::Result);
+    assert_eq!(*driver.connector.terms.lock(), [OwnerTerm(1)]);
+    heir.complete(tasks[1], &22_u64);
+    assert_eq!(second.await.unwrap(), 22);
+    let after = call(&driver.cluster, 9).submit();
+    let submit = heir.next_submit().await;
+    assert!(!submit.reoffered);
+    heir.complete(submit.task, &81_u64);
+    assert_eq!(after.await.unwrap(), 81);
+}
+
+#[tokio::test]
+async fn without_another_home_everything_fails() {
+    let mut driver = usual().await;
+    let reference = call(&driver.cluster, 1).submit();
+    driver.node.next_submit().await;
+    drop(driver.node);
+    let error = reference.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::JobEnded);
+    assert!(error.message().contains("home node"), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_not_kept_is_lost_with_its_node() {
+    let options = crate::link::LinkOptions { most_kept: 0, ..Default::default() };
+    let mut driver = crate::link::testing::driver(CREDIT, options).await;
+    let reference = call(&driver.cluster, 1).submit();
+    driver.node.next_submit().await;
+    let _heir = driver.connector.add("heir", CREDIT, FakeBulk::default());
+    drop(driver.node);
+    assert_eq!(reference.await.unwrap_err().kind(), ErrorKind::LineageEvicted);
+}
+
+#[tokio::test]
+async fn a_draining_home_is_left() {
+    let mut driver = usual().await;
+    let reference = call(&driver.cluster, 1).submit();
+    driver.node.next_submit().await;
+    let mut heir = driver.connector.add("heir", CREDIT, FakeBulk::default());
+    driver.node.sender.send(Frame::Draining);
+    let submit = heir.next_submit().await;
+    assert!(submit.reoffered);
+    heir.complete(submit.task, &1_u64);
+    assert_eq!(reference.await.unwrap(), 1);
+}
