@@ -78,7 +78,7 @@ impl fmt::Debug for RemoteFunction {
 }
 
 /// Whether the program has any function that a worker could run.
-pub fn has_functions() -> bool {
+pub(crate) fn has_functions() -> bool {
     !FUNCTIONS.is_empty()
 }
 
@@ -86,7 +86,7 @@ pub fn has_functions() -> bool {
 ///
 /// # Errors
 /// Where two have the same name; names both places.
-pub fn function_table() -> Result<FunctionTable, DuplicateFunction> {
+pub(crate) fn function_table() -> Result<FunctionTable, DuplicateFunction> {
     let function = |function: &RemoteFunction| Function { info: function.info(), body: function.body.clone() };
     FunctionTable::new(FUNCTIONS.iter().map(function))
 }

@@ -10,11 +10,11 @@ use mobula_types::{ClusterView, Failure, FunctionInfo};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// The functions of this program, for a node in this process.
+/// The functions of this program, for a node in this process: `Cluster::local()`, and nodes that embed functions.
 ///
 /// # Errors
 /// `AlreadyExists` where two functions have the same name; names both places.
-pub(crate) fn embedded() -> Result<Arc<dyn EmbeddedWorker<Session>>> {
+pub fn embedded() -> Result<Arc<dyn EmbeddedWorker<Session>>> {
     let table = registry::function_table().map_err(|error| Error::new(ErrorKind::AlreadyExists, error.to_string()))?;
     Ok(Arc::new(Functions { table: Arc::new(table) }))
 }

@@ -1,10 +1,10 @@
 //! What `#[mobula::main]` and `#[mobula::test]` call.
 
 use super::worker_entry;
-use crate::{Cluster, Result};
+use crate::Cluster;
 use std::fmt::Debug;
 use std::process::ExitCode;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 /// What a `main` may return.
 #[diagnostic::on_unimplemented(
@@ -81,7 +81,7 @@ fn with_runtime(program: impl Future<Output = ExitCode>) -> ExitCode {
 }
 
 fn runtime() -> std::io::Result<Runtime> {
-    Builder::new_multi_thread().enable_all().build()
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
 /// Runs a test with a cluster of its own inside the test's process.
@@ -90,7 +90,7 @@ fn runtime() -> std::io::Result<Runtime> {
 /// Where the cluster cannot be started: the test fails.
 #[cfg(feature = "local")]
 pub fn run_test<F: Future>(body: impl FnOnce(Cluster) -> F) -> F::Output {
-    let started: Result<(Runtime, Cluster)> = runtime().map_err(Into::into).and_then(|runtime| {
+    let started: crate::Result<(Runtime, Cluster)> = runtime().map_err(Into::into).and_then(|runtime| {
         let cluster = runtime.block_on(Cluster::local())?;
         Ok((runtime, cluster))
     });

@@ -23,7 +23,7 @@ mod shared;
 pub(crate) mod user_error;
 mod waits;
 
-pub(crate) use embedded::embedded;
+pub use embedded::embedded;
 pub use process::worker_entry;
 pub(crate) use waits::{GatedRun, PendingWait, RunWaits, WaitChannel};
 

@@ -1,0 +1,4 @@
+#[mobula::main]
+async fn main(cluster: String) {
+    println!("{cluster}");
+}

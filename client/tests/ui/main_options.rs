@@ -1,0 +1,2 @@
+#[mobula::main(flavor = "current_thread")]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[mobula::main]
+async fn main(cluster: mobula::Cluster, arguments: Vec<String>) {}
