@@ -1,8 +1,106 @@
 //! `mobula bench`: the micro-benchmarks, and the floors measured in the same run.
+//!
+//! The driver is this process; the cluster is processes of its own, reached over real sockets.
 
+mod cluster;
 pub(crate) mod floors;
+mod functions;
 mod progress;
+mod row;
+mod rows;
 mod trial;
-pub(crate) async fn run() -> anyhow::Result<floors::Floors> {
-    floors::measure(trial::TrialPlan::default(), &progress::Progress::start()).await
+
+use crate::arguments::GlobalArguments;
+use crate::failure::{CommandFailure, Outcome};
+use crate::output::{Rows, print};
+use cluster::BenchCluster;
+use progress::Progress;
+use regex_lite::Regex;
+use row::{Mode, Row, floor_rows, shown};
+use rows::{ROWS, RowSpec};
+use std::time::Duration;
+use trial::TrialPlan;
+
+/// The arguments of `mobula bench`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "`ratio` is the value over the floor: for rates best near 1 from below, for costs (s, MiB, us) \
+    from above. JSON has the fields name, mode, value, unit, floor and ratio."
+)]
+pub(crate) struct BenchArguments {
+    /// Measure only rows whose name matches this regular expression
+    #[arg(long, value_name = "RE", value_parser = Regex::new)]
+    filter: Option<Regex>,
+    /// How functions are hosted; both where it is not given
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
+    /// Measure for a tenth of the time: to see that it works, not how fast
+    #[arg(long)]
+    quick: bool,
+}
+
+impl BenchArguments {
+    fn plan(&self) -> TrialPlan {
+        if self.quick {
+            TrialPlan { warm_up: Duration::from_millis(50), trial: Duration::from_millis(100), trials: 1 }
+        } else {
+            TrialPlan::default()
+        }
+    }
+
+    fn rows(&self) -> Vec<&'static RowSpec> {
+        let wanted = |row: &&RowSpec| self.filter.as_ref().is_none_or(|filter| filter.is_match(row.name));
+        ROWS.iter().filter(wanted).collect()
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(arguments: BenchArguments, global: &GlobalArguments) -> Outcome {
+    let specs = arguments.rows();
+    if specs.is_empty() {
+        let names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
+        return Err(CommandFailure::usage("no row of the benchmark matches the filter")
+            .advise(format!("the rows are: {}", names.join("; "))));
+    }
+    let results = measure(&arguments, &specs).await?;
+    print(global.output, &results, || table(&results))
+}
+
+async fn measure(arguments: &BenchArguments, specs: &[&RowSpec]) -> anyhow::Result<Vec<Row>> {
+    let progress = Progress::start();
+    let plan = arguments.plan();
+    let floors = floors::measure(plan, &progress).await?;
+    let mut results = Vec::new();
+    for mode in [Mode::Worker, Mode::Embedded] {
+        if arguments.mode.is_some_and(|only| only != mode) {
+            continue;
+        }
+        let mut shared: Option<BenchCluster> = None;
+        for spec in specs {
+            progress.step(&format!("{} ({})", spec.name, mode.name()));
+            let value = spec.work.measure(mode, plan, &mut shared).await?;
+            let floor = spec.floor.map(|floor| floor(&floors));
+            results.push(Row::new(spec.name, mode, value, spec.unit, floor));
+        }
+        if let Some(shared) = shared {
+            shared.stop().await?;
+        }
+    }
+    results.extend(floor_rows(&floors));
+    Ok(results)
+}
+
+fn table(results: &[Row]) -> String {
+    let mut rows = Rows::new(&["name", "mode", "value", "unit", "floor", "ratio"], "nothing was measured");
+    for row in results {
+        rows.push([
+            row.name.to_owned(),
+            row.mode.name().to_owned(),
+            shown(row.value),
+            row.unit.to_owned(),
+            row.floor.map(shown).unwrap_or_default(),
+            row.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+        ]);
+    }
+    rows.to_string()
 }

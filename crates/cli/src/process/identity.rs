@@ -15,6 +15,7 @@ pub(crate) struct ProcessIdentity {
 /// What `/proc/PID/stat` says that is of use here.
 struct Stat {
     state: char,
+    parent: u64,
     /// User and system time, in clock ticks.
     cpu_ticks: u64,
     start_ticks: u64,
@@ -23,6 +24,7 @@ struct Stat {
 /// Field numbers of `/proc/PID/stat`, counted from the one after the name, which is in parentheses.
 mod field {
     pub(super) const STATE: usize = 0;
+    pub(super) const PARENT: usize = 1;
     pub(super) const USER_TICKS: usize = 11;
     pub(super) const SYSTEM_TICKS: usize = 12;
     pub(super) const START_TICKS: usize = 19;
@@ -41,6 +43,7 @@ impl Stat {
         let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
         Some(Stat {
             state: fields.get(field::STATE)?.chars().next()?,
+            parent: number(field::PARENT)?,
             cpu_ticks: number(field::USER_TICKS)? + number(field::SYSTEM_TICKS)?,
             start_ticks: number(field::START_TICKS)?,
         })
@@ -69,6 +72,11 @@ impl ProcessIdentity {
     /// Sends it a signal. `false` when it is gone.
     pub(crate) fn signal(&self, signal: Signal) -> bool {
         self.open().is_some_and(|handle| rustix::process::pidfd_send_signal(handle, signal).is_ok())
+    }
+
+    /// The number of the process that started it.
+    pub(crate) fn parent(pid: u32) -> Option<u32> {
+        Stat::read(pid).and_then(|stat| u32::try_from(stat.parent).ok())
     }
 
     /// CPU time that it used so far, in seconds; counted in hundredths.

@@ -6,6 +6,7 @@
 mod child;
 mod identity;
 mod lifeline;
+pub(crate) mod usage;
 
 pub(crate) use child::{Child, ChildError};
 pub(crate) use identity::ProcessIdentity;

@@ -4,6 +4,7 @@ use super::wire::{BATCHES, Batch, FloorServer, OnBatches};
 use super::{CHUNK_BYTES, transport};
 use crate::process::{Ready, exit_with_parent, report_ready};
 use anyhow::Context;
+use clap::Parser;
 use futures::StreamExt;
 use std::io::Read;
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use tonic_prost::ProstCodec;
 const RELAY_QUEUE: usize = 64;
 
 /// Which process of a floor this is; an argument that only the benchmark itself passes.
-#[derive(Clone, Debug, clap::Subcommand)]
+#[derive(Clone, Debug, clap::Parser)]
 pub(crate) enum FloorRole {
     /// Answers each item at once, on a Unix socket.
     Worker {
@@ -37,10 +38,19 @@ pub(crate) enum FloorRole {
     Sink,
 }
 
+/// The first argument of a process that plays a role.
+const MARK: &str = "bench-floor";
+
 impl FloorRole {
+    /// The role of this process, if the benchmark started it to play one.
+    pub(crate) fn of_this_process() -> Option<Self> {
+        let mut arguments = std::env::args_os().skip(1).peekable();
+        (arguments.peek()? == MARK).then(|| FloorRole::parse_from(arguments))
+    }
+
     /// The arguments that make a process of this executable play the role.
     pub(super) fn arguments(&self) -> Vec<std::ffi::OsString> {
-        let mut arguments: Vec<std::ffi::OsString> = vec!["bench-floor".into()];
+        let mut arguments: Vec<std::ffi::OsString> = vec![MARK.into()];
         match self {
             FloorRole::Worker { socket } => arguments.extend(["worker".into(), socket.into()]),
             FloorRole::Relay { socket } => arguments.extend(["relay".into(), socket.into()]),

@@ -1,0 +1,83 @@
+//! The cluster that is measured: processes of its own, over real sockets.
+
+use super::row::Mode;
+use crate::commands::up::{LocalPlan, Supervisor};
+use crate::credentials;
+use crate::process::usage;
+use anyhow::Context;
+use mobula::Cluster;
+
+/// A cluster on this machine with this process as its driver.
+pub(super) struct BenchCluster {
+    supervisor: Supervisor,
+    driver: Cluster,
+    /// Goes last: the processes write into it.
+    _data: tempfile::TempDir,
+}
+
+impl BenchCluster {
+    /// Starts a head and `nodes` nodes, without a driver; what it takes is a part of the start's measurement.
+    async fn start_processes(mode: Mode, nodes: u32) -> anyhow::Result<(Supervisor, tempfile::TempDir)> {
+        let data = tempfile::Builder::new()
+            .prefix("mobula-bench-")
+            .tempdir()
+            .context("making a folder for the data")?;
+        let token_file = data.path().join("token");
+        credentials::make_token(&token_file)?;
+        let plan = LocalPlan {
+            nodes,
+            port: 0,
+            // Each node has a CPU for each of the machine: the other node's are not used at the same time.
+            num_cpus: Some(std::thread::available_parallelism().map_or(1, usize::from) as f64),
+            embed: mode == Mode::Embedded,
+            data: data.path(),
+            token_file: &token_file,
+        };
+        let supervisor = Supervisor::start(plan).await?;
+        Ok((supervisor, data))
+    }
+
+    /// Starts a cluster and connects to it.
+    pub(super) async fn start(mode: Mode, nodes: u32) -> anyhow::Result<Self> {
+        let (supervisor, data) = Self::start_processes(mode, nodes).await?;
+        let driver = Self::connect(&supervisor, data.path(), mode).await?;
+        Ok(BenchCluster { supervisor, driver, _data: data })
+    }
+
+    async fn connect(supervisor: &Supervisor, data: &std::path::Path, mode: Mode) -> anyhow::Result<Cluster> {
+        let url = supervisor.addresses().first().context("the cluster has no node")?;
+        let mut builder = Cluster::builder().token_file(data.join("token")).job_name("bench");
+        if mode == Mode::Embedded {
+            builder = builder.no_executable();
+        }
+        builder.connect(url.as_str()).await.context("connecting to the cluster of the benchmark")
+    }
+
+    /// The driver's end.
+    pub(super) fn driver(&self) -> &Cluster {
+        &self.driver
+    }
+
+    /// The resident memory of a fresh cluster's processes together, in MiB: nobody has connected yet.
+    pub(super) async fn idle_mebibytes(mode: Mode) -> anyhow::Result<f64> {
+        let (supervisor, _data) = Self::start_processes(mode, 1).await?;
+        let pids = usage::with_descendants(&supervisor.pids());
+        let bytes: u64 = pids.into_iter().map(usage::resident_bytes).sum();
+        supervisor.stop().await;
+        Ok(bytes as f64 / f64::from(1 << 20))
+    }
+
+    /// The CPU time that the driver, the cluster and its workers have used, in seconds.
+    pub(super) fn cpu_seconds(&self) -> f64 {
+        let mut roots = self.supervisor.pids();
+        roots.push(std::process::id());
+        usage::cpu_seconds(&usage::with_descendants(&roots))
+    }
+
+    /// Disconnects, and ends the cluster.
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.driver.close().await;
+        self.supervisor.stop().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! What is measured, row by row. The names are Ray's where Ray measures the same.
+
+mod objects;
+mod starts;
+mod tasks;
+mod transfer;
+
+use super::cluster::BenchCluster;
+use super::floors::Floors;
+use super::row::Mode;
+use super::trial::TrialPlan;
+use anyhow::Context;
+
+/// A row: its name, what it is counted in, what it is compared with, and how it is measured.
+pub(super) struct RowSpec {
+    /// As it is printed, and what `--filter` looks at.
+    pub(super) name: &'static str,
+    /// What the value is counted in.
+    pub(super) unit: &'static str,
+    /// Its floor, if it has one.
+    pub(super) floor: Option<fn(&Floors) -> f64>,
+    /// What it takes.
+    pub(super) work: Work,
+}
+
+/// How a row is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    TasksSync,
+    TasksAsync,
+    TasksMultiClient,
+    Put,
+    PutPipelined,
+    GetOwn,
+    GetOther,
+    GetManyReferences,
+    Wait,
+    Transfer,
+    Start,
+    IdleMemory,
+    CpuPerTask,
+}
+
+/// Every row, in the order in which they are measured and printed.
+pub(super) const ROWS: &[RowSpec] = &[
+    row("single client tasks sync", "tasks/s", Some(|floors| floors.relay_sync), Work::TasksSync),
+    row("single client tasks async", "tasks/s", Some(|floors| floors.relay_async), Work::TasksAsync),
+    row("multi client tasks async", "tasks/s", Some(|floors| floors.relay_async), Work::TasksMultiClient),
+    row("single client put calls", "puts/s", Some(|floors| floors.stream_sync), Work::Put),
+    row(
+        "single client put calls, pipelined",
+        "puts/s",
+        Some(|floors| floors.stream_pipelined),
+        Work::PutPipelined,
+    ),
+    row("single client get calls", "gets/s", None, Work::GetOwn),
+    row(
+        "single client get calls, other process",
+        "gets/s",
+        Some(|floors| floors.stream_sync),
+        Work::GetOther,
+    ),
+    row("single client get object containing 10k refs", "gets/s", None, Work::GetManyReferences),
+    row("single client wait 1k refs", "rounds/s", None, Work::Wait),
+    row("node to node transfer", "GB/s", Some(|floors| floors.grpc_stream), Work::Transfer),
+    row("start to first task", "s", None, Work::Start),
+    row("idle memory", "MiB", None, Work::IdleMemory),
+    row("cpu per task", "us", Some(|floors| floors.relay_cpu_micros), Work::CpuPerTask),
+];
+
+const fn row(
+    name: &'static str,
+    unit: &'static str,
+    floor: Option<fn(&Floors) -> f64>,
+    work: Work,
+) -> RowSpec {
+    RowSpec { name, unit, floor, work }
+}
+
+impl Work {
+    /// Measures it in a mode. `shared` is the cluster of the rows that need nothing but one node and a driver; it is started
+    /// when the first of them needs it.
+    pub(super) async fn measure(
+        self,
+        mode: Mode,
+        plan: TrialPlan,
+        shared: &mut Option<BenchCluster>,
+    ) -> anyhow::Result<f64> {
+        match self {
+            Work::Transfer => return transfer::rate(mode, plan).await,
+            Work::Start => return starts::first_task_seconds(mode, plan).await,
+            Work::IdleMemory => return BenchCluster::idle_mebibytes(mode).await,
+            _ => {}
+        }
+        if shared.is_none() {
+            *shared = Some(BenchCluster::start(mode, 1).await?);
+        }
+        let bench = shared.as_ref().context("the cluster of the benchmark is gone")?;
+        let cluster = bench.driver();
+        match self {
+            Work::TasksSync => tasks::sync_rate(cluster, plan).await,
+            Work::TasksAsync => tasks::async_rate(cluster, plan).await,
+            Work::TasksMultiClient => tasks::multi_client_rate(cluster, plan).await,
+            Work::CpuPerTask => tasks::cpu_micros(bench, plan).await,
+            Work::Wait => tasks::wait_rate(cluster, plan).await,
+            Work::Put => objects::put_rate(cluster, plan).await,
+            Work::PutPipelined => objects::pipelined_put_rate(cluster, plan).await,
+            Work::GetOwn => objects::own_get_rate(cluster, plan).await,
+            Work::GetOther => objects::other_get_rate(cluster, plan).await,
+            Work::GetManyReferences => objects::many_references_rate(cluster, plan).await,
+            Work::Transfer | Work::Start | Work::IdleMemory => {
+                anyhow::bail!("this row has a cluster of its own")
+            }
+        }
+    }
+}

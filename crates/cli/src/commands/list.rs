@@ -1,0 +1,130 @@
+//! `mobula list`: what there is in the cluster.
+
+use super::state::{FunctionRow, JobRow, NodeRow, TaskRow};
+use crate::arguments::GlobalArguments;
+use crate::connection::{Connection, Target};
+use crate::failure::Outcome;
+use crate::output::{OutputFormat, is_coloured, print_line, render};
+use mobula_runtime::clock;
+use mobula_types::{JobId, TaskFilter, TaskState};
+use std::time::Duration;
+
+/// How long between two looks with `--watch`.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The arguments of `mobula list`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ListArguments {
+    #[command(subcommand)]
+    kind: Kind,
+    /// Look again every second, and print what has changed, until Ctrl-C
+    #[arg(long, global = true)]
+    watch: bool,
+}
+
+/// What is listed.
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Kind {
+    /// The nodes, with what they have and how busy they are
+    Nodes,
+    /// The functions that nodes have by name
+    Functions,
+    /// The tasks, running ones first
+    Tasks(TaskArguments),
+    /// The jobs, newest first
+    Jobs,
+}
+
+/// Which tasks are listed.
+#[derive(Clone, Debug, clap::Args)]
+struct TaskArguments {
+    /// Only those of this job
+    #[arg(long, value_name = "JOB")]
+    job: Option<JobId>,
+    /// Only those that stand so
+    #[arg(long, value_enum, value_name = "STATE")]
+    state: Option<StateArgument>,
+    /// Only those whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// At most that many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+}
+
+/// How a task stands.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum StateArgument {
+    Waiting,
+    Queued,
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl From<StateArgument> for TaskState {
+    fn from(state: StateArgument) -> Self {
+        match state {
+            StateArgument::Waiting => TaskState::Waiting,
+            StateArgument::Queued => TaskState::Queued,
+            StateArgument::Running => TaskState::Running,
+            StateArgument::Succeeded => TaskState::Succeeded,
+            StateArgument::Failed => TaskState::Failed,
+            StateArgument::Cancelled => TaskState::Cancelled,
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(arguments: &ListArguments, global: &GlobalArguments) -> Outcome {
+    let connection = Connection::open(&Target::find(global)?).await?;
+    let mut last = list(&arguments.kind, &connection, global.output).await?;
+    show(&last, arguments.watch)?;
+    while arguments.watch {
+        clock::sleep(LOOK_AGAIN).await;
+        let next = list(&arguments.kind, &connection, global.output).await?;
+        if next != last {
+            show(&next, true)?;
+            last = next;
+        }
+    }
+    Ok(())
+}
+
+/// Prints a list; on a terminal, one that is watched takes the place of the one before.
+fn show(text: &str, watched: bool) -> Outcome {
+    if watched && is_coloured() { print_line(&format!("\u{1b}[2J\u{1b}[H{text}")) } else { print_line(text) }
+}
+
+async fn list(kind: &Kind, connection: &Connection, format: OutputFormat) -> Outcome<String> {
+    match kind {
+        Kind::Nodes => {
+            let nodes = NodeRow::all(&connection.view().await?);
+            render(format, &nodes, || NodeRow::table(&nodes))
+        }
+        Kind::Functions => {
+            let functions: Vec<FunctionRow> =
+                connection.functions().await?.iter().map(FunctionRow::from).collect();
+            render(format, &functions, || FunctionRow::table(&functions))
+        }
+        Kind::Tasks(arguments) => {
+            let filter = TaskFilter {
+                job: arguments.job,
+                state: arguments.state.map(TaskState::from),
+                name: arguments.name.clone(),
+            };
+            let list = connection.tasks(filter, arguments.limit as usize).await?;
+            let tasks: Vec<TaskRow> = list.tasks.iter().map(TaskRow::from).collect();
+            render(format, &tasks, || {
+                let table = TaskRow::table(&tasks, clock::wall_millis());
+                let more = if list.more { "\n… and more: --limit shows them" } else { "" };
+                format!("{table}{more}")
+            })
+        }
+        Kind::Jobs => {
+            let jobs: Vec<JobRow> = connection.jobs().await?.iter().map(JobRow::from).collect();
+            render(format, &jobs, || JobRow::table(&jobs, clock::wall_millis()))
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The commands, one file each.
+
+pub(crate) mod down;
+pub(crate) mod get;
+pub(crate) mod head;
+pub(crate) mod healthcheck;
+pub(crate) mod job;
+pub(crate) mod list;
+pub(crate) mod node;
+mod serve;
+mod state;
+pub(crate) mod status;
+pub(crate) mod task;
+pub(crate) mod up;
+pub(crate) mod use_context;
+pub(crate) mod version;

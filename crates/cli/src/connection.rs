@@ -1,0 +1,170 @@
+//! Which cluster a command talks to, and how.
+
+use crate::arguments::GlobalArguments;
+use crate::credentials;
+use crate::failure::{CommandFailure, Outcome};
+use crate::settings::Contexts;
+use mobula_rpc::head::FunctionStatus;
+use mobula_rpc::node::{
+    JobAccess, LogStream, NodeStatus, OpenedJob, RequestId, SubmitJob, SubmitTask, SubmittedTask, TaskList,
+    TaskRecord,
+};
+use mobula_rpc::{Bearer, ClusterToken, NodeClient, NodeClientOptions};
+use mobula_types::{ClusterView, Failure, JobId, JobSpec, JobStatus, TaskFilter, TaskId};
+use std::path::{Path, PathBuf};
+
+/// Where `mobula up` listens unless it is told otherwise.
+const DEFAULT_CLUSTER: &str = "http://127.0.0.1:7421";
+
+/// A cluster: the URLs of some of its nodes, and the file of its token if one was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    urls: Vec<String>,
+    token_file: Option<PathBuf>,
+}
+
+impl Target {
+    /// The one that was named; else the context in use; else the one that `up` runs.
+    pub(crate) fn find(global: &GlobalArguments) -> Outcome<Self> {
+        Self::choose(global, &Contexts::load()?)
+    }
+
+    fn choose(global: &GlobalArguments, contexts: &Contexts) -> Outcome<Self> {
+        let (cluster, context_token) = match (&global.cluster, contexts.in_use()) {
+            (Some(cluster), _) => (cluster.as_str(), None),
+            (None, Some(context)) => (context.cluster.as_str(), context.token_file.clone()),
+            (None, None) => (DEFAULT_CLUSTER, None),
+        };
+        let urls: Vec<String> = cluster
+            .split(',')
+            .map(str::trim)
+            .filter(|url| !url.is_empty())
+            .map(|url| if url.contains("://") { url.to_owned() } else { format!("http://{url}") })
+            .collect();
+        if urls.is_empty() {
+            return Err(CommandFailure::usage("the cluster's URL is empty")
+                .advise("--cluster http://HOST:7421 names a node"));
+        }
+        Ok(Target { urls, token_file: global.token_file.clone().or(context_token) })
+    }
+
+    /// Its URLs; at least one.
+    pub(crate) fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
+    /// The first of its URLs.
+    pub(crate) fn first_url(&self) -> &str {
+        self.urls.first().map_or(DEFAULT_CLUSTER, String::as_str)
+    }
+
+    /// The file of its token, if one was named.
+    pub(crate) fn token_file(&self) -> Option<&Path> {
+        self.token_file.as_deref()
+    }
+
+    /// Its token, if there is one for it.
+    pub(crate) fn token(&self) -> Outcome<Option<ClusterToken>> {
+        credentials::find_token(self.token_file(), &self.urls)
+    }
+}
+
+/// Calls a node of a cluster. Failures say what was asked, and of whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    client: NodeClient,
+    url: String,
+}
+
+macro_rules! asks {
+    ($($(#[$doc:meta])* $name:ident => $method:ident($($argument:ident: $type:ty),*) -> $answer:ty, $what:literal;)+) => {$(
+        $(#[$doc])*
+        pub(crate) async fn $name(&self $(, $argument: $type)*) -> Outcome<$answer> {
+            self.client.$method($($argument),*).await.map_err(|failure| self.failed($what, &failure))
+        }
+    )+};
+}
+
+impl Connection {
+    /// Connects to the first of the cluster's URLs that answers.
+    pub(crate) async fn open(target: &Target) -> Outcome<Self> {
+        let options = NodeClientOptions::new(target.token()?.as_ref().map_or(Bearer::NONE, Bearer::cluster));
+        let shown = target.urls().join(", ");
+        let client = NodeClient::connect(target.urls(), options).await.map_err(|failure| {
+            CommandFailure::answered(format!("cannot reach the cluster at {shown}"), &failure)
+        })?;
+        let url = client.address().to_string();
+        Ok(Connection { client, url })
+    }
+
+    /// The URL of the node that answers.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The node.
+    pub(crate) fn client(&self) -> &NodeClient {
+        &self.client
+    }
+
+    fn failed(&self, what: &str, failure: &Failure) -> CommandFailure {
+        CommandFailure::answered(format!("cannot {what} at {}", self.url), failure)
+    }
+
+    asks! {
+        /// How the node stands.
+        node_status => node_status() -> NodeStatus, "ask for the node's status";
+        /// The cluster as the node sees it.
+        view => cluster_view() -> ClusterView, "ask for the cluster's nodes";
+        /// The jobs, newest first.
+        jobs => list_jobs() -> Vec<JobStatus>, "list jobs";
+        /// The functions that nodes have by name.
+        functions => list_functions() -> Vec<FunctionStatus>, "list functions";
+        /// Tasks.
+        tasks => list_tasks(filter: TaskFilter, limit: usize) -> TaskList, "list tasks";
+        /// One task.
+        task => get_task(task: TaskId) -> TaskRecord, "look up the task";
+        /// Runs a program as a job.
+        submit_job => submit_job(request: SubmitJob) -> OpenedJob, "submit the job";
+        /// Stops a job.
+        stop_job => stop_job(job: JobId) -> (), "stop the job";
+        /// What a job's processes print.
+        job_logs => job_logs(job: JobId, follow: bool) -> LogStream, "read the job's logs";
+        /// Opens a job.
+        open_job => open_job(request: RequestId, spec: JobSpec) -> OpenedJob, "open a job";
+        /// Ends a job.
+        close_job => close_job(access: JobAccess) -> (), "end the job";
+        /// Submits a task.
+        submit_task => submit_task(request: SubmitTask) -> SubmittedTask, "submit the task";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Context;
+
+    fn contexts() -> Contexts {
+        let context = Context { cluster: "http://prod:7421".into(), token_file: Some("/secret".into()) };
+        Contexts { current: Some("prod".into()), contexts: [("prod".to_owned(), context)].into() }
+    }
+
+    #[test]
+    fn what_was_named_comes_before_the_context() {
+        let global = GlobalArguments { cluster: Some("a:1, http://b:2".into()), ..Default::default() };
+        let target = Target::choose(&global, &contexts()).expect("it is right");
+        assert_eq!(target.urls(), ["http://a:1", "http://b:2"]);
+        assert_eq!(target.token_file(), None, "the context's token is not another cluster's");
+    }
+
+    #[test]
+    fn the_context_comes_before_the_default() {
+        let target = Target::choose(&GlobalArguments::default(), &contexts()).expect("it is right");
+        assert_eq!(
+            (target.first_url(), target.token_file()),
+            ("http://prod:7421", Some(Path::new("/secret")))
+        );
+        let target = Target::choose(&GlobalArguments::default(), &Contexts::default()).expect("it is right");
+        assert_eq!(target.first_url(), DEFAULT_CLUSTER);
+    }
+}
