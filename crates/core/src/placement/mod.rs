@@ -54,7 +54,7 @@ mod tests;
 
 pub use request::{Choice, Lack, PlacementRequest};
 
-use mobula_types::{ClusterView, NodeId, NodeName, Resources};
+use mobula_types::{ClusterView, NodeId, NodeName, Quantity, Resources};
 use model::NodeModel;
 use std::collections::BTreeMap;
 
@@ -108,6 +108,16 @@ impl Placement {
             && model.info.id == *node
         {
             model.give_back(resources);
+        }
+    }
+
+    /// A task that was placed on this node waits for others and has given its CPUs back, or goes on (`waits` is false) and
+    /// has them again. Before [`finished`](Self::finished), it goes on.
+    pub fn task_waits(&mut self, node: &NodeId, cpu: Quantity, waits: bool) {
+        if let Some(model) = self.nodes.get_mut(&node.name)
+            && model.info.id == *node
+        {
+            model.lend_cpu(cpu, waits);
         }
     }
 

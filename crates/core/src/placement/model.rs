@@ -174,6 +174,12 @@ impl NodeModel {
         }
     }
 
+    /// Takes the CPUs of a waiting task out of the count, or back into it.
+    pub(super) fn lend_cpu(&mut self, cpu: Quantity, waits: bool) {
+        let mine = self.mine.cpu;
+        self.mine.cpu = if waits { mine.minus(cpu).unwrap_or_default() } else { mine.plus(cpu) };
+    }
+
     pub(super) fn refuse(&mut self, queued: u64) {
         self.full = true;
         self.others_tasks = self.others_tasks.max(queued.saturating_sub(self.tasks));

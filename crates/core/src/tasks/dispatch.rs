@@ -185,20 +185,26 @@ impl TaskEngine {
         }
     }
 
-    /// An assignment is over: what it needed is free again.
+    /// An assignment is over: what it needed is free again. The task, unless it has ended, is in no phase until the caller
+    /// says what follows.
     pub(super) fn close_assignment(&mut self, key: TaskKey) -> Option<Place> {
-        let place = self.tasks[key.at()].place.take()?;
-        let task: &Task = &self.tasks[key.at()];
-        let resources = &self.shapes[task.shape.at()].template.options.resources;
+        let Task { id, job, .. } = self.tasks[key.at()];
+        if !self.jobs[job.at()].blocked.is_empty() {
+            self.unblocked(self.jobs[job.at()].id, id);
+        }
+        let task: &mut Task = &mut self.tasks[key.at()];
+        let place = task.place.take()?;
+        let shape = &mut self.shapes[task.shape.at()];
+        if task.phase == Phase::Assigned {
+            task.phase = Phase::Waiting;
+            shape.assigned -= 1;
+        }
         let node = match &place {
             Place::Local => &self.options.node,
             Place::Peer(node) => node,
         };
-        self.placement.finished(node, resources);
+        self.placement.finished(node, &shape.template.options.resources);
         self.capacity += 1;
-        if task.phase == Phase::Assigned {
-            self.shapes[task.shape.at()].assigned -= 1;
-        }
         Some(place)
     }
 }

@@ -129,6 +129,10 @@ impl TaskEngine {
     fn refused(&mut self, key: TaskKey, place: &Place, queued: u64) {
         let node = self.node_of(place).clone();
         self.placement.refused(&node, queued);
+        if !self.reopening {
+            self.reopening = true;
+            self.timers.set(self.now + self.options.refusal_pause, Timer::Reopen);
+        }
         let max_refusals = self.options.max_refusals;
         let task = &mut self.tasks[key.at()];
         task.refusals += 1;
@@ -156,9 +160,6 @@ impl TaskEngine {
         self.leave_phase(key);
         self.count_end(key, ending, &outcome);
         let task = &mut self.tasks[key.at()];
-        task.phase = Phase::Ended(ending);
-        task.recovering = false;
-        self.shapes[task.shape.at()].ended += 1;
         let id = task.id;
         let mut submitters = std::mem::take(&mut task.submitters);
         self.settle_results(key, &outcome, effects);
@@ -172,6 +173,11 @@ impl TaskEngine {
         if !self.families.is_empty() {
             self.parent_over(id, key);
         }
+        // Only now, so that the record outlives its results up to here.
+        let task = &mut self.tasks[key.at()];
+        task.phase = Phase::Ended(ending);
+        task.recovering = false;
+        self.shapes[task.shape.at()].ended += 1;
         self.drop_task_if_unused(key);
     }
 
@@ -188,6 +194,7 @@ impl TaskEngine {
             Phase::Assigned => self.shapes[task.shape.at()].assigned -= 1,
             Phase::Seeking | Phase::Waiting | Phase::Ended(_) => {}
         }
+        self.tasks[key.at()].phase = Phase::Waiting;
     }
 
     fn settle_results(&mut self, key: TaskKey, outcome: &Outcome, effects: &mut Vec<Effect>) {

@@ -164,7 +164,7 @@ impl TaskEngine {
             Event::JobEnded { job, failure } => self.job_ended(job, &failure, effects),
             Event::SessionOpened { session, job, kind } => self.session_opened(session, job, kind, effects),
             Event::SessionClosed { session } => self.session_closed(session, effects),
-            Event::View(view) => self.set_view(view),
+            Event::View(view) => self.set_view(view, effects),
             Event::NodeLost { node } => self.node_lost(&node, effects),
             Event::PeerUnreachable { node } => self.peer_unreachable(&node, effects),
             Event::Resolved { owner, object, outcome } => self.resolved(&owner, object, outcome, effects),
@@ -220,10 +220,11 @@ impl TaskEngine {
         self.flush(effects);
     }
 
-    fn set_view(&mut self, view: Arc<ClusterView>) {
+    fn set_view(&mut self, view: Arc<ClusterView>, effects: &mut Vec<Effect>) {
         self.placement.set_view(&view);
         self.view = view;
         self.capacity += 1;
+        self.balance(effects);
     }
 
     pub(super) fn new_ticket(&mut self) -> u64 {

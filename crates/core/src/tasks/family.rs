@@ -18,6 +18,13 @@ pub(super) struct Family {
     kept: Vec<ObjectKey>,
 }
 
+impl Family {
+    /// How often it keeps an object.
+    pub(super) fn keeps(&self, object: ObjectKey) -> usize {
+        self.kept.iter().filter(|kept| **kept == object).count()
+    }
+}
+
 impl TaskEngine {
     /// The deadline of a task that runs here or is owned here.
     pub(super) fn deadline_of(&self, parent: Option<TaskId>) -> Time {

@@ -34,7 +34,6 @@ pub(super) struct Job {
     pub(super) ended: Index<Arc<str>, StateCounts>,
     pub(super) failures: VecDeque<(Time, TaskId, Arc<str>, Failure)>,
     pub(super) seek: Option<Box<Seek>>,
-    pub(super) last_warning: Option<(Time, Arc<str>)>,
 }
 
 /// Shapes of one priority, which take turns.
@@ -61,7 +60,6 @@ impl Job {
             ended: Index::default(),
             failures: VecDeque::new(),
             seek: None,
-            last_warning: None,
         }
     }
 

@@ -16,6 +16,7 @@
 //! | `submit`, `attach`, `put` | what a submit or a put adds |
 //! | `ready`, `shape` | which task is next: jobs by weight, then priority, then turns between shapes |
 //! | `dispatch` | where it goes, and how many queue ahead |
+//! | `balance` | what is asked back from a node that is behind while another is idle |
 //! | `end` | what an attempt's end means: result, retry, failure |
 //! | `cancel`, `family` | cancels, deadlines, children |
 //! | `counting`, `borrowing` | who keeps an object, and when it is freed |
@@ -26,6 +27,7 @@
 //! | `waiting` | waits that could never be served |
 
 mod attach;
+mod balance;
 mod borrowing;
 mod cancel;
 mod counting;
@@ -35,6 +37,7 @@ mod end;
 mod engine;
 mod event;
 mod family;
+mod invariants;
 mod job;
 mod jobs;
 mod keys;
@@ -61,3 +64,6 @@ pub use engine::TaskEngine;
 pub use event::{Event, Place, Requester, SessionKey, SessionKind};
 pub use options::EngineOptions;
 pub use snapshot::{EngineSizes, ObjectSnapshot, SnapshotFilter, TaskSnapshot};
+
+#[cfg(test)]
+mod tests;

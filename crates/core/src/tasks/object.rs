@@ -85,6 +85,8 @@ pub(super) struct Remote {
     pub(super) borrowers: Vec<NodeId>,
     /// Objects that its value refers to, each pinned once.
     pub(super) contained: Vec<ObjectKey>,
+    /// Found after a take-over: who held it before is not known, so the job holds it until a session lets go of it.
+    pub(super) adopted: bool,
     /// Whether the owner has been asked and has not answered.
     pub(super) asked: bool,
     /// How often it was asked again because what it named was gone.

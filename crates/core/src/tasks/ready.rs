@@ -4,17 +4,15 @@ use crate::tasks::engine::Step;
 use crate::tasks::keys::{JobKey, ShapeKey, TaskKey};
 use crate::tasks::shape::Entry;
 use crate::tasks::task::{Phase, Task};
-use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, TaskEngine};
 use slab::Slab;
+use smallvec::SmallVec;
 use std::cmp::Reverse;
 
 /// What a task adds to the share of a job of weight 1.
 const STRIDE: u64 = 1 << 20;
 /// How many tasks of a job of weight 1 are placed before another job's turn.
 const QUANTUM: u32 = 32;
-/// After what pause nodes that refused are asked again while something waits.
-const REOPEN: std::time::Duration = std::time::Duration::from_millis(100);
 
 impl TaskEngine {
     /// The task has all it needs: it queues for a place.
@@ -70,10 +68,6 @@ impl TaskEngine {
             }
             self.run_steps(effects);
         }
-        if self.queued > 0 && !self.reopening {
-            self.reopening = true;
-            self.timers.set(self.now + REOPEN, Timer::Reopen);
-        }
         if !self.starved.is_empty() {
             self.feed_starved(effects);
         }
@@ -103,23 +97,57 @@ impl TaskEngine {
     fn place_job(&mut self, key: JobKey, quantum: u32, effects: &mut Vec<Effect>) -> u32 {
         let mut placed = 0;
         for level in 0..self.jobs[key.at()].ready.len() {
-            for _ in 0..self.jobs[key.at()].ready[level].shapes.len() {
-                let Some(shape) = self.jobs[key.at()].ready[level].shapes.pop_front() else { break };
-                if self.shapes[shape.at()].blocked_at != self.capacity {
-                    placed += self.place_shape(shape, quantum - placed, effects);
-                }
-                let record = &mut self.shapes[shape.at()];
-                if record.queued() == 0 {
-                    record.is_ready = false;
-                } else {
-                    self.jobs[key.at()].ready[level].shapes.push_back(shape);
-                }
+            loop {
+                let (more, again) = self.place_level(key, level, quantum - placed, effects);
+                placed += more;
                 if placed >= quantum {
                     return placed;
+                }
+                if !again {
+                    break;
                 }
             }
         }
         placed
+    }
+
+    /// Gives each ready shape of one priority a turn. Says how many tasks were placed, and whether some shape used its turn
+    /// up. Shapes that were served stand behind those that were not.
+    fn place_level(
+        &mut self,
+        key: JobKey,
+        level: usize,
+        quantum: u32,
+        effects: &mut Vec<Effect>,
+    ) -> (u32, bool) {
+        let count = self.jobs[key.at()].ready[level].shapes.len();
+        let turn = if count > 1 { QUANTUM } else { u32::MAX };
+        let mut served: SmallVec<[ShapeKey; 8]> = SmallVec::new();
+        let (mut placed, mut again) = (0, false);
+        for _ in 0..count {
+            if placed >= quantum {
+                break;
+            }
+            let Some(shape) = self.jobs[key.at()].ready[level].shapes.pop_front() else { break };
+            let limit = turn.min(quantum - placed);
+            let more = if self.shapes[shape.at()].blocked_at == self.capacity {
+                0
+            } else {
+                self.place_shape(shape, limit, effects)
+            };
+            placed += more;
+            let record = &mut self.shapes[shape.at()];
+            if record.queued() == 0 {
+                record.is_ready = false;
+            } else if more == 0 {
+                self.jobs[key.at()].ready[level].shapes.push_back(shape);
+            } else {
+                again |= more == limit;
+                served.push(shape);
+            }
+        }
+        self.jobs[key.at()].ready[level].shapes.extend(served);
+        (placed, again)
     }
 
     /// The first task of a shape, and whether it is placed by itself.

@@ -56,10 +56,10 @@ impl TaskEngine {
         let Some(key) = self.lookup(object) else { return self.free(node, object, effects) };
         let is_foreign = self.objects[key.at()].is_foreign();
         match &mut self.objects[key.at()].value {
+            Value::Ready(ResultValue { value: StoredValue::Stored(copy), .. })
+                if copy.holders.contains(node) => {}
             Value::Ready(ResultValue { value: StoredValue::Stored(copy), .. }) => {
-                if !copy.holders.contains(node) {
-                    Arc::make_mut(copy).holders.push(node.clone());
-                }
+                Arc::make_mut(copy).holders.push(node.clone());
             }
             // It was freed while it was copied.
             _ if !is_foreign => self.free(node, object, effects),

@@ -132,7 +132,10 @@ impl TaskEngine {
     #[inline]
     pub(super) fn unhold(&mut self, object: ObjectKey, requester: &Requester, effects: &mut Vec<Effect>) {
         let Some(holder) = Holder::of(requester) else { return };
-        if !self.objects[object.at()].drop_hold(holder, false) {
+        let record = &mut self.objects[object.at()];
+        let is_adopted = record.remote.as_ref().is_some_and(|remote| remote.adopted);
+        let adopted_gone = is_adopted && record.drop_hold(Holder::CALLS, true);
+        if !record.drop_hold(holder, false) && !adopted_gone {
             return;
         }
         if let Requester::Session(session) = requester

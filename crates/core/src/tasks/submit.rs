@@ -77,7 +77,7 @@ impl TaskEngine {
             );
             return Err(Failure::new(FailureKind::TooDeep, text));
         }
-        let bytes = self.store_bytes + submission.arguments.len() as u64;
+        let bytes = self.store_bytes + TASK_COST + submission.arguments.len() as u64;
         if bytes > self.options.store_bytes.saturating_mul(2) {
             return Err(self.store_full("submits"));
         }

@@ -1,7 +1,7 @@
 //! After a take-over: what other nodes still have of a job is adopted before anything is run again.
 
 use crate::tasks::keys::{Index, JobKey, ObjectKey, TaskKey};
-use crate::tasks::object::{Object, Value};
+use crate::tasks::object::{Holder, Object, Value};
 use crate::tasks::task::Phase;
 use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, Place, TaskEngine};
@@ -98,11 +98,11 @@ impl TaskEngine {
             return None;
         }
         let mut record = Object::new(object, job, TaskKey::NONE, Value::Pending);
-        record.pins = 1;
+        record.add_hold(Holder::CALLS);
+        record.remote_mut().adopted = true;
         let key = ObjectKey::new(self.objects.insert(record));
         self.object_index.insert(object, key);
         self.settle(key, Value::Ready(as_value(copy)), effects);
-        self.objects[key.at()].pins = 0;
         Some(key)
     }
 

@@ -57,6 +57,11 @@ impl Timers {
         self.due.pop_first().map(|(_, timer)| timer)
     }
 
+    /// How many references to an object are under way to other nodes.
+    pub(super) fn arrivals(&self, object: ObjectKey) -> usize {
+        self.due.values().filter(|timer| **timer == Timer::Arrived(object)).count()
+    }
+
     pub(super) fn retain(&mut self, keep: impl Fn(&Timer) -> bool) {
         self.due.retain(|_, timer| keep(timer));
     }

@@ -268,7 +268,13 @@ fn contained_in(outcome: &Outcome) -> Vec<ObjectAddress> {
     values.flat_map(|value| value.contained.iter().flat_map(|contained| contained.iter().cloned())).collect()
 }
 
+/// How many causes a failed dependency carries along; of longer chains only the root.
+const MAX_CAUSES: usize = 8;
+
 fn dependency_failed(position: usize, cause: Failure) -> Failure {
+    let chain = std::iter::successors(Some(&cause), |failure| failure.detail().cause.as_ref());
+    let cause =
+        if chain.take(MAX_CAUSES + 1).count() > MAX_CAUSES { cause.root_cause().clone() } else { cause };
     let text = format!("what reference {position} among its arguments stands for failed");
     Failure::new(FailureKind::DependencyFailed, text).caused_by(cause)
 }

@@ -12,14 +12,31 @@ impl TaskEngine {
     pub(super) fn blocked(&mut self, job: JobId, task: TaskId) {
         let Some(key) = self.job_index.get(&job) else { return };
         if self.jobs[key.at()].blocked.insert(task) {
+            self.lend_cpus(task, true);
             // Its CPUs may be used by others, and a wait may have become hopeless.
             self.capacity += 1;
         }
     }
 
     pub(super) fn unblocked(&mut self, job: JobId, task: TaskId) {
-        if let Some(key) = self.job_index.get(&job) {
-            self.jobs[key.at()].blocked.remove(&task);
+        if let Some(key) = self.job_index.get(&job)
+            && self.jobs[key.at()].blocked.remove(&task)
+        {
+            self.lend_cpus(task, false);
+        }
+    }
+
+    /// Tells the placement that a task which it placed waits, or goes on.
+    fn lend_cpus(&mut self, task: TaskId, waits: bool) {
+        let Some(key) = self.task_index.get(&task) else { return };
+        let task = &self.tasks[key.at()];
+        if let Some(place) = &task.place {
+            let cpu = self.shapes[task.shape.at()].template.options.resources.cpu;
+            let node = match place {
+                Place::Local => &self.options.node,
+                Place::Peer(node) => node,
+            };
+            self.placement.task_waits(node, cpu, waits);
         }
     }
 

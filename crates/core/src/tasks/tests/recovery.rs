@@ -1,0 +1,190 @@
+//! Values whose copies are gone.
+
+use super::world::*;
+use crate::tasks::{Effect, Event, Place, Requester};
+use mobula_types::frame::AssignmentEnd;
+use mobula_types::{FailureKind, ObjectId, ObjectIndex, Outcome, ResultValue};
+
+fn cluster() -> World {
+    let mut world = World::new(2);
+    world.tell(view([node(here(), 2), node(there(), 2), node(elsewhere(), 2)]));
+    world
+}
+
+fn lose(world: &mut World, object: ObjectId) -> Vec<Effect> {
+    world.tell_and_flush(Event::CopiesLost { node: there(), objects: vec![object] })
+}
+
+#[test]
+fn another_copy_is_as_good() {
+    let mut world = cluster();
+    world.submit(1);
+    world.end_with(1, stored(&[there()]));
+    world.tell(Event::CopyMade { node: elsewhere(), object: result(1) });
+    assert_eq!(lose(&mut world, result(1)), []);
+    assert_eq!(got(&world.get(result(1))), [(result(1), Outcome::Value(stored(&[elsewhere()])))]);
+    assert_eq!(freed(&world.release(&[result(1)])), [(Place::Peer(elsewhere()), vec![result(1)])]);
+}
+
+#[test]
+fn a_lost_value_is_made_again_when_it_is_wanted_and_the_get_waits() {
+    let mut world = cluster();
+    world.submit(1);
+    world.end_with(1, stored(&[there()]));
+    assert_eq!(lose(&mut world, result(1)), [], "nobody wants it yet");
+    let effects = world.get(result(1));
+    assert!(got(&effects).is_empty());
+    assert_eq!(assigned(&effects)[0].1.attempt.number, 1);
+    assert_eq!(assigned(&effects)[0].1.arguments.as_slice(), [1]);
+    let effects = world.end_with(1, stored(&[elsewhere()]));
+    assert_eq!(got(&effects), [(result(1), Outcome::Value(stored(&[elsewhere()])))]);
+    assert!(completed(&effects).is_empty(), "its end was told before");
+    assert_eq!(world.engine.job_summary(JOB, 0).total().succeeded, 1);
+}
+
+#[test]
+fn inputs_are_made_again_too() {
+    let mut world = cluster();
+    world.submit(1);
+    world.submit_with(2, |submit| submit.references = vec![whole(result(1))]);
+    world.submit_with(3, |submit| submit.references = vec![whole(result(2))]);
+    for number in 1..=3 {
+        world.end_with(number, stored(&[there()]));
+    }
+    // The inner values go with their handles, their makers are kept.
+    let effects = world.release(&[result(1), result(2)]);
+    assert_eq!(freed(&effects), [(Place::Peer(there()), vec![result(1), result(2)])]);
+    lose(&mut world, result(3));
+    assert_eq!(numbers(&world.get(result(3))), [1]);
+    assert_eq!(numbers(&world.end_with(1, stored(&[elsewhere()]))), [2]);
+    // As soon as it has served, the remade input goes again.
+    let effects = world.end_with(2, stored(&[elsewhere()]));
+    assert_eq!(numbers(&effects), [3]);
+    assert_eq!(freed(&effects), [(Place::Peer(elsewhere()), vec![result(1)])]);
+    assert_eq!(got(&world.end_with(3, inline(b"end"))), [(result(3), Outcome::Value(inline(b"end")))]);
+    world.release(&[result(3)]);
+    assert!(world.is_empty());
+}
+
+#[test]
+fn a_task_whose_argument_was_lost_on_the_way_waits_for_it() {
+    let mut world = cluster();
+    world.submit(1);
+    world.end_with(1, stored(&[there()]));
+    world.submit_with(2, |submit| submit.references = vec![whole(result(1))]);
+    let lost = AssignmentEnd::InputLost { object: result(1), holder: Some(there()) };
+    assert_eq!(numbers(&world.end(2, lost)), [1]);
+    let effects = world.end_with(1, stored(&[elsewhere()]));
+    assert_eq!(numbers(&effects), [2]);
+    assert_eq!(world.engine.task(task(2)).map(|task| task.retries), Some(0));
+}
+
+#[test]
+fn a_queued_task_finds_out_when_it_is_placed() {
+    let mut world = cluster();
+    world.submit(1);
+    world.end_with(1, stored(&[there()]));
+    world.tell(world.submission(2).event());
+    let mut submit = world.submission(3);
+    submit.references = vec![whole(result(1))];
+    world.tell(submit.event());
+    world.tell(Event::NodeLost { node: there() });
+    let mut first = numbers(&world.tell(Event::Flush));
+    first.sort_unstable();
+    assert_eq!(first, [1, 2]);
+}
+
+#[test]
+fn only_what_is_gone_is_replaced() {
+    let mut world = cluster();
+    world.submit_with(1, |submit| submit.template = template("pair", |options| options.num_returns = 2));
+    let second = ObjectId::result(task(1), 1);
+    world.end(1, ran(Outcome::Values(vec![stored(&[there()]), inline(b"old")])));
+    lose(&mut world, result(1));
+    world.get(result(1));
+    world.end(1, ran(Outcome::Values(vec![stored(&[elsewhere()]), stored(&[elsewhere()])])));
+    assert_eq!(got(&world.get(second)), [(second, Outcome::Value(inline(b"old")))]);
+}
+
+fn get_fails(world: &mut World, object: ObjectId) -> FailureKind {
+    let effects = world.get(object);
+    let [(_, Outcome::Failed(failure))] = &got(&effects)[..] else { panic!("{effects:?}") };
+    assert!(failure.detail().cause.is_some(), "it says how it was lost");
+    failure.kind()
+}
+
+#[test]
+fn what_was_put_cannot_be_made_again() {
+    let mut world = cluster();
+    let object = ObjectId { task: task(0), index: ObjectIndex::driver_put(1) };
+    let put =
+        |value: ResultValue| Event::Put { requester: Requester::Session(DRIVER), job: JOB, object, value };
+    world.tell(put(stored(&[there()])));
+    lose(&mut world, object);
+    assert_eq!(get_fails(&mut world, object), FailureKind::ObjectLost);
+    // Its driver can offer it again.
+    world.tell(put(inline(b"again")));
+    assert_eq!(got(&world.get(object)), [(object, Outcome::Value(inline(b"again")))]);
+}
+
+#[test]
+fn a_task_that_may_run_once_is_not_run_again() {
+    let mut world = cluster();
+    world.submit_with(1, |submit| submit.template = template("once", |options| options.max_retries = 0));
+    world.end_with(1, stored(&[there()]));
+    lose(&mut world, result(1));
+    assert_eq!(get_fails(&mut world, result(1)), FailureKind::ObjectLost);
+}
+
+#[test]
+fn what_was_dropped_for_its_size_says_so() {
+    let mut world = World::with(2, |options| options.lineage_bytes = 1_000);
+    for number in 1..=2 {
+        world.submit_with(number, |submit| submit.arguments = vec![0; 800].into());
+        world.end_with(number, stored(&[there()]));
+    }
+    assert_eq!(world.engine.sizes().lineage_bytes, 800);
+    lose(&mut world, result(1));
+    assert_eq!(get_fails(&mut world, result(1)), FailureKind::LineageEvicted);
+    lose(&mut world, result(2));
+    assert_eq!(numbers(&world.get(result(2))), [2]);
+}
+
+#[test]
+fn a_re_run_that_fails_is_a_loss_with_the_cause() {
+    let mut world = cluster();
+    world.submit(1);
+    world.end_with(1, stored(&[there()]));
+    lose(&mut world, result(1));
+    world.get(result(1));
+    let failure = mobula_types::Failure::new(FailureKind::TaskFailed, "not today");
+    let effects = world.end(1, ran(Outcome::Failed(failure.clone())));
+    let [(_, Outcome::Failed(lost))] = &got(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!((lost.kind(), lost.root_cause()), (FailureKind::ObjectLost, &failure));
+}
+
+#[test]
+fn a_task_is_not_made_again_more_often_than_it_may_be_retried() {
+    let mut world = cluster();
+    world.submit(1);
+    world.end_with(1, stored(&[there()]));
+    for _ in 0..3 {
+        lose(&mut world, result(1));
+        assert_eq!(numbers(&world.get(result(1))), [1]);
+        world.end_with(1, stored(&[there()]));
+    }
+    lose(&mut world, result(1));
+    assert_eq!(get_fails(&mut world, result(1)), FailureKind::ObjectLost);
+}
+
+#[test]
+fn a_peers_get_waits_for_the_recovery_too() {
+    let mut world = cluster();
+    world.submit(1);
+    world.end_with(1, stored(&[there()]));
+    lose(&mut world, result(1));
+    let requester = Requester::Peer(elsewhere());
+    let effects = world.tell_and_flush(Event::Wanted { requester, address: address(result(1)) });
+    assert_eq!(numbers(&effects), [1]);
+    assert_eq!(got(&world.end_with(1, inline(b"9"))), [(result(1), Outcome::Value(inline(b"9")))]);
+}

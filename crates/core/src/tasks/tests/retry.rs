@@ -1,0 +1,101 @@
+//! What is tried again, when, and what it costs.
+
+use super::world::*;
+use crate::tasks::Event;
+use mobula_types::frame::AssignmentEnd;
+use mobula_types::{Failure, FailureKind, Outcome, Time};
+use std::time::Duration;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+fn fails(retryable: bool) -> AssignmentEnd {
+    let failure = Failure::new(FailureKind::TaskFailed, "not now");
+    AssignmentEnd::Ran { outcome: Outcome::Failed(failure), retryable, micros: 1, borrows: Vec::new() }
+}
+
+#[test]
+fn a_worker_death_is_retried_after_a_pause_that_doubles() {
+    let mut world = World::new(1);
+    world.submit(1);
+    for (retry, longest) in [100, 200, 400].into_iter().enumerate() {
+        assert!(completed(&world.end(1, lost(true))).is_empty());
+        let pause = world.engine.next_deadline().since(world.now);
+        assert!(pause >= MILLISECOND * longest / 2 && pause <= MILLISECOND * longest, "{pause:?}");
+        let effects = world.advance(pause);
+        assert_eq!(assigned(&effects)[0].1.attempt.number, retry as u32 + 1);
+    }
+    let effects = world.end(1, lost(true));
+    assert_eq!(failures(&effects), [(1, FailureKind::WorkerDied)], "three retries are used up");
+}
+
+#[test]
+fn the_pause_has_a_limit() {
+    let mut world = World::new(1);
+    world.submit_with(1, |submit| submit.template = template("often", |options| options.max_retries = 50));
+    for _ in 0..50 {
+        world.end(1, lost(true));
+        let pause = world.engine.next_deadline().since(world.now);
+        assert!(pause <= Duration::from_secs(10));
+        world.advance(pause);
+    }
+    assert_eq!(failures(&world.end(1, lost(true))).len(), 1);
+}
+
+#[test]
+fn an_error_is_retried_only_where_retry_on_says_so() {
+    let mut world = World::new(1);
+    world.submit(1);
+    assert!(completed(&world.end(1, fails(true))).is_empty());
+    world.advance(MILLISECOND * 100);
+    assert_eq!(failures(&world.end(1, fails(false))), [(1, FailureKind::TaskFailed)]);
+}
+
+#[test]
+fn a_loss_that_is_not_charged_costs_nothing() {
+    let mut world = World::new(1);
+    world.submit_with(1, |submit| submit.template = template("once", |options| options.max_retries = 0));
+    for number in 1..5 {
+        let effects = world.end(1, lost(false));
+        assert_eq!(assigned(&effects)[0].1.attempt.number, number);
+    }
+    assert_eq!(failures(&world.end(1, lost(true))), [(1, FailureKind::WorkerDied)]);
+}
+
+#[test]
+fn what_was_given_back_keeps_its_attempt() {
+    let mut world = World::new(1);
+    world.submit(1);
+    let effects = world.end(1, AssignmentEnd::Returned);
+    assert_eq!(assigned(&effects)[0].1.attempt.number, 0);
+    assert_eq!(world.engine.task(task(1)).map(|task| task.retries), Some(0));
+}
+
+#[test]
+fn a_refusal_goes_to_another_node_and_after_three_waits_here() {
+    let mut world = World::new(1);
+    world.tell(view([node(here(), 1), node(there(), 1), node(elsewhere(), 1)]));
+    world.submit(1);
+    let mut seen = vec![here()];
+    for refusals in 1..=2 {
+        let effects = world.end(1, AssignmentEnd::NoRoom { queued: 9 });
+        let [(place, assignment)] = &assigned(&effects)[..] else { panic!("{effects:?}") };
+        assert_eq!(assignment.refusals, refusals);
+        let crate::tasks::Place::Peer(node) = place else { panic!("{place:?}") };
+        assert!(!seen.contains(node));
+        seen.push(node.clone());
+    }
+    assert!(assigned(&world.end(1, AssignmentEnd::NoRoom { queued: 9 })).is_empty());
+    let effects = world.advance(Duration::from_millis(100));
+    assert_eq!(numbers(&effects), [1], "it is tried again");
+}
+
+#[test]
+fn nothing_is_retried_after_a_cancel() {
+    let mut world = World::new(1);
+    world.submit(1);
+    world.end(1, lost(true));
+    let requester = crate::tasks::Requester::Session(DRIVER);
+    let cancel = Event::Cancel { requester, address: address(result(1)), force: false, recursive: true };
+    assert_eq!(failures(&world.tell(cancel)), [(1, FailureKind::Cancelled)]);
+    assert_eq!(world.engine.next_deadline(), Time::NEVER);
+}

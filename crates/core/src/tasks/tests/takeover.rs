@@ -1,0 +1,130 @@
+//! What is adopted from a lost owner.
+
+use super::world::*;
+use crate::tasks::{Effect, Event, Place, Requester, SessionKind};
+use mobula_types::{Attempt, JobId, ObjectId, ObjectIndex, Outcome, OwnerTerm, StoredValue};
+use std::time::Duration;
+
+const TERM: OwnerTerm = OwnerTerm(1);
+const TAKEN: JobId = JOB;
+
+/// A node that takes a job over in a cluster of two.
+fn taking_over() -> (World, Vec<Effect>) {
+    let mut world = World::new(2);
+    world.tell(view([node(here(), 2), node(there(), 2)]));
+    world.open(crate::tasks::SessionKey(5), Some(TAKEN), SessionKind::Driver);
+    let open = Event::JobOpened { job: TAKEN, has_executable: true, weight: 1, owner_term: TERM };
+    let effects = world.tell(open);
+    (world, effects)
+}
+
+fn found(
+    place: Place,
+    copies: Vec<(ObjectId, StoredValue)>,
+    running: Vec<(mobula_types::TaskId, Attempt)>,
+) -> Event {
+    Event::FoundJob { place, job: TAKEN, copies, running }
+}
+
+fn offer(world: &mut World, number: u64) -> Vec<Effect> {
+    world.submit_with(number, |submit| submit.reoffered = true)
+}
+
+#[test]
+fn every_node_is_asked_what_it_has() {
+    let (_, effects) = taking_over();
+    let ask = |place| Effect::FindJob { place, job: TAKEN, owner_term: TERM };
+    assert_eq!(effects, [ask(Place::Local), ask(Place::Peer(there()))]);
+}
+
+#[test]
+fn copies_and_attempts_that_survive_are_adopted_and_the_rest_is_run() {
+    let (mut world, _) = taking_over();
+    for number in 1..=3 {
+        assert!(assigned(&offer(&mut world, number)).is_empty(), "the answers are waited for");
+    }
+    assert_eq!(numbers(&world.submit(4)), [4], "what is new is not held up");
+    let attempt = Attempt { owner_term: OwnerTerm(0), number: 2 };
+    world.tell(found(Place::Local, vec![], vec![(task(2), attempt)]));
+    let copies = vec![(result(1), stored(&[]).value)];
+    let effects = world.tell_and_flush(found(Place::Peer(there()), copies, vec![]));
+    assert_eq!(completed(&effects), [(DRIVER, 1, Outcome::Value(stored(&[there()])))]);
+    assert_eq!(numbers(&effects), [3]);
+    assert_eq!(assigned(&effects)[0].1.attempt, Attempt { owner_term: TERM, number: 0 });
+    let end = ran(Outcome::Value(inline(b"9")));
+    let effects = world.tell(Event::Ended { place: Place::Local, task: task(2), attempt, end });
+    assert_eq!(completed(&effects), [(DRIVER, 2, Outcome::Value(inline(b"9")))]);
+}
+
+#[test]
+fn an_adopted_attempt_that_is_lost_is_followed_by_one_of_this_term() {
+    let (mut world, _) = taking_over();
+    offer(&mut world, 1);
+    let attempt = Attempt { owner_term: OwnerTerm(0), number: 2 };
+    world.tell(found(Place::Peer(there()), vec![], vec![(task(1), attempt)]));
+    world.tell(found(Place::Local, vec![], vec![]));
+    let effects = world.end(1, lost(false));
+    assert_eq!(assigned(&effects)[0].1.attempt, Attempt { owner_term: TERM, number: 3 });
+}
+
+#[test]
+fn a_silent_node_is_not_waited_for_forever() {
+    let (mut world, _) = taking_over();
+    offer(&mut world, 1);
+    world.tell(found(Place::Local, vec![], vec![]));
+    assert_eq!(numbers(&world.advance(Duration::from_secs(3))), [1]);
+    let (mut world, _) = taking_over();
+    offer(&mut world, 1);
+    world.tell(found(Place::Local, vec![], vec![]));
+    assert_eq!(numbers(&world.tell_and_flush(Event::NodeLost { node: there() })), [1]);
+}
+
+#[test]
+fn what_comes_later_still_finds_what_survived() {
+    let (mut world, _) = taking_over();
+    world.tell(found(Place::Local, vec![], vec![]));
+    let put = ObjectId { task: task(0), index: ObjectIndex::driver_put(3) };
+    let copies = vec![(result(1), stored(&[]).value), (put, stored(&[]).value)];
+    world.tell(found(Place::Peer(there()), copies, vec![]));
+    let effects = offer(&mut world, 1);
+    assert_eq!(completed(&effects), [(DRIVER, 1, Outcome::Value(stored(&[there()])))]);
+    assert_eq!(got(&world.get(put)), [(put, Outcome::Value(stored(&[there()])))]);
+}
+
+#[test]
+fn what_nobody_claims_is_dropped_after_a_while() {
+    let (mut world, _) = taking_over();
+    world.tell(found(Place::Local, vec![], vec![]));
+    let copies = vec![(result(1), stored(&[]).value)];
+    world.tell(found(Place::Peer(there()), copies, vec![(task(2), Attempt::default())]));
+    let effects = world.advance(Duration::from_secs(30));
+    assert_eq!(freed(&effects), [(Place::Peer(there()), vec![result(1)])]);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::CancelAssignment { .. })));
+}
+
+#[test]
+fn versions_are_never_mixed() {
+    let (mut world, _) = taking_over();
+    let other = StoredValue::Stored(std::sync::Arc::new(mobula_types::outcome::StoredCopy {
+        length: 1,
+        checksum: 1,
+        holders: vec![],
+    }));
+    world.tell(found(Place::Local, vec![(result(1), stored(&[]).value)], vec![]));
+    let effects = world.tell(found(Place::Peer(there()), vec![(result(1), other)], vec![]));
+    assert_eq!(freed(&effects), [(Place::Peer(there()), vec![result(1)])]);
+}
+
+#[test]
+fn nothing_is_freed_before_every_node_has_reported() {
+    let (mut world, _) = taking_over();
+    let requester = Requester::Session(DRIVER);
+    let object = ObjectId { task: task(0), index: ObjectIndex::driver_put(1) };
+    world.tell(Event::Put { requester, job: JOB, object, value: stored(&[here()]) });
+    assert_eq!(world.release(&[object]), []);
+    world.tell(Event::Borrowed { node: there(), objects: vec![object] });
+    world.tell(found(Place::Local, vec![], vec![]));
+    assert_eq!(world.tell(found(Place::Peer(there()), vec![], vec![])), []);
+    let effects = world.tell(Event::Unborrowed { node: there(), objects: vec![object] });
+    assert_eq!(freed(&effects), [(Place::Local, vec![object])]);
+}
