@@ -6,7 +6,7 @@ use super::SessionInfo;
 use super::codec::{Inbound, Outbound};
 use super::end::{SessionEnd, SessionEvent};
 use super::inbox::Inbox;
-use super::options::{MESSAGE_BYTES, SessionOptions};
+use super::options::{BATCH_FRAMES, MESSAGE_BYTES, SessionOptions};
 use super::sender::Backlog;
 use super::weight::weight;
 use super::writer::{Outgoing, Taken, Writer};
@@ -155,36 +155,41 @@ impl Core {
 
     // ---- an in-process pair's delivery
 
-    pub(crate) fn deliver_one(&self, frame: Frame) {
+    /// Answers the end of both sides where nobody takes the frames.
+    pub(crate) fn deliver_one(&self, frame: Frame) -> Option<SessionEnd> {
         let bytes = weight(&frame);
         let mut inbox = self.inbox.lock();
         if inbox.end.is_some() {
-            return;
+            return None;
         }
         inbox.frames.push(frame);
         inbox.bytes += bytes;
-        self.delivered(inbox);
+        self.delivered(inbox)
     }
 
-    pub(crate) fn deliver_all(&self, frames: &mut Vec<Frame>) {
+    pub(crate) fn deliver_all(&self, frames: &mut Vec<Frame>) -> Option<SessionEnd> {
         let bytes: u64 = frames.iter().map(weight).sum();
         let mut inbox = self.inbox.lock();
         if inbox.end.is_some() {
-            return frames.clear();
+            frames.clear();
+            return None;
         }
         inbox.frames.append(frames);
         inbox.bytes += bytes;
-        self.delivered(inbox);
+        self.delivered(inbox)
     }
 
-    fn delivered(&self, mut inbox: parking_lot::MutexGuard<'_, Inbox>) {
+    fn delivered(&self, mut inbox: parking_lot::MutexGuard<'_, Inbox>) -> Option<SessionEnd> {
         let (frames, bytes) = (inbox.frames.len() as u64, inbox.bytes);
         let waker = inbox.waker.take();
         drop(inbox);
         wake(waker);
         if frames > self.options.most_frames || bytes > self.options.most_bytes {
-            self.finish(SessionEnd::Overflow(self.overflow(frames, bytes)));
+            let end = SessionEnd::Overflow(self.overflow(frames, bytes));
+            self.finish(end.clone());
+            return Some(end);
         }
+        None
     }
 
     pub(crate) fn inbox_backlog(&self) -> Backlog {
@@ -330,7 +335,7 @@ impl Core {
             return self.poll_acknowledgement();
         }
         drop(outgoing);
-        match writer.encode() {
+        match writer.encode(&self.options) {
             Ok((batch, taken)) => {
                 self.count_encoded(&taken);
                 drop(writer);
@@ -436,7 +441,7 @@ impl Core {
         } else {
             inbox.frames.append(&mut frames);
         }
-        let too_many = inbox.frames.len() as u64 > 4 * self.options.window_frames
+        let too_many = inbox.frames.len() as u64 > 4 * self.options.window_frames + BATCH_FRAMES as u64
             || inbox.bytes > 4 * self.options.window_bytes + MESSAGE_BYTES as u64;
         if too_many {
             return Err(Failure::new(FailureKind::Malformed, "the peer sends more than was acknowledged"));

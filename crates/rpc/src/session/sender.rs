@@ -37,7 +37,7 @@ impl FrameSender {
     pub fn send(&self, frame: Frame) {
         match &self.direct {
             None => self.core.queue(frame),
-            Some(peer) => peer.deliver_one(frame),
+            Some(peer) => self.delivered(peer.deliver_one(frame)),
         }
     }
 
@@ -48,7 +48,13 @@ impl FrameSender {
         }
         match &self.direct {
             None => self.core.queue_all(frames),
-            Some(peer) => peer.deliver_all(frames),
+            Some(peer) => self.delivered(peer.deliver_all(frames)),
+        }
+    }
+
+    fn delivered(&self, end: Option<SessionEnd>) {
+        if let Some(end) = end {
+            self.core.finish(end);
         }
     }
 

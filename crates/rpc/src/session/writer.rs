@@ -89,14 +89,16 @@ impl Writer {
         self.next
     }
 
-    /// Encodes the next batch from the pending frames, of which there must be some.
+    /// Encodes the next batch from the pending frames, as far as the window reaches.
     ///
     /// # Errors
     /// For a frame that no message can hold.
-    pub(crate) fn encode(&mut self) -> Result<(OutgoingBatch, Taken), Failure> {
+    pub(crate) fn encode(&mut self, options: &SessionOptions) -> Result<(OutgoingBatch, Taken), Failure> {
         let mut taken = Taken::default();
+        let window = options.window_frames.saturating_sub(self.next - self.acknowledged);
+        let most_frames = window.min(BATCH_FRAMES as u64);
         self.buffer.reserve(64 * self.pending.len().min(BATCH_FRAMES) + 64);
-        while taken.frames < BATCH_FRAMES as u64 && self.buffer.len() < BATCH_BYTES {
+        while taken.frames < most_frames && self.buffer.len() < BATCH_BYTES {
             let Some(frame) = self.pending.pop_front() else { break };
             taken.frames += 1;
             taken.weight += weight(&frame);

@@ -1,0 +1,10 @@
+//! Sessions and calls over real loopback sockets.
+
+mod calls;
+mod ends;
+mod exactly_once;
+mod handshake;
+mod node;
+mod pairs;
+mod proxy;
+mod windows;

@@ -1,0 +1,220 @@
+//! Arbitrary frames.
+
+mod parts;
+
+use mobula_types::frame::{Assignment, AssignmentEnd, Input, Run, Submit};
+use mobula_types::{ArgumentRef, ArgumentShape, Frame, ObjectAddress, OwnerTerm, TemplateId};
+pub(crate) use parts::view_delta;
+use parts::{
+    address, attempt, failure, function_info, job, node_id, object_id, objects, outcome, payload,
+    result_value, stored_value, task_id, template,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn deadline() -> impl Strategy<Value = Option<Duration>> {
+    option::of(any::<u64>().prop_map(Duration::from_nanos))
+}
+
+fn shape() -> impl Strategy<Value = ArgumentShape> {
+    prop_oneof![Just(ArgumentShape::Whole), Just(ArgumentShape::Element), Just(ArgumentShape::EmptyVec)]
+}
+
+fn argument_ref() -> impl Strategy<Value = ArgumentRef> {
+    (any::<u32>(), shape(), address()).prop_map(|(parameter, shape, address)| ArgumentRef {
+        parameter,
+        shape,
+        address,
+    })
+}
+
+fn input() -> impl Strategy<Value = Input> {
+    (any::<u32>(), shape(), object_id(), stored_value()).prop_map(|(parameter, shape, object, value)| Input {
+        parameter,
+        shape,
+        object,
+        value,
+    })
+}
+
+fn submit() -> impl Strategy<Value = Submit> {
+    let parts = (
+        task_id(),
+        any::<u32>().prop_map(TemplateId),
+        payload(),
+        vec(argument_ref(), 0..3),
+        vec(address(), 0..3),
+        deadline(),
+        any::<Option<u64>>(),
+        any::<bool>(),
+    );
+    parts.prop_map(|(task, template, arguments, references, contained, deadline, parent, reoffered)| Submit {
+        task,
+        template,
+        arguments,
+        references,
+        contained,
+        deadline,
+        parent,
+        reoffered,
+    })
+}
+
+fn run() -> impl Strategy<Value = Run> {
+    let parts = (
+        any::<u64>(),
+        any::<u32>(),
+        task_id(),
+        attempt(),
+        any::<u32>().prop_map(TemplateId),
+        payload(),
+        vec(input(), 0..3),
+        deadline(),
+    );
+    parts.prop_map(|(handle, slot, task, attempt, template, arguments, inputs, deadline)| Run {
+        handle,
+        slot,
+        task,
+        attempt,
+        template,
+        arguments,
+        inputs,
+        deadline,
+    })
+}
+
+fn assignment() -> impl Strategy<Value = Assignment> {
+    let parts = (
+        task_id(),
+        attempt(),
+        job(),
+        any::<u32>().prop_map(TemplateId),
+        payload(),
+        vec(input(), 0..3),
+        deadline(),
+        any::<u32>(),
+    );
+    parts.prop_map(|(task, attempt, job, template, arguments, inputs, deadline, refusals)| Assignment {
+        task,
+        attempt,
+        job,
+        template,
+        arguments,
+        inputs,
+        deadline,
+        refusals,
+    })
+}
+
+fn assignment_end() -> impl Strategy<Value = AssignmentEnd> {
+    let ran = (outcome(), any::<bool>(), any::<u32>(), objects());
+    prop_oneof![
+        ran.prop_map(|(outcome, retryable, micros, borrows)| AssignmentEnd::Ran {
+            outcome,
+            retryable,
+            micros,
+            borrows
+        }),
+        any::<u64>().prop_map(|queued| AssignmentEnd::NoRoom { queued }),
+        Just(AssignmentEnd::Returned),
+        (failure(), any::<bool>()).prop_map(|(failure, charged)| AssignmentEnd::Lost { failure, charged }),
+        (object_id(), option::of(node_id()))
+            .prop_map(|(object, holder)| AssignmentEnd::InputLost { object, holder }),
+    ]
+}
+
+/// Released objects in the order in which they travel: those of the home node first.
+fn released() -> impl Strategy<Value = Vec<ObjectAddress>> {
+    vec(address(), 0..4).prop_map(|mut objects| {
+        objects.sort_by_key(|address| address.owner.is_some());
+        objects
+    })
+}
+
+fn client_frame() -> BoxedStrategy<Frame> {
+    prop_oneof![
+        (any::<u32>(), template())
+            .prop_map(|(id, template)| Frame::Template { id: TemplateId(id), template: Arc::new(template) }),
+        submit().prop_map(Frame::Submit),
+        (object_id(), result_value()).prop_map(|(object, value)| Frame::Put { object, value }),
+        address().prop_map(|address| Frame::Get { address }),
+        released().prop_map(|objects| Frame::Release { objects }),
+        (address(), any::<bool>(), any::<bool>()).prop_map(|(address, force, recursive)| Frame::Cancel {
+            address,
+            force,
+            recursive
+        }),
+        Just(Frame::Goodbye),
+    ]
+    .boxed()
+}
+
+fn node_frame() -> BoxedStrategy<Frame> {
+    prop_oneof![
+        (task_id(), outcome()).prop_map(|(task, outcome)| Frame::Completed { task, outcome }),
+        (object_id(), outcome()).prop_map(|(object, outcome)| Frame::Got { object, outcome }),
+        (object_id(), option::of(failure())).prop_map(|(object, failure)| Frame::PutDone { object, failure }),
+        any::<u64>().prop_map(|total| Frame::Credit { total }),
+        view_delta().prop_map(Frame::View),
+        any::<String>().prop_map(|text| Frame::Warning { text }),
+        failure().prop_map(|failure| Frame::JobEnded { failure }),
+        Just(Frame::Draining),
+    ]
+    .boxed()
+}
+
+fn worker_frame() -> BoxedStrategy<Frame> {
+    prop_oneof![
+        run().prop_map(Frame::Run),
+        any::<Vec<u64>>().prop_map(|handles| Frame::Recall { handles }),
+        (any::<u64>(), failure()).prop_map(|(handle, failure)| Frame::CancelRun { handle, failure }),
+        any::<u64>().prop_map(|handle| Frame::Resume { handle }),
+        Just(Frame::Retire),
+        vec(function_info(), 0..3).prop_map(|functions| Frame::Announce { functions }),
+        (any::<u64>(), outcome(), any::<bool>(), any::<u32>()).prop_map(
+            |(handle, outcome, retryable, micros)| Frame::Done { handle, outcome, retryable, micros }
+        ),
+        any::<Vec<u64>>().prop_map(|handles| Frame::Returned { handles }),
+        any::<u64>().prop_map(|handle| Frame::Blocked { handle }),
+        any::<u64>().prop_map(|handle| Frame::Unblocked { handle }),
+    ]
+    .boxed()
+}
+
+fn peer_frame() -> BoxedStrategy<Frame> {
+    let cancel = (task_id(), attempt(), failure(), any::<bool>());
+    let found = (job(), vec((object_id(), stored_value()), 0..3), vec((task_id(), attempt()), 0..3));
+    prop_oneof![
+        assignment().prop_map(|assignment| Frame::Assign(Box::new(assignment))),
+        cancel.prop_map(|(task, attempt, failure, force)| Frame::CancelAssignment {
+            task,
+            attempt,
+            failure,
+            force
+        }),
+        vec((task_id(), attempt()), 0..4).prop_map(|tasks| Frame::RecallAssignments { tasks }),
+        (task_id(), attempt(), assignment_end()).prop_map(|(task, attempt, end)| Frame::AssignmentEnded {
+            task,
+            attempt,
+            end
+        }),
+        object_id().prop_map(|object| Frame::Resolve { object }),
+        (object_id(), outcome()).prop_map(|(object, outcome)| Frame::Resolved { object, outcome }),
+        objects().prop_map(|objects| Frame::Borrow { objects }),
+        objects().prop_map(|objects| Frame::Unborrow { objects }),
+        objects().prop_map(|objects| Frame::Free { objects }),
+        objects().prop_map(|objects| Frame::CopiesLost { objects }),
+        object_id().prop_map(|object| Frame::CopyMade { object }),
+        (job(), any::<u32>()).prop_map(|(job, term)| Frame::FindJob { job, owner_term: OwnerTerm(term) }),
+        found.prop_map(|(job, copies, running)| Frame::FoundJob { job, copies, running }),
+    ]
+    .boxed()
+}
+
+/// Any frame.
+pub(crate) fn frame() -> impl Strategy<Value = Frame> {
+    prop_oneof![client_frame(), node_frame(), worker_frame(), peer_frame()]
+}
