@@ -30,6 +30,9 @@ impl Rows {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(titles.iter().map(|title| title.to_uppercase()));
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         Rows { table, empty }
     }
 
@@ -133,7 +136,7 @@ mod tests {
         rows.push(["node-1".into(), "alive".into()]);
         let text = rows.to_string();
         assert!(text.lines().all(|line| line == line.trim_end()), "{text:?}");
-        assert!(text.contains("NAME") && text.contains("node-1"), "{text}");
+        assert!(text.starts_with("NAME") && text.contains("node-1"), "{text}");
     }
 
     #[test]

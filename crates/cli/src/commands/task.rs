@@ -43,6 +43,7 @@ pub(crate) async fn run(command: TaskCommand, global: &GlobalArguments) -> Outco
     let values = parse_arguments(&arguments)?;
     let options = options(&arguments)?;
     let connection = Connection::open(&Target::find(global)?).await?;
+    check_function(&connection, &arguments.function).await?;
     let spec = JobSpec {
         name: format!("call {}", arguments.function),
         weight: 1,
@@ -71,6 +72,22 @@ pub(crate) async fn run(command: TaskCommand, global: &GlobalArguments) -> Outco
     print(global.output, &result, || match &result {
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    })
+}
+
+/// A task whose function nobody has would wait for a node that has it. A person at a shell has mistyped it.
+async fn check_function(connection: &Connection, wanted: &str) -> Outcome {
+    let functions = connection.functions().await?;
+    let name = wanted.split_once('@').map_or(wanted, |(name, _version)| name);
+    if functions.iter().any(|function| *function.info.id.name == *name) {
+        return Ok(());
+    }
+    let failure = CommandFailure::new(Exit::NotFound, format!("no node of {} has a function {name}", connection.url()));
+    let last_part = |name: &str| name.rsplit("::").next().unwrap_or(name).to_owned();
+    let alike = functions.iter().find(|function| last_part(&function.info.id.name) == last_part(name));
+    Err(match alike {
+        Some(function) => failure.advise(format!("did you mean {}?", function.info.id.name)),
+        None => failure.advise("`mobula list functions` shows what the nodes can run by name"),
     })
 }
 

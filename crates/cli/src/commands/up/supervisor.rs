@@ -175,6 +175,13 @@ fn node_arguments(plan: LocalPlan<'_>, number: u32, head_url: &str) -> Vec<OsStr
     arguments.extend(["--name".into(), format!("node-{number}").into()]);
     arguments.extend(["--data".into(), plan.data.join(format!("node-{number}")).into()]);
     arguments.extend(["--grace".into(), format!("{}s", GRACE.as_secs()).into()]);
+    if plan.nodes > 1 {
+        // Each node would take its part of the whole machine's memory by itself.
+        let shares = u64::from(plan.nodes);
+        let memory = machine_memory();
+        arguments.extend(["--memory".into(), (memory / 10 * 7 / shares).to_string().into()]);
+        arguments.extend(["--object-store-memory".into(), (memory / 10 * 3 / shares).to_string().into()]);
+    }
     if plan.embed {
         arguments.push("--embed".into());
     }
@@ -188,4 +195,10 @@ impl LocalPlan<'_> {
             (machine / self.nodes.max(1) as usize).max(1) as f64
         })
     }
+}
+
+/// The machine's memory, in bytes.
+fn machine_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit))
 }
