@@ -4,6 +4,7 @@
 //! two against each other.
 
 use crate::error::ConvertError;
+use crate::frame::direct;
 use crate::wire;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use mobula_types::Frame;
@@ -16,7 +17,9 @@ const FRAMES: u32 = 3;
 
 /// Appends one frame to a batch's body.
 pub fn append_frame(frame: Frame, body: &mut BytesMut) {
-    encoding::message::encode(FRAMES, &wire::Frame::from(frame), body);
+    if !direct::append(&frame, body) {
+        encoding::message::encode(FRAMES, &wire::Frame::from(frame), body);
+    }
 }
 
 /// How many bytes [`put_numbers`] writes at most.

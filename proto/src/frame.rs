@@ -1,6 +1,7 @@
 //! Frames. The two matches here are the whole list; what needs more than a line stands in the modules below.
 
 mod assign;
+pub(crate) mod direct;
 mod run;
 mod submit;
 

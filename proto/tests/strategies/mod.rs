@@ -3,7 +3,10 @@
 mod parts;
 
 use mobula_types::frame::{Assignment, AssignmentEnd, Input, Run, Submit};
-use mobula_types::{ArgumentRef, ArgumentShape, Frame, ObjectAddress, OwnerTerm, TemplateId};
+use mobula_types::{
+    ArgumentRef, ArgumentShape, Attempt, Frame, ObjectAddress, Outcome, OwnerTerm, Payload, ResultValue,
+    TaskId, TemplateId,
+};
 pub(crate) use parts::view_delta;
 use parts::{
     address, attempt, failure, function_info, job, node_id, object_id, objects, outcome, payload,
@@ -214,7 +217,31 @@ fn peer_frame() -> BoxedStrategy<Frame> {
     .boxed()
 }
 
+/// Frequent frames as they usually are: numbers often zero, no references.
+fn plain_frame() -> BoxedStrategy<Frame> {
+    let small = || prop_oneof![Just(0_u64), any::<u64>(), 0..300_u64];
+    let bytes = || prop_oneof![Just(Payload::EMPTY), payload()];
+    let task = move || (small(), small()).prop_map(|(high, low)| TaskId { high, low });
+    let value = move || bytes().prop_map(|payload| Outcome::Value(ResultValue::inline(payload)));
+    prop_oneof![
+        (submit(), task(), bytes(), small()).prop_map(|(submit, task, arguments, template)| {
+            let template = TemplateId(template as u32);
+            let (references, contained) = (Vec::new(), Vec::new());
+            Frame::Submit(Submit { task, arguments, template, references, contained, ..submit })
+        }),
+        (run(), task(), bytes(), small(), small()).prop_map(|(run, task, arguments, handle, slot)| {
+            let attempt = Attempt { number: slot as u32 / 2, ..run.attempt };
+            Frame::Run(Run { task, arguments, handle, slot: slot as u32, attempt, inputs: Vec::new(), ..run })
+        }),
+        (task(), value()).prop_map(|(task, outcome)| Frame::Completed { task, outcome }),
+        (small(), value(), any::<bool>(), small()).prop_map(|(handle, outcome, retryable, micros)| {
+            Frame::Done { handle, outcome, retryable, micros: micros as u32 }
+        }),
+    ]
+    .boxed()
+}
+
 /// Any frame.
 pub(crate) fn frame() -> impl Strategy<Value = Frame> {
-    prop_oneof![client_frame(), node_frame(), worker_frame(), peer_frame()]
+    prop_oneof![2 => plain_frame(), 1 => client_frame(), 1 => node_frame(), 1 => worker_frame(), 1 => peer_frame()]
 }
