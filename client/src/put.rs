@@ -88,7 +88,7 @@ impl<T> Put<T> {
         let value = HeldValue { payload: payload.clone(), contained };
         let handle = Handle::of_put(link.clone(), object, value);
         let request = PutRequest { object, handle: Arc::downgrade(&handle), payload, holds, done };
-        if let Err((failure, _refused)) = link.request(Request::Put(request)) {
+        if let Err(failure) = link.request(Request::Put(request)) {
             handle.disown();
             return Err(failure.into());
         }

@@ -52,15 +52,16 @@ impl Inbox {
         Inbox { options, queue: Mutex::default(), room: Notify::new() }
     }
 
-    pub(super) fn request(&self, request: Request) -> Result<(), (Failure, Request)> {
+    /// A refused request is dropped outside of the lock, as parameters are: it holds handles, which leave commands here.
+    pub(super) fn request(&self, request: Request) -> Result<(), Failure> {
         let bytes = request.bytes();
         let sleeper = {
             let mut queue = self.queue.lock();
             if let Some(failure) = &queue.over {
-                return Err((failure.clone(), request));
+                return Err(failure.clone());
             }
             if !self.has_room(&queue, bytes) {
-                return Err((self.backpressure(), request));
+                return Err(self.backpressure());
             }
             queue.unsent_requests += 1;
             queue.unsent_bytes += bytes;

@@ -122,7 +122,9 @@ impl Io {
             if let Some(failure) = self.ended_by.take() {
                 return self.end(failure);
             }
-            let goes_on = if busy {
+            let goes_on = if std::mem::take(&mut self.draining) {
+                self.take_over().await
+            } else if busy {
                 // The session's own tasks share this thread.
                 tokio::task::yield_now().await;
                 true
@@ -144,9 +146,6 @@ impl Io {
             Event::Session => self.note_session(),
             Event::Probe => return !self.home_is_lost().await || self.take_over().await,
             Event::Ended(end) => return self.survive(end).await,
-        }
-        if std::mem::take(&mut self.draining) {
-            return self.take_over().await;
         }
         true
     }

@@ -106,8 +106,8 @@ impl Link {
     /// Leaves a request for the thread.
     ///
     /// # Errors
-    /// Gives it back where the buffer is full (`Backpressure`) or the session is over.
-    pub(crate) fn request(&self, request: Request) -> Result<(), (Failure, Request)> {
+    /// `Backpressure` where the buffer is full; why the session is over, where it is.
+    pub(crate) fn request(&self, request: Request) -> Result<(), Failure> {
         self.inbox.request(request)
     }
 

@@ -252,3 +252,89 @@ impl ObjectEntry {
         self.put.as_ref().is_some_and(|put| put.done.is_some())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::testing::{pending, silent_link};
+    use mobula_types::{ArgumentRef, ArgumentShape, TemplateId};
+    use smallvec::smallvec;
+
+    fn spec(task: TaskId, needs: &[ObjectId]) -> frame::Submit {
+        let reference = |object: &ObjectId| ArgumentRef {
+            parameter: 0,
+            shape: ArgumentShape::Whole,
+            address: ObjectAddress::at_home(*object),
+        };
+        frame::Submit {
+            task,
+            template: TemplateId(0),
+            arguments: Payload::EMPTY,
+            references: needs.iter().map(reference).collect(),
+            contained: Vec::new(),
+            deadline: None,
+            parent: None,
+            reoffered: false,
+        }
+    }
+
+    /// Adds task number `number`, and gives its handle.
+    fn add(table: &mut Table, number: u64, needs: &[ObjectId]) -> Arc<Handle> {
+        let handle = pending(&silent_link(), number);
+        table.add_task(&spec(handle.object().task, needs), smallvec![Arc::downgrade(&handle)]);
+        handle
+    }
+
+    #[test]
+    fn what_a_held_task_needs_is_kept_with_all_that_this_needs() {
+        let mut table = Table::new(1 << 20);
+        let first = add(&mut table, 1, &[]);
+        let second = add(&mut table, 2, &[first.object()]);
+        let third = add(&mut table, 3, &[second.object(), first.object()]);
+        table.release(first.object());
+        table.release(second.object());
+        assert_eq!(table.tasks.len(), 3);
+        table.release(third.object());
+        assert!(table.tasks.is_empty());
+        assert_eq!(table.kept_bytes(), 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_known_but_not_kept() {
+        let mut table = Table::new(300);
+        let first = add(&mut table, 1, &[]);
+        let second = add(&mut table, 2, &[first.object()]);
+        assert!(table.tasks[&first.object().task].spec.is_some());
+        assert!(table.tasks[&second.object().task].spec.is_none());
+        table.release(first.object());
+        assert_eq!(table.tasks.len(), 1, "a spec that is not kept pins nothing");
+        assert_eq!(table.kept_bytes(), 0);
+    }
+
+    #[test]
+    fn an_object_that_comes_again_outlives_the_release_on_its_way() {
+        let mut table = Table::new(1 << 20);
+        let first = add(&mut table, 1, &[]);
+        let object = first.object();
+        drop(first);
+        let again = pending(&silent_link(), 1);
+        table.add_handle(&again);
+        table.release(object);
+        assert!(table.find(object).is_some());
+        table.release(object);
+        assert!(table.tasks.is_empty());
+    }
+
+    #[test]
+    fn a_put_is_kept_until_its_reference_is_gone_and_the_node_has_answered() {
+        let mut table = Table::new(1 << 20);
+        let handle = pending(&silent_link(), 9);
+        let object = ObjectId { index: mobula_types::ObjectIndex::driver_put(1), ..handle.object() };
+        let (done, _is_done) = oneshot::channel();
+        table.add_put(object, Weak::new(), &Payload::from(&b"value"[..]), &[], Some(done));
+        table.release(object);
+        assert_eq!(table.kept_bytes(), 5);
+        assert!(table.put_done(object).is_some());
+        assert_eq!((table.kept_bytes(), table.objects.len()), (0, 0));
+    }
+}

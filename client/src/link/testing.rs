@@ -10,10 +10,10 @@ use mobula_types::outcome::StoredCopy;
 use mobula_types::session::JobSecret;
 use mobula_types::{
     ClusterView, Failure, FailureKind, Frame, FunctionId, JobId, NodeId, ObjectId, Outcome, OwnerTerm,
-    Payload, ResultValue, SessionRole, TaskId, TaskOptions, TaskTemplate, frame,
+    ResultValue, SessionRole, TaskId, TaskOptions, TaskTemplate, frame,
 };
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -74,6 +74,27 @@ impl FakeNode {
         loop {
             if let Frame::Submit(submit) = self.next().await {
                 return submit;
+            }
+        }
+    }
+
+    /// The next objects that are released, that many.
+    pub(crate) async fn next_released(&mut self, count: usize) -> BTreeSet<ObjectId> {
+        let mut released = BTreeSet::new();
+        while released.len() < count {
+            match self.next().await {
+                Frame::Release { objects } => released.extend(objects.iter().map(|address| address.object)),
+                frame => panic!("no release: {frame:?}"),
+            }
+        }
+        released
+    }
+
+    /// The next put, past what comes before it.
+    pub(crate) async fn next_put(&mut self) -> (ObjectId, ResultValue) {
+        loop {
+            if let Frame::Put { object, value } = self.next().await {
+                return (object, value);
             }
         }
     }
@@ -192,9 +213,4 @@ pub(crate) async fn driver(credit: u64, options: LinkOptions) -> Driver {
     let open = move || -> BoxFuture<Result<Opened, Failure>> { Box::pin(async move { Ok(opened) }) };
     let (link, thread) = super::start("test-driver", options, open, |_| None).await.expect("a link");
     Driver { cluster: Cluster::new(link, JOB, thread), node, bulk, connector }
-}
-
-/// A payload of that length.
-pub(crate) fn payload(length: usize) -> Payload {
-    Payload::from(vec![7; length])
 }

@@ -195,13 +195,13 @@ fn submit(prepared: Prepared) -> Handles {
     let Prepared { context, puts, request, handles } = prepared;
     let link = context.link();
     for put in puts {
-        if let Err((failure, _refused)) = link.request(Request::Put(put)) {
+        if let Err(failure) = link.request(Request::Put(put)) {
             return refused(&handles, failure);
         }
     }
     match link.request(Request::Submit(request)) {
         Ok(()) => handles,
-        Err((failure, _refused)) => refused(&handles, failure),
+        Err(failure) => refused(&handles, failure),
     }
 }
 

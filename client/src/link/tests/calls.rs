@@ -6,7 +6,6 @@ use crate::{ErrorKind, ObjectRef};
 use mobula_types::{
     Failure, FailureKind, Frame, ObjectAddress, ObjectId, Outcome, ResultValue, StoredValue, TaskId,
 };
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 #[tokio::test]
@@ -40,15 +39,11 @@ async fn references_that_go_are_released_in_batches() {
     let kept = references[0].clone();
     crate::get_batch(&references).await.unwrap();
     drop(references);
-    let mut released = BTreeSet::new();
-    while released.len() < 99 {
-        let Frame::Release { objects } = driver.node.next().await else { panic!("no release") };
-        released.extend(objects.into_iter().map(|address| address.object));
-    }
+    let released = driver.node.next_released(99).await;
     assert!(!released.contains(&kept.id()), "a clone lives");
+    let id = kept.id();
     drop(kept);
-    let Frame::Release { objects } = driver.node.next().await else { panic!("no release") };
-    assert_eq!(objects.len(), 1);
+    assert!(driver.node.next_released(1).await.contains(&id));
 }
 
 #[tokio::test]
@@ -80,12 +75,7 @@ async fn a_reference_inside_a_value_is_asked_for_when_it_is_waited_for() {
     let () = answered;
     assert_eq!(value.unwrap(), 5);
     drop((outer, list));
-    let Frame::Release { objects } = driver.node.next().await else { panic!("no release") };
-    let mut released: Vec<_> = objects.into_iter().map(|address| address.object).collect();
-    while released.len() < 2 {
-        let Frame::Release { objects } = driver.node.next().await else { panic!("no release") };
-        released.extend(objects.into_iter().map(|address| address.object));
-    }
+    let released = driver.node.next_released(2).await;
     assert!(released.contains(&inner) && released.contains(&ObjectId::result(submit.task, 0)));
 }
 

@@ -12,18 +12,17 @@ const LARGE: usize = 200 * 1024;
 #[tokio::test]
 async fn a_small_put_is_known_here_and_there() {
     let mut driver = usual().await;
-    let put = tokio::spawn({
+    let put = mobula_runtime::spawn("test", {
         let put = driver.cluster.put("hello".to_string());
         async move { put.await }
     });
-    let Frame::Put { object, value } = driver.node.next().await else { panic!("no put") };
+    let (object, value) = driver.node.next_put().await;
     assert!(matches!(value.value, StoredValue::Inline(_)));
     driver.node.sender.send(Frame::PutDone { object, failure: None });
     let reference = put.await.unwrap().unwrap();
     assert_eq!(reference.await.unwrap(), "hello");
     let refused = driver.cluster.put(1_u64).submit();
-    let Frame::Release { .. } = driver.node.next().await else { panic!("no release") };
-    let Frame::Put { object, .. } = driver.node.next().await else { panic!("no put") };
+    let (object, _value) = driver.node.next_put().await;
     let failure = Failure::new(FailureKind::StoreFull, "no room");
     driver.node.sender.send(Frame::PutDone { object, failure: Some(failure) });
     // The value is here until the node's answer is.
@@ -82,7 +81,7 @@ async fn a_copy_that_is_gone_is_looked_for_again() {
     let stored = || StoredValue::Stored(Arc::new(copy_of(&bytes)));
     let outcome = Outcome::Value(ResultValue { value: stored(), contained: None });
     driver.node.sender.send(Frame::Completed { task: submit.task, outcome });
-    let get = tokio::spawn({
+    let get = mobula_runtime::spawn("test", {
         let reference = reference.clone();
         async move { reference.await }
     });
