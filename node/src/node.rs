@@ -241,7 +241,6 @@ impl Process {
             head: head.clone(),
             patience: self.options.store_patience,
             resume_within: self.options.resume_within,
-            inbox: inbox.clone(),
         });
         let secrets = Secrets::default();
         let service = Service {

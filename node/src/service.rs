@@ -91,11 +91,15 @@ impl Service {
             let message = "the value is small and travels in frames";
             return Err(Failure::new(FailureKind::InvalidArgument, message).of_object(object));
         };
-        self.transfer.bring(JobId::default(), object, &copy).await.map_err(|holder| {
+        let brought = self.transfer.bring(JobId::default(), object, &copy).await.map_err(|holder| {
             let holder = holder.map_or_else(|| "nobody".to_owned(), |holder| holder.to_string());
             let message = format!("no holder gave the value; {holder} was asked last");
             Failure::new(FailureKind::Unavailable, message).of_object(object)
-        })
+        })?;
+        if brought {
+            self.tell(Call::Copied { object }).await?;
+        }
+        Ok(())
     }
 }
 

@@ -162,9 +162,12 @@ impl Service {
         match value.value {
             StoredValue::Inline(payload) => Ok(payload.into_bytes()),
             StoredValue::Stored(copy) => {
-                self.transfer.bring(job, object, &copy).await.map_err(|_| {
+                let brought = self.transfer.bring(job, object, &copy).await.map_err(|_| {
                     Failure::new(FailureKind::Unavailable, "no holder gave the value").of_object(object)
                 })?;
+                if brought {
+                    self.tell(Call::Copied { object }).await?;
+                }
                 self.transfer.read(object)
             }
         }

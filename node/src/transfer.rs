@@ -1,7 +1,6 @@
 //! Bytes between nodes: objects and executables.
 
 use crate::executables::ExecutableCache;
-use crate::shard::{Call, Input};
 use bytes::Bytes;
 use mobula_objects::{ObjectStore, checksum};
 use mobula_rpc::head::HeadLinkHandle;
@@ -14,7 +13,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// The largest value that is moved in one piece.
 const LARGEST: u64 = 1 << 40;
@@ -36,7 +34,6 @@ pub(crate) struct TransferParts {
     pub(crate) head: HeadLinkHandle,
     pub(crate) patience: Duration,
     pub(crate) resume_within: Duration,
-    pub(crate) inbox: mpsc::Sender<Input>,
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +92,8 @@ impl Transfer {
         Ok(session)
     }
 
-    /// Brings a value into this node's store, from whichever holder has it.
+    /// Brings a value into this node's store, from whichever holder has it. `true` where a copy was made: its owner is to
+    /// be told.
     ///
     /// # Errors
     /// The last holder that did not have it; `None` where nobody was said to hold it, or this node has no room.
@@ -104,9 +102,9 @@ impl Transfer {
         job: JobId,
         object: ObjectId,
         copy: &StoredCopy,
-    ) -> Result<(), Option<NodeId>> {
+    ) -> Result<bool, Option<NodeId>> {
         if self.parts.store.contains(&object) {
-            return Ok(());
+            return Ok(false);
         }
         let mut missing = None;
         for holder in &copy.holders {
@@ -115,11 +113,7 @@ impl Transfer {
                 continue;
             }
             match self.pull(job, object, copy, holder).await {
-                Ok(()) => {
-                    let call = Input::Call(Call::Copied { object });
-                    let _shard_ended = self.parts.inbox.send(call).await;
-                    return Ok(());
-                }
+                Ok(()) => return Ok(true),
                 Err(failure) => {
                     tracing::warn!(%object, %holder, %failure, "a holder did not give a value");
                     missing = Some(holder.clone());

@@ -46,6 +46,21 @@ impl Shard {
         }
     }
 
+    /// Tells the owner of a run that its inputs have copies here. Of a run that is gone nobody keeps them.
+    fn tell_of_copies(&mut self, run: RunKey, brought: &[ObjectId]) {
+        let owner = self.executor.owner_of_run(run).cloned();
+        for object in brought {
+            match &owner {
+                Some(Owner::Local) => {
+                    let (node, object) = (self.parts.node.clone(), *object);
+                    self.tell_tasks(tasks::Event::CopyMade { node, object });
+                }
+                Some(Owner::Peer(node)) => self.send_to_peer(node, Frame::CopyMade { object: *object }),
+                None => self.free_copies(&[*object]),
+            }
+        }
+    }
+
     /// A task of another owner is over here: references in its result are under way to that owner, and children that
     /// nobody waits for any more are cancelled with it.
     fn hand_over(&mut self, node: &NodeId, task: TaskId, end: &AssignmentEnd) {
@@ -97,15 +112,20 @@ impl Shard {
         let job = self.executor.job_of_run(run).unwrap_or_default();
         let fetching = spawn("fetch inputs", async move {
             let mut result = Ok(());
+            let mut brought = Vec::new();
             for input in &inputs {
                 let StoredValue::Stored(copy) = &input.value else { continue };
-                if let Err(holder) = transfer.bring(job, input.object, copy).await {
-                    result = Err((input.object, holder));
-                    break;
+                match transfer.bring(job, input.object, copy).await {
+                    Ok(true) => brought.push(input.object),
+                    Ok(false) => {}
+                    Err(holder) => {
+                        result = Err((input.object, holder));
+                        break;
+                    }
                 }
             }
             let result = result.map(|()| inputs.into_iter().map(|input| here_now(input, &here)).collect());
-            let _shard_ended = inbox.send(Input::Fetched { run, result }).await;
+            let _shard_ended = inbox.send(Input::Fetched { run, brought, result }).await;
         });
         self.jobs.fetching(run, fetching);
     }
@@ -113,9 +133,11 @@ impl Shard {
     pub(super) fn on_fetched(
         &mut self,
         run: RunKey,
+        brought: &[ObjectId],
         result: Result<Vec<TaskInput>, (ObjectId, Option<NodeId>)>,
     ) {
         self.jobs.cancel_fetch(run);
+        self.tell_of_copies(run, brought);
         self.tell_executor(match result {
             Ok(inputs) => mobula_core::executor::Event::InputsReady { run, inputs },
             Err((object, holder)) => mobula_core::executor::Event::InputLost { run, object, holder },

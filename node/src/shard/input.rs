@@ -37,8 +37,13 @@ pub(crate) enum Input {
     WorkerFailed { worker: WorkerId, failure: Failure },
     /// A worker's process has ended.
     WorkerExited { worker: WorkerId, exit: WorkerExit },
-    /// A run's inputs are here, or one is lost: the object and the holder that did not have it.
-    Fetched { run: RunKey, result: Result<Vec<TaskInput>, (ObjectId, Option<NodeId>)> },
+    /// A run's inputs are here, or one is lost: the object and the holder that did not have it. `brought` are those that
+    /// were copied for it.
+    Fetched {
+        run: RunKey,
+        brought: Vec<ObjectId>,
+        result: Result<Vec<TaskInput>, (ObjectId, Option<NodeId>)>,
+    },
     /// What the head knows of a job, or that it could not say.
     JobKnown { job: JobId, info: Result<JobInfo, Failure> },
     /// A call from outside any session.

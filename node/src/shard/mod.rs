@@ -191,7 +191,7 @@ impl Shard {
             Input::WorkerLaunched { worker, process } => self.workers.launched(worker, process),
             Input::WorkerFailed { worker, failure } => self.on_worker_failed(worker, failure),
             Input::WorkerExited { worker, exit } => self.on_worker_exited(worker, exit),
-            Input::Fetched { run, result } => self.on_fetched(run, result),
+            Input::Fetched { run, brought, result } => self.on_fetched(run, &brought, result),
             Input::JobKnown { job, info } => self.on_job_known(job, info),
             Input::Call(call) => self.on_call(call),
         }

@@ -90,6 +90,11 @@ impl Executor {
         self.runs.get(run).map(|run| run.assignment.job)
     }
 
+    /// The owner of a run that is here.
+    pub fn owner_of_run(&self, run: RunKey) -> Option<&Owner> {
+        self.runs.get(run).map(|run| &run.owner)
+    }
+
     /// The owner of the task that a worker knows by this handle.
     pub fn owner_of(&self, worker: WorkerId, handle: u64) -> Option<&Owner> {
         self.sent_to(worker, RunKey(handle)).map(|run| &run.owner)
