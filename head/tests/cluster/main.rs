@@ -1,6 +1,8 @@
 //! Heads and nodes' links over loopback, with a registry in memory or in a file.
 
 mod away;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod jobs;
 mod leaders;
 mod members;
