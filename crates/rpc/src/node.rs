@@ -12,11 +12,12 @@ mod server;
 mod service;
 mod state;
 
-pub use bulk::{ChunkSender, Chunks, Download, chunk_channel, CHUNK_BYTES};
+pub use bulk::{CHUNK_BYTES, ChunkSender, Chunks, Download, chunk_channel};
 pub use client::{NodeClient, NodeClientOptions};
 pub use request::{
-    Arguments, CancelTask, ChunkEncoding, ExecutableUpload, GetObject, JobAccess, LogChunk, LogSource, ObjectUpload,
-    ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask, ValueBytes,
+    Arguments, CancelTask, ChunkEncoding, ExecutableUpload, GetObject, JobAccess, LogChunk, LogSource,
+    ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask,
+    ValueBytes,
 };
 pub use server::NodeServer;
 pub use service::{LogStream, NodeService};

@@ -5,9 +5,9 @@
 //!
 //! - Frames are numbered implicitly: a batch carries the number of its first one. The sender keeps the encoded batches
 //!   until the peer's program has taken them; after a break the two sides tell each other how many frames they have
-//!   received, the rest is sent again, and what is there already is dropped ([`writer`], [`core`]).
-//! - The connecting side resumes by itself ([`connect`]); the accepting side keeps what belongs to a detached session
-//!   as long, in a table that any of a node's servers may look into ([`accept`]).
+//!   received, the rest is sent again, and what is there already is dropped (`writer`, `core`).
+//! - The connecting side resumes by itself (`connect`); the accepting side keeps what belongs to a detached session
+//!   as long, in a table that any of a node's servers may look into (`accept`).
 //! - Acknowledgements are window and memory of what was delivered in one: the sender has at most a window of frames
 //!   under way that the peer's program has not taken. Nobody stops reading a stream because a program is slow, so
 //!   acknowledgements always get through.

@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn text_reads_back() {
-        let bytes: [u8; 32] = std::array::from_fn(|index| index as u8 * 9);
+        let bytes: [u8; 32] = std::array::from_fn(|index| (index as u8).wrapping_mul(9));
         assert_eq!(read_32_bytes(hexadecimal(&bytes).as_bytes()), Some(bytes));
         assert_eq!(read_32_bytes(b"00"), None);
         assert_eq!(read_32_bytes(&[b'g'; 64]), None);

@@ -149,7 +149,8 @@ impl NodeClient {
         call: impl AsyncFnOnce(Client) -> Result<Response<A>, Status>,
     ) -> Result<A, Failure> {
         let client = self.calls().await?;
-        self.within(what, more, call(client)).await
+        // Boxed: the future of a gRPC call is large, and callers hold it.
+        self.within(what, more, Box::pin(call(client))).await
     }
 
     async fn within<A>(

@@ -71,6 +71,9 @@ pub(crate) struct Taken {
     pub(crate) bytes: u64,
 }
 
+/// The fewest bytes that are allocated for batches at once.
+const BLOCK: usize = 4 * 1024;
+
 impl Writer {
     /// The next batch that was sent on an earlier stream, or encoded for it.
     pub(crate) fn resend(&mut self) -> Option<OutgoingBatch> {
@@ -97,7 +100,11 @@ impl Writer {
         let mut taken = Taken::default();
         let window = options.window_frames.saturating_sub(self.next - self.acknowledged);
         let most_frames = window.min(BATCH_FRAMES as u64);
-        self.buffer.reserve(64 * self.pending.len().min(BATCH_FRAMES) + 64);
+        let likely = 64 * self.pending.len().min(BATCH_FRAMES) + 64;
+        if self.buffer.capacity() < likely {
+            // Lone frames share a block.
+            self.buffer.reserve(likely.max(BLOCK));
+        }
         while taken.frames < most_frames && self.buffer.len() < BATCH_BYTES {
             let Some(frame) = self.pending.pop_front() else { break };
             taken.frames += 1;
