@@ -38,7 +38,8 @@ pub enum Frame {
         /// The object.
         address: ObjectAddress,
     },
-    /// The sender holds no handle to these objects any more.
+    /// The sender holds no handle to these objects any more. One that it was given several times, by its submits and puts
+    /// and inside values that it was sent, stands there as often.
     Release {
         /// The objects.
         objects: Vec<ObjectAddress>,

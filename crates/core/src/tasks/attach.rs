@@ -106,7 +106,10 @@ impl TaskEngine {
         earlier_shape.ended -= 1;
         self.shapes[shape.at()].tasks += 1;
         for result in results {
-            self.objects[result.at()].value = Value::Pending;
+            // One that is there outlived the failure of a later run.
+            if !matches!(self.objects[result.at()].value, Value::Ready(_)) {
+                self.objects[result.at()].value = Value::Pending;
+            }
         }
         self.next_attempt(key);
         self.set_inputs(key, submission.references, submission.contained, effects);

@@ -6,7 +6,9 @@ use crate::tasks::object::Value;
 use crate::tasks::task::{Phase, Task};
 use crate::tasks::{Assignment, Effect, Place, TaskEngine};
 use mobula_types::frame::Input;
-use mobula_types::{ArgumentShape, Failure, FailureKind, NodeId, ObjectId, ResultValue, StoredValue, Time};
+use mobula_types::{
+    ArgumentShape, Failure, FailureKind, NodeId, ObjectId, ResultValue, StoredValue, TaskTemplate, Time,
+};
 use std::sync::Arc;
 
 /// Arguments of fewer bytes on a node are no reason to prefer it (1 MiB).
@@ -29,6 +31,10 @@ impl TaskEngine {
         let mut placed = 0;
         while placed < limit {
             let Some((first, single)) = self.front(key) else { break };
+            if !single && self.is_known_full(&template, has_executable, ahead) {
+                self.wait_for_room(key);
+                break;
+            }
             let locality = if single { self.locality(first) } else { Vec::new() };
             let wanted = if single { 1 } else { self.shapes[key.at()].plain.live().min(limit - placed) };
             let request = PlacementRequest {
@@ -48,9 +54,10 @@ impl TaskEngine {
                     placed += self.hand_out(key, single, &node, count, effects);
                 }
                 Choice::Wait => {
-                    self.shapes[key.at()].infeasible = None;
-                    self.shapes[key.at()].blocked_at = self.capacity;
-                    self.fail_hopeless(key);
+                    if !single && has_executable {
+                        self.found_full = Some((self.capacity, ahead, template));
+                    }
+                    self.wait_for_room(key);
                     break;
                 }
                 Choice::Infeasible { lack, reason } => {
@@ -61,6 +68,25 @@ impl TaskEngine {
             }
         }
         placed
+    }
+
+    /// Whether another shape of the same needs has just found no place, so that looking again is in vain.
+    fn is_known_full(&self, template: &TaskTemplate, has_executable: bool, ahead: u32) -> bool {
+        self.found_full.as_ref().is_some_and(|(capacity, tried, full)| {
+            *capacity == self.capacity
+                && has_executable
+                && ahead <= *tried
+                && full.options.resources == template.options.resources
+                && full.options.strategy == template.options.strategy
+        })
+    }
+
+    /// The shape's tasks wait until there may be more room.
+    fn wait_for_room(&mut self, key: ShapeKey) {
+        let shape = &mut self.shapes[key.at()];
+        shape.infeasible = None;
+        shape.blocked_at = self.capacity;
+        self.fail_hopeless(key);
     }
 
     /// Hands `count` tasks to a node that is reserved for them.

@@ -12,7 +12,9 @@ use crate::tasks::submit::Submission;
 use crate::tasks::task::Task;
 use crate::tasks::timers::{Timer, Timers};
 use crate::tasks::{Effect, EngineOptions, Event, SessionKey};
-use mobula_types::{ClusterView, Failure, Generation, JobId, NodeId, NodeName, ObjectId, TaskId, Time};
+use mobula_types::{
+    ClusterView, Failure, Generation, JobId, NodeId, NodeName, ObjectId, TaskId, TaskTemplate, Time,
+};
 use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -49,6 +51,9 @@ pub struct TaskEngine {
     /// Raised whenever there may be more room than before.
     pub(super) capacity: u64,
     pub(super) queued: usize,
+    /// A shape that found no place in some state of the capacity, with how many could queue ahead: others of its needs
+    /// need not look.
+    pub(super) found_full: Option<(u64, u32, Arc<TaskTemplate>)>,
 
     pub(super) timers: Timers,
     pub(super) reopening: bool,
@@ -98,6 +103,7 @@ impl TaskEngine {
             pass: 0,
             capacity: 1,
             queued: 0,
+            found_full: None,
             timers: Timers::default(),
             reopening: false,
             lineage: Lineage::default(),

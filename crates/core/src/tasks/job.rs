@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// How many failures of a job are remembered.
 const FAILURES: usize = mobula_types::summary::JobSummary::FAILURE_LIMIT;
 
+/// How many shapes a job may have before idle ones are forgotten.
+pub(super) const MAX_IDLE_SHAPES: usize = 1024;
+
 /// A job: its properties, and its tasks that wait for a place.
 #[derive(Debug)]
 pub(super) struct Job {
@@ -20,6 +23,8 @@ pub(super) struct Job {
     /// Shapes by the address of a template, which the shape keeps alive.
     pub(super) by_address: Index<usize, ShapeKey>,
     pub(super) by_template: Index<Arc<TaskTemplate>, ShapeKey>,
+    /// At how many addresses idle shapes are forgotten.
+    pub(super) max_shapes: usize,
     /// The last one asked for.
     pub(super) recent: (usize, ShapeKey),
     /// Shapes with tasks that wait for a place, by falling priority.
@@ -52,6 +57,7 @@ impl Job {
             owner_term: OwnerTerm::default(),
             by_address: Index::default(),
             by_template: Index::default(),
+            max_shapes: MAX_IDLE_SHAPES,
             recent: (0, ShapeKey::NONE),
             ready: Vec::new(),
             pass: 0,

@@ -49,6 +49,9 @@ impl TaskEngine {
             self.shapes.remove(shape.at());
         }
         self.ready_jobs.retain(|ready| ready.0.1 != key);
+        if let Some(seek) = &mut self.jobs[key.at()].seek {
+            seek.give_up();
+        }
         self.drop_found(id, effects);
         self.jobs.remove(key.at());
         self.job_index.swap_remove(&id);

@@ -1,5 +1,6 @@
 //! What a submit or a put adds.
 
+use crate::tasks::job::MAX_IDLE_SHAPES;
 use crate::tasks::keys::{JobKey, ObjectKey, ShapeKey, TaskKey};
 use crate::tasks::object::{Object, Value};
 use crate::tasks::shape::Shape;
@@ -15,8 +16,6 @@ use std::sync::Arc;
 
 /// The most results that a task may have.
 const MAX_RETURNS: u32 = 65_536;
-/// How many shapes a job may have before idle ones are forgotten.
-const MAX_SHAPES: usize = 1024;
 
 /// A task as it was submitted.
 #[derive(Debug)]
@@ -215,7 +214,7 @@ impl TaskEngine {
             record.recent = (address, *shape);
             return *shape;
         }
-        if record.by_address.len() >= MAX_SHAPES {
+        if record.by_address.len() >= record.max_shapes {
             self.forget_idle_shapes(job);
         }
         let record = &mut self.jobs[job.at()];
@@ -253,6 +252,8 @@ impl TaskEngine {
         for (template, shape) in &record.by_template {
             record.by_address.insert(Arc::as_ptr(template) as usize, *shape);
         }
+        // Not again before there are twice as many, so that a job whose shapes are all in use is not searched all the time.
+        record.max_shapes = MAX_IDLE_SHAPES.max(2 * record.by_template.len());
     }
 }
 

@@ -25,6 +25,13 @@ pub(super) struct Seek {
     running: Index<TaskId, (Place, Attempt)>,
 }
 
+impl Seek {
+    /// Waits for nobody any more.
+    pub(super) fn give_up(&mut self) {
+        self.waiting_for.clear();
+    }
+}
+
 impl TaskEngine {
     /// Asks every node, this one too, what it has of the job.
     pub(super) fn start_seeking(&mut self, key: JobKey, effects: &mut Vec<Effect>) {
@@ -167,7 +174,7 @@ impl TaskEngine {
         let Some(key) = self.job_index.get(&job).copied() else { return };
         if self.is_seeking(key) {
             if let Some(seek) = &mut self.jobs[key.at()].seek {
-                seek.waiting_for.clear();
+                seek.give_up();
             }
             self.end_seeking(key, effects);
         }

@@ -1,7 +1,8 @@
 //! Random histories: every submitted task ends exactly once for each submit, and nothing is left once everything was
 //! released.
 //!
-//! `MOBULA_SEED=n cargo test -p mobula-core tasks::tests::properties` runs one seed.
+//! `MOBULA_SEED=n cargo test -p mobula-core tasks::tests::properties` runs one seed,
+//! `MOBULA_SEEDS=n` as many as are wanted.
 
 use super::world::*;
 use crate::tasks::{Effect, Event, Place, Requester, SessionKey, SessionKind};
@@ -399,11 +400,17 @@ fn run(seed: u64, steps: u64) {
 
 #[test]
 fn every_task_ends_once_and_nothing_is_left() {
-    let seed = std::env::var("MOBULA_SEED").ok().and_then(|seed| seed.parse().ok());
-    match seed {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match number("MOBULA_SEED") {
         Some(seed) => run(seed, 300),
-        None => (0..120).for_each(|seed| run(seed, 300)),
+        None => (0..number("MOBULA_SEEDS").unwrap_or(120)).for_each(|seed| run(seed, 300)),
     }
+}
+
+/// Seeds that found a defect once.
+#[test]
+fn what_went_wrong_before_goes_well() {
+    [2233].into_iter().for_each(|seed| run(seed, 300));
 }
 
 #[test]

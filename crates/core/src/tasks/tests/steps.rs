@@ -31,6 +31,26 @@ fn a_task_that_is_over_leaves_no_trace_in_any_table() {
 }
 
 #[test]
+fn shapes_of_equal_needs_look_for_room_once() {
+    let mut world = World::new(1);
+    let mut effects = Vec::new();
+    for number in 1..=3_000 {
+        let mut submit = world.submission(number);
+        submit.template = template("one of many", |options| options.name = format!("t{number}").into());
+        effects.extend(world.tell_quietly(submit.event()));
+    }
+    effects.extend(world.tell_quietly(Event::Flush));
+    let mut order = numbers(&effects);
+    for done in 0..100 {
+        let event = world.ended(order[done], ran(mobula_types::Outcome::Value(inline(b"9"))));
+        world.tell_quietly(event);
+        order.extend(numbers(&world.tell_quietly(Event::Flush)));
+    }
+    assert_eq!(order, (1..=101).collect::<Vec<u64>>());
+    assert_eq!(world.engine.check(), Ok(()));
+}
+
+#[test]
 fn many_templates_do_not_pile_up() {
     let mut world = World::new(2);
     for number in 1..=5_000 {
