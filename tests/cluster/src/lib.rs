@@ -83,7 +83,9 @@ impl TestCluster {
     pub fn add_head(&mut self, flags: &[String]) -> Result<()> {
         let registry = match &self.etcd {
             Some(etcd) => vec!["--etcd".into(), etcd.url()],
-            None => vec!["--registry-file".into(), self.folder.path().join("registry.redb").display().to_string()],
+            None => {
+                vec!["--registry-file".into(), self.folder.path().join("registry.redb").display().to_string()]
+            }
         };
         let head = Head::start(&self.token_file(), &[registry.as_slice(), flags].concat())?;
         self.heads.push(head);
@@ -145,6 +147,14 @@ impl TestCluster {
     pub fn driver(&self, program: &str, node: usize, arguments: &[&str]) -> Result<Driver> {
         Driver::start(&example(program)?, self.url(node), &self.token_file(), arguments)
     }
+
+    /// The driver whose functions misbehave.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn misfits(&self, node: usize, case: &str) -> Result<Driver> {
+        Driver::start(&program::built("misfits")?, self.url(node), &self.token_file(), &[case])
+    }
 }
 
 /// Asks `check` until it says yes, for up to 9 s.
@@ -159,7 +169,10 @@ pub fn eventually(what: &str, mut check: impl FnMut() -> Result<bool>) -> Result
             return Ok(());
         }
         if now() > end {
-            return Err(answer.err().unwrap_or_else(|| anyhow::anyhow!("it stayed false")).context(what.to_owned()));
+            return Err(answer
+                .err()
+                .unwrap_or_else(|| anyhow::anyhow!("it stayed false"))
+                .context(what.to_owned()));
         }
         // A condition of another process: there is nobody to wake this one.
         std::thread::park_timeout(Duration::from_millis(20));

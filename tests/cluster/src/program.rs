@@ -19,7 +19,7 @@ pub fn example(name: &str) -> Result<PathBuf> {
     built(&format!("examples/{name}"))
 }
 
-fn built(name: &str) -> Result<PathBuf> {
+pub(crate) fn built(name: &str) -> Result<PathBuf> {
     // This program is target/PROFILE/deps/NAME.
     let own = std::env::current_exe().context("where this program is")?;
     let profile = own.parent().and_then(Path::parent).context("the folder of this program's profile")?;

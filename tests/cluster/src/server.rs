@@ -128,7 +128,8 @@ impl Node {
     pub fn start(token_file: &Path, heads: &[String], name: &str, flags: &[String]) -> Result<Self> {
         let token = token_file.display().to_string();
         let heads = heads.join(",");
-        let common = ["node", "--listen", "127.0.0.1:0", "--token-file", &token, "--head", &heads, "--name", name];
+        let common =
+            ["node", "--listen", "127.0.0.1:0", "--token-file", &token, "--head", &heads, "--name", name];
         let common = common.map(str::to_owned);
         Ok(Node { server: Server::start(&[&common[..], flags].concat())?, name: name.to_owned() })
     }

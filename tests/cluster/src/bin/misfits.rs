@@ -1,0 +1,156 @@
+//! A driver whose functions misbehave, each in its own way. `misfits --cluster URL CASE` prints how the case ended as one
+//! line of JSON: the value, or the kind of the error and its text.
+
+use mobula::{Cluster, ObjectRef};
+use std::time::Duration;
+
+#[mobula::remote]
+fn add(left: u64, right: u64) -> u64 {
+    left + right
+}
+
+#[mobula::remote]
+fn panics(message: String) -> u64 {
+    panic!("{message}")
+}
+
+#[mobula::remote(max_retries = 0)]
+fn aborts() -> u64 {
+    std::process::abort()
+}
+
+#[mobula::remote(max_retries = 0)]
+fn exits(code: i32) -> u64 {
+    std::process::exit(code)
+}
+
+#[mobula::remote(max_retries = 0)]
+fn overflows(depth: u64) -> u64 {
+    fn recurse(depth: u64, padding: [u64; 64]) -> u64 {
+        let next = std::hint::black_box([depth; 64]);
+        if depth == u64::MAX { padding[0] } else { recurse(depth + 1, next) + padding[depth as usize % 64] }
+    }
+    recurse(depth, [1; 64])
+}
+
+#[mobula::remote(max_retries = 0)]
+fn never_returns() -> u64 {
+    loop {
+        std::thread::park();
+    }
+}
+
+#[mobula::remote]
+async fn waits_for_ever() -> u64 {
+    std::future::pending().await
+}
+
+#[mobula::remote]
+fn fails(text: String) -> Result<u64, String> {
+    Err(text)
+}
+
+#[mobula::remote]
+fn big(bytes: u64) -> Vec<u64> {
+    vec![7; (bytes / 8) as usize]
+}
+
+#[mobula::remote]
+fn sums(values: Vec<u64>) -> u64 {
+    values.iter().sum()
+}
+
+#[mobula::remote]
+fn process() -> u32 {
+    std::process::id()
+}
+
+/// Kills its own process the first time that it runs anywhere.
+#[mobula::remote]
+fn dies_once(marker: String) -> u64 {
+    if std::fs::File::create_new(&marker).is_ok() {
+        std::process::abort();
+    }
+    42
+}
+
+#[mobula::remote]
+fn nested(depth: u64) -> mobula::Result<u64> {
+    if depth == 0 {
+        return Ok(1);
+    }
+    let children = [nested::remote(depth - 1).submit(), nested::remote(depth - 1).submit()];
+    children.iter().map(ObjectRef::get_blocking).sum()
+}
+
+fn main() {
+    if std::env::var_os("MISFIT_EXITS_AT_ONCE").is_some() {
+        std::process::exit(9);
+    }
+    mobula::worker_entry();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let result = runtime.block_on(run());
+    let line = match result {
+        Ok(value) => serde_json::json!({ "value": value }),
+        Err(error) => {
+            serde_json::json!({ "kind": format!("{:?}", error.kind()), "text": format!("{error:?}") })
+        }
+    };
+    println!("{line}");
+}
+
+async fn run() -> mobula::Result<u64> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let url =
+        arguments.iter().skip_while(|argument| *argument != "--cluster").nth(1).cloned().unwrap_or_default();
+    let case = arguments.last().cloned().unwrap_or_default();
+    let cluster = Cluster::builder().forward_env(["MISFIT_EXITS_AT_ONCE"]);
+    let cluster = if case == "exits at once" { cluster.env("MISFIT_EXITS_AT_ONCE", "1") } else { cluster };
+    let cluster = cluster.connect(url.as_str()).await?;
+    let result = cluster.scope(misbehave(&case)).await;
+    cluster.close().await;
+    result
+}
+
+async fn misbehave(case: &str) -> mobula::Result<u64> {
+    // A neighbour that must not notice anything.
+    let neighbour = sums::remote(vec![1_u64, 2, 3]).submit();
+    let result = match case {
+        "panic" => panics::remote("boom").submit().await,
+        "abort" => aborts::remote().submit().await,
+        "exit" => exits::remote(3).submit().await,
+        "overflow" => overflows::remote(0_u64).submit().await,
+        "never returns" => never_returns::remote().timeout(Duration::from_millis(300)).submit().await,
+        "async for ever" => waits_for_ever::remote().timeout(Duration::from_millis(200)).submit().await,
+        "deadline" => waits_for_ever::remote().deadline(Duration::from_millis(200)).submit().await,
+        "error" => fails::remote("no luck").submit().await,
+        "dependency" => add::remote(panics::remote("first").submit(), 1_u64).submit().await,
+        "cancel" => {
+            let reference = waits_for_ever::remote().submit();
+            reference.cancel();
+            reference.await
+        }
+        "infeasible" => add::remote(1_u64, 1_u64).num_cpus(4096.0).fail_if_infeasible(true).submit().await,
+        "exits at once" => add::remote(1_u64, 1_u64).submit().await,
+        "big" => sums::remote(big::remote(4_u64 << 20).submit()).submit().await,
+        "nested" => nested::remote(5_u64).submit().await,
+        "dies once" => {
+            let marker = std::env::temp_dir().join(format!("mobula-dies-once-{}", std::process::id()));
+            let result = dies_once::remote(marker.display().to_string()).submit().await;
+            let _never_ran = std::fs::remove_file(marker);
+            result
+        }
+        "many" => {
+            let calls = (0..20_000_u64).map(|number| add::remote(number, 1_u64));
+            let references = mobula::submit_all(calls).await?;
+            Ok(mobula::get_batch(&references).await?.into_iter().sum())
+        }
+        "large put" => mobula::put(vec![7_u64; (2 << 30) / 8]).await.map(|_reference| 0),
+        "same worker" => Ok(u64::from(process::remote().submit().await?)),
+        other => add::remote(other.len() as u64, 0_u64).submit().await,
+    };
+    if case != "exits at once" {
+        assert_eq!(neighbour.await?, 6, "a neighbour was disturbed");
+    }
+    result
+}

@@ -1,0 +1,142 @@
+//! Functions that misbehave: each ends in a typed error that names it, and nobody else is disturbed.
+
+use anyhow::Result;
+use mobula_cluster_tests::{ClusterOptions, TestCluster};
+use serde_json::Value;
+
+struct Misfits(TestCluster);
+
+impl Misfits {
+    fn start() -> Result<Self> {
+        Ok(Misfits(TestCluster::start(&ClusterOptions::default())?))
+    }
+
+    fn run(&self, case: &str) -> Result<Value> {
+        let output = self.0.misfits(0, case)?.finish()?;
+        anyhow::ensure!(output.status.success(), "{case}: {}", output.stderr);
+        Ok(serde_json::from_str(&output.stdout)?)
+    }
+
+    /// The case ends in an error of that kind, whose text has all of these parts.
+    fn fails(&self, case: &str, kind: &str, parts: &[&str]) -> Result<()> {
+        let result = self.run(case)?;
+        assert_eq!(result["kind"], kind, "{case}: {result}");
+        for part in parts {
+            assert!(
+                result["text"].as_str().is_some_and(|text| text.contains(part)),
+                "{case}: no '{part}' in {result}"
+            );
+        }
+        // The same cluster goes on for others.
+        assert_eq!(self.run("well")?["value"], 4, "after {case}");
+        Ok(())
+    }
+
+    fn gives(&self, case: &str, value: u64) -> Result<()> {
+        assert_eq!(self.run(case)?["value"], value, "{case}");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_panic_is_typed_and_names_its_place() -> Result<()> {
+    Misfits::start()?.fails("panic", "TaskPanicked", &["boom", "misfits.rs", "panics"])
+}
+
+#[test]
+fn an_error_is_typed() -> Result<()> {
+    Misfits::start()?.fails("error", "TaskFailed", &["no luck", "fails"])
+}
+
+#[test]
+fn an_abort_names_its_signal() -> Result<()> {
+    Misfits::start()?.fails("abort", "WorkerDied", &["SIGABRT"])
+}
+
+#[test]
+fn an_exit_names_its_code() -> Result<()> {
+    Misfits::start()?.fails("exit", "WorkerDied", &["exit code 3"])
+}
+
+#[test]
+fn a_stack_overflow_ends_its_worker_alone() -> Result<()> {
+    Misfits::start()?.fails("overflow", "WorkerDied", &["SIG"])
+}
+
+#[test]
+fn a_function_that_never_returns_ends_at_its_timeout() -> Result<()> {
+    Misfits::start()?.fails("never returns", "DeadlineExceeded", &[])
+}
+
+#[test]
+fn an_async_function_ends_at_its_timeout() -> Result<()> {
+    Misfits::start()?.fails("async for ever", "DeadlineExceeded", &[])
+}
+
+#[test]
+fn a_deadline_counts_from_the_submission() -> Result<()> {
+    Misfits::start()?.fails("deadline", "DeadlineExceeded", &[])
+}
+
+#[test]
+fn a_failed_dependency_carries_its_cause() -> Result<()> {
+    Misfits::start()?.fails("dependency", "DependencyFailed", &["first", "TaskPanicked"])
+}
+
+#[test]
+fn a_cancelled_task_says_so() -> Result<()> {
+    Misfits::start()?.fails("cancel", "Cancelled", &[])
+}
+
+#[test]
+fn an_infeasible_task_says_what_is_missing() -> Result<()> {
+    Misfits::start()?.fails("infeasible", "Infeasible", &["4096"])
+}
+
+#[test]
+fn a_worker_that_exits_in_its_first_instruction_is_not_started_for_ever() -> Result<()> {
+    Misfits::start()?.fails("exits at once", "WorkerStartFailed", &["exit code 9"])
+}
+
+#[test]
+fn a_put_larger_than_the_store_is_refused() -> Result<()> {
+    let options = ClusterOptions {
+        node_flags: ["--object-store-memory", "64MiB", "--store-patience", "200ms"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..ClusterOptions::default()
+    };
+    Misfits(TestCluster::start(&options)?).fails("large put", "StoreFull", &[])
+}
+
+#[test]
+fn a_task_whose_worker_dies_runs_again() -> Result<()> {
+    Misfits::start()?.gives("dies once", 42)
+}
+
+#[test]
+fn nested_tasks_give_their_cpus_back() -> Result<()> {
+    Misfits::start()?.gives("nested", 32)
+}
+
+#[test]
+fn a_large_result_is_passed_on() -> Result<()> {
+    Misfits::start()?.gives("big", 7 * (4 << 20) / 8)
+}
+
+#[test]
+fn many_tasks_end_once_each() -> Result<()> {
+    Misfits::start()?.gives("many", (1..=20_000).sum())
+}
+
+#[test]
+fn a_worker_stays_warm() -> Result<()> {
+    let cluster = TestCluster::start(&ClusterOptions {
+        node_flags: ["--num-cpus", "1"].map(str::to_owned).to_vec(),
+        ..ClusterOptions::default()
+    })?;
+    let misfits = Misfits(cluster);
+    // Another job has workers of its own.
+    assert_ne!(misfits.run("same worker")?["value"], misfits.run("same worker")?["value"]);
+    Ok(())
+}
