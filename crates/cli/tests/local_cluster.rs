@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader};
 use support::{Home, stdout_of};
 
 #[test]
@@ -48,4 +49,46 @@ fn an_occupied_port_is_named() {
     let text = String::from_utf8_lossy(&up.stderr);
     assert!(text.contains(&port) && text.contains("--port 0"), "{text}");
     assert_eq!(home.processes(), Vec::<u32>::new());
+}
+
+#[test]
+fn ctrl_c_ends_a_cluster_in_the_foreground_in_order() {
+    let home = Home::new();
+    let mut command = home.mobula(&["up", "--port", "0", "--num-cpus", "1"]);
+    let mut up = command.stdout(std::process::Stdio::piped()).spawn().expect("it runs");
+    let mut output = BufReader::new(up.stdout.take().expect("it is a pipe"));
+    let mut first = String::new();
+    output.read_line(&mut first).expect("it says that it is ready");
+    assert!(first.starts_with("http://127.0.0.1:") && first.contains("ready"), "{first}");
+    home.signal(up.id(), rustix::process::Signal::INT);
+    let status = up.wait().expect("it ends");
+    assert!(status.success(), "{status}");
+    assert_eq!(home.processes(), Vec::<u32>::new());
+    assert_eq!(home.state_files(), Vec::<String>::new());
+}
+
+#[test]
+fn what_nobody_has_and_who_nobody_knows_is_said_at_once() {
+    let home = Home::new();
+    stdout_of(home.mobula(&["up", "--port", "0", "--num-cpus", "1", "--detach"]).output());
+    let url = home.cluster()["url"].as_str().expect("it has a URL").to_owned();
+    for (arguments, code) in [
+        (["task", "call", "nobody::has_this"].as_slice(), 4),
+        (&["get", "task", "00000000000000000000000000000001"], 4),
+        (&["task", "call", "f", "not json"], 2),
+        (&["status", "--wait-nodes", "2", "--timeout", "300ms"], 6),
+    ] {
+        let output = home.mobula(arguments).args(["--cluster", &url]).output().expect("it runs");
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let wrong = home.file("wrong-token", "0123456789abcdef0123456789abcdef");
+    let wrong = wrong.display().to_string();
+    let output =
+        home.mobula(&["status", "--cluster", &url, "--token-file", &wrong]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -97,7 +97,7 @@ pub(crate) async fn run(arguments: HeadArguments, global: &GlobalArguments) -> O
     settings.token_file = global.token_file.clone();
     let source = ConfigSource { role: "head", file: config.as_deref(), keys: KEYS };
     let settings: HeadSettings = load(&source, &settings)?;
-    mobula_runtime::telemetry::init(LogFormat::Text, if as_child { "warn" } else { "info" });
+    mobula_runtime::telemetry::init(LogFormat::Text, if as_child { "error" } else { "info" });
     let options = options(&settings)?;
     let listen = options.listen;
     let shutdown = end_of_service(as_child)

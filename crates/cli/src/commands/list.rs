@@ -81,7 +81,10 @@ pub(crate) async fn run(arguments: &ListArguments, global: &GlobalArguments) -> 
     let connection = Connection::open(&Target::find(global)?).await?;
     let mut last = list(&arguments.kind, &connection, global.output).await?;
     show(&last, arguments.watch)?;
-    while arguments.watch {
+    if !arguments.watch {
+        return Ok(());
+    }
+    loop {
         clock::sleep(LOOK_AGAIN).await;
         let next = list(&arguments.kind, &connection, global.output).await?;
         if next != last {
@@ -89,7 +92,6 @@ pub(crate) async fn run(arguments: &ListArguments, global: &GlobalArguments) -> 
             last = next;
         }
     }
-    Ok(())
 }
 
 /// Prints a list; on a terminal, one that is watched takes the place of the one before.

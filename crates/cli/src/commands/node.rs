@@ -142,7 +142,7 @@ pub(crate) async fn run(arguments: NodeArguments, global: &GlobalArguments) -> O
     settings.token_file = global.token_file.clone();
     let source = ConfigSource { role: "node", file: config.as_deref(), keys: KEYS };
     let settings: NodeSettings = load(&source, &settings)?;
-    mobula_runtime::telemetry::init(LogFormat::Text, if as_child { "warn" } else { "info" });
+    mobula_runtime::telemetry::init(LogFormat::Text, if as_child { "error" } else { "info" });
     let options = options(&settings)?;
     let listen = options.listen;
     let shutdown = end_of_service(as_child)

@@ -82,7 +82,8 @@ async fn check_function(connection: &Connection, wanted: &str) -> Outcome {
     if functions.iter().any(|function| *function.info.id.name == *name) {
         return Ok(());
     }
-    let failure = CommandFailure::new(Exit::NotFound, format!("no node of {} has a function {name}", connection.url()));
+    let failure =
+        CommandFailure::new(Exit::NotFound, format!("no node of {} has a function {name}", connection.url()));
     let last_part = |name: &str| name.rsplit("::").next().unwrap_or(name).to_owned();
     let alike = functions.iter().find(|function| last_part(&function.info.id.name) == last_part(name));
     Err(match alike {

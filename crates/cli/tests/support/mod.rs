@@ -3,6 +3,7 @@
 // Not every test uses all of it.
 #![allow(dead_code)]
 
+use rustix::process::{Pid, Signal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -51,27 +52,37 @@ impl Home {
         found
     }
 
-    /// The process that runs the cluster of this home.
-    pub(crate) fn supervisor(&self) -> u32 {
+    /// What is remembered of the cluster of this home.
+    pub(crate) fn cluster(&self) -> serde_json::Value {
         let folder = self.path().join(".local/state/mobula/clusters");
         let entry =
             std::fs::read_dir(folder).expect("a cluster is remembered").next().expect("one at the least");
         let content = std::fs::read(entry.expect("it can be read").path()).expect("it can be read");
-        let cluster: serde_json::Value = serde_json::from_slice(&content).expect("it is JSON");
-        u32::try_from(cluster["supervisor"]["pid"].as_u64().expect("it has a number")).expect("of a process")
+        serde_json::from_slice(&content).expect("it is JSON")
+    }
+
+    /// The process that runs the cluster of this home.
+    pub(crate) fn supervisor(&self) -> u32 {
+        let pid = self.cluster()["supervisor"]["pid"].as_u64();
+        u32::try_from(pid.expect("it has a number")).expect("of a process")
+    }
+
+    /// Sends a signal to a process of this home.
+    pub(crate) fn signal(&self, pid: u32, signal: Signal) {
+        assert!(self.processes().contains(&pid), "it is a process of this test");
+        let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("not 0");
+        rustix::process::kill_process(pid, signal).expect("it can be signalled");
     }
 
     /// Kills a process of this home.
     pub(crate) fn kill(&self, pid: u32) {
-        assert!(self.processes().contains(&pid), "it is a process of this test");
-        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("not 0");
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it can be killed");
+        self.signal(pid, Signal::KILL);
     }
 
     /// Waits until every process of this home is over.
     pub(crate) fn wait_until_no_processes(&self) {
         for pid in self.processes() {
-            let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("not 0");
+            let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("not 0");
             let Ok(handle) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else {
                 continue;
             };
@@ -105,8 +116,8 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         for pid in self.processes() {
-            if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
-                let _has_ended = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                let _has_ended = rustix::process::kill_process(pid, Signal::KILL);
             }
         }
     }

@@ -200,5 +200,5 @@ impl LocalPlan<'_> {
 /// The machine's memory, in bytes.
 fn machine_memory() -> u64 {
     let info = rustix::system::sysinfo();
-    u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit))
+    info.totalram.saturating_mul(u64::from(info.mem_unit))
 }
