@@ -4,13 +4,14 @@ use crate::arguments::GlobalArguments;
 use crate::credentials;
 use crate::failure::{CommandFailure, Outcome};
 use crate::settings::Contexts;
-use mobula_rpc::head::FunctionStatus;
+use mobula_rpc::head::{FunctionStatus, HeadClient, HeadClientOptions};
 use mobula_rpc::node::{
     JobAccess, LogStream, NodeStatus, OpenedJob, RequestId, SubmitJob, SubmitTask, SubmittedTask, TaskList,
     TaskRecord,
 };
 use mobula_rpc::{Bearer, ClusterToken, NodeClient, NodeClientOptions};
-use mobula_types::{ClusterView, Failure, JobId, JobSpec, JobStatus, TaskFilter, TaskId};
+use mobula_types::view::NodeState;
+use mobula_types::{ClusterView, Failure, FailureKind, JobId, JobSpec, JobStatus, TaskFilter, TaskId};
 use std::path::{Path, PathBuf};
 
 /// Where `mobula up` listens unless it is told otherwise.
@@ -86,13 +87,24 @@ macro_rules! asks {
 }
 
 impl Connection {
-    /// Connects to the first of the cluster's URLs that answers.
+    /// Connects to the first of the cluster's URLs that answers; where that is a head, to a node that it names.
     pub(crate) async fn open(target: &Target) -> Outcome<Self> {
-        let options = NodeClientOptions::new(target.token()?.as_ref().map_or(Bearer::NONE, Bearer::cluster));
+        let token = target.token()?;
+        let options = NodeClientOptions::new(token.as_ref().map_or(Bearer::NONE, Bearer::cluster));
         let shown = target.urls().join(", ");
-        let client = NodeClient::connect(target.urls(), options).await.map_err(|failure| {
+        let failed = |failure: Failure| {
             CommandFailure::answered(format!("cannot reach the cluster at {shown}"), &failure)
-        })?;
+        };
+        let mut client = NodeClient::connect(target.urls(), options.clone()).await.map_err(failed)?;
+        match client.node_status().await {
+            Ok(_) => {}
+            // What a head says to a call that only nodes know.
+            Err(failure) if failure.kind() == FailureKind::InvalidArgument => {
+                let nodes = nodes_of_head(client.address(), token).await.map_err(failed)?;
+                client = NodeClient::connect(nodes, options).await.map_err(failed)?;
+            }
+            Err(failure) => return Err(failed(failure)),
+        }
         let url = client.address().to_string();
         Ok(Connection { client, url })
     }
@@ -137,6 +149,20 @@ impl Connection {
         /// Submits a task.
         submit_task => submit_task(request: SubmitTask) -> SubmittedTask, "submit the task";
     }
+}
+
+/// The URLs of the nodes that are alive, as a head knows them.
+async fn nodes_of_head(url: &str, token: Option<ClusterToken>) -> Result<Vec<String>, Failure> {
+    let view = HeadClient::new(HeadClientOptions::new(vec![url.to_owned()], token))?.view().await?;
+    let alive = view.nodes.values().filter(|node| node.state == NodeState::Alive);
+    let urls: Vec<String> = alive.map(|node| node.address.to_string()).collect();
+    if urls.is_empty() {
+        let message = format!(
+            "the head at {url} knows no node that is alive: start one with `mobula node --head {url}`"
+        );
+        return Err(Failure::new(FailureKind::Unavailable, message));
+    }
+    Ok(urls)
 }
 
 #[cfg(test)]
