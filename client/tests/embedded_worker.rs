@@ -59,7 +59,8 @@ fn troubled(passing: bool) -> Result<u64, Trouble> {
 
 #[mobula::remote(num_returns = 2)]
 fn divide(a: u64, b: u64) -> Result<(u64, u64), String> {
-    if b == 0 { Err("division by zero".into()) } else { Ok((a / b, a % b)) }
+    let quotient = a.checked_div(b).ok_or("division by zero")?;
+    Ok((quotient, a % b))
 }
 
 #[mobula::remote(num_returns = 0)]

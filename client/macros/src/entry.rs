@@ -1,7 +1,8 @@
 //! The output of `#[mobula::main]` and `#[mobula::test]`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Error, ItemFn};
 
 /// Which of the two.
@@ -75,28 +76,34 @@ fn wrapped(kind: Kind, function: &ItemFn) -> TokenStream {
     let inner = quote! {
         async fn __mobula_body(#inputs) #output #block
     };
-    let with_cluster = !inputs.is_empty();
-    match (kind, with_cluster) {
-        (Kind::Main, true) => quote! {
+    // Spanned like the parameter's type, so that another type than `Cluster` is reported there.
+    let given = inputs.first().map(|input| match input {
+        syn::FnArg::Typed(parameter) => {
+            quote_spanned!(parameter.ty.span()=> |__cluster: ::mobula::Cluster| __mobula_body(__cluster))
+        }
+        syn::FnArg::Receiver(_) => quote!(|_cluster| __mobula_body()),
+    });
+    match (kind, given) {
+        (Kind::Main, Some(given)) => quote! {
             #(#attrs)* #vis fn #name() -> ::std::process::ExitCode {
                 #inner
-                ::mobula::__private::run_main(__mobula_body)
+                ::mobula::__private::run_main(#given)
             }
         },
-        (Kind::Main, false) => quote! {
+        (Kind::Main, None) => quote! {
             #(#attrs)* #vis fn #name() -> ::std::process::ExitCode {
                 #inner
                 ::mobula::__private::run_main_alone(__mobula_body)
             }
         },
-        (Kind::Test, true) => quote! {
+        (Kind::Test, Some(given)) => quote! {
             #[::core::prelude::v1::test]
             #(#attrs)* #vis fn #name() #output {
                 #inner
-                ::mobula::__private::run_test(__mobula_body)
+                ::mobula::__private::run_test(#given)
             }
         },
-        (Kind::Test, false) => quote! {
+        (Kind::Test, None) => quote! {
             #[::core::prelude::v1::test]
             #(#attrs)* #vis fn #name() #output {
                 #inner

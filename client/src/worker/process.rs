@@ -27,10 +27,9 @@ const EXIT_DEFECT: i32 = 70;
 /// anything else, above all before it starts threads.
 ///
 /// ```no_run
-/// fn main() {
-///     mobula::worker_entry();
-///     println!("not a worker");
-/// }
+/// // The first line of `main`:
+/// mobula::worker_entry();
+/// println!("not a worker");
 /// ```
 ///
 /// A program that never calls it cannot be brought to a cluster: its `main` would run again in every worker.
