@@ -57,6 +57,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use mobula_types::{
     Failure, LabelExpression, Labels, NodeId, NodeName, ObjectId, Quantity, Resources, Strategy, TaskId, TaskOptions,
 };
+pub use mobula_rpc::ClusterToken;
 pub use put::{Put, put, put_batch};
 pub use reference::{
     AsCompleted, Get, IntoReferences, ObjectRef, References, as_completed, get_batch, get_batch_blocking, wait,

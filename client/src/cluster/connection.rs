@@ -15,25 +15,54 @@ const TRY_WITHIN: Duration = Duration::from_secs(3);
 /// How long other nodes may take to say whether a home node is dead.
 const ASK_WITHIN: Duration = Duration::from_millis(500);
 
-/// How the nodes of a cluster are called.
-pub(super) fn options(token: Option<&ClusterToken>) -> NodeClientOptions {
-    NodeClientOptions::new(token.map_or(Bearer::NONE, Bearer::cluster))
+/// What a driver shows to the cluster.
+#[derive(Clone, Debug)]
+pub(super) enum Credentials {
+    /// The cluster's token; none for a cluster without authentication.
+    Cluster(Option<ClusterToken>),
+    /// The job that the driver was started for.
+    Job(JobAccess),
+}
+
+impl Credentials {
+    fn options(&self) -> NodeClientOptions {
+        NodeClientOptions::new(match self {
+            Credentials::Cluster(Some(token)) => Bearer::cluster(token),
+            Credentials::Cluster(None) => Bearer::NONE,
+            Credentials::Job(access) => Bearer::job(&access.secret),
+        })
+    }
+
+    fn token(&self) -> Option<&ClusterToken> {
+        match self {
+            Credentials::Cluster(token) => token.as_ref(),
+            Credentials::Job(_) => None,
+        }
+    }
+
+    /// Asks a node for a sign that it is one, and takes these credentials.
+    async fn try_at(&self, client: &NodeClient) -> Result<(), Failure> {
+        match self {
+            Credentials::Cluster(_) => client.cluster_view().await.map(drop),
+            Credentials::Job(access) => client.keep_alive(access.clone()).await,
+        }
+    }
 }
 
 /// A node of the cluster: the first of the addresses that answers as one, else one that a head names.
 pub(super) async fn find_node(
     addresses: &[String],
-    token: Option<&ClusterToken>,
+    credentials: &Credentials,
 ) -> Result<NodeClient, Failure> {
     let mut failure = None;
     for address in addresses {
-        match NodeClient::connect([address], options(token)).await {
-            Ok(client) => match client.cluster_view().await {
-                Ok(_) => return Ok(client),
+        match NodeClient::connect([address], credentials.options()).await {
+            Ok(client) => match credentials.try_at(&client).await {
+                Ok(()) => return Ok(client),
                 // What a head says to a call that only nodes know.
                 Err(refused) if refused.kind() == FailureKind::InvalidArgument => {
-                    match nodes_of_head(address, token).await {
-                        Ok(nodes) => return NodeClient::connect(nodes, options(token)).await,
+                    match nodes_of_head(address, credentials.token()).await {
+                        Ok(nodes) => return NodeClient::connect(nodes, credentials.options()).await,
                         Err(cause) => failure = Some(cause),
                     }
                 }
@@ -87,7 +116,7 @@ pub(super) async fn open_home(
 /// Finds a driver another home node among those of its last view.
 #[derive(Clone, Debug)]
 pub(super) struct DriverConnector {
-    pub(super) token: Option<ClusterToken>,
+    pub(super) credentials: Credentials,
     pub(super) access: JobAccess,
     /// Where the cluster was found at first: asked where no node of the view answers.
     pub(super) addresses: Vec<String>,
@@ -110,7 +139,7 @@ impl Connector for DriverConnector {
                     Err(_elapsed) => tracing::debug!(%node, "no answer when asked to take over"),
                 }
             }
-            match find_node(&connector.addresses, connector.token.as_ref()).await {
+            match find_node(&connector.addresses, &connector.credentials).await {
                 Ok(client) => open_home(client, connector.access, term).await,
                 Err(unreachable) => Err(failure.unwrap_or(unreachable)),
             }
@@ -118,7 +147,7 @@ impl Connector for DriverConnector {
     }
 
     fn is_lost(&self, view: ClusterView, home: NodeId) -> BoxFuture<bool> {
-        let options = options(self.token.as_ref());
+        let options = self.credentials.options();
         Box::pin(async move {
             for (_, address) in alive(&view).filter(|(node, _)| *node != home).take(3) {
                 let Ok(client) = NodeClient::at(&address, options.clone()) else { continue };
@@ -133,7 +162,7 @@ impl Connector for DriverConnector {
 
 impl DriverConnector {
     async fn open(&self, address: &str, term: OwnerTerm) -> Result<Home, Failure> {
-        let client = NodeClient::at(address, options(self.token.as_ref()))?;
+        let client = NodeClient::at(address, self.credentials.options())?;
         open_home(client, self.access.clone(), term).await
     }
 }

@@ -1,7 +1,7 @@
 //! A driver's connection.
 
-use super::connection::{DriverConnector, find_node, open_home};
-use super::{Cluster, ClusterBuilder};
+use super::connection::{Credentials, DriverConnector, find_node, open_home};
+use super::{Cluster, ClusterBuilder, inherited};
 use crate::executable::{self, WorkerBinary};
 use crate::link::{self, LinkRole, Opened};
 use crate::{Error, ErrorKind, Result, registry};
@@ -9,7 +9,7 @@ use mobula_host::BoxFuture;
 use mobula_rpc::node::{OpenedJob, RequestId};
 use mobula_rpc::{ClusterToken, NodeClient, token_store};
 use mobula_types::worker::WORKER_VARIABLE;
-use mobula_types::{ExecutableHash, Failure, JobSpec, OwnerTerm};
+use mobula_types::{Failure, JobSpec, OwnerTerm};
 use std::path::PathBuf;
 
 /// Names the executable that workers run, in place of the program's own.
@@ -17,9 +17,14 @@ const WORKER_BINARY_VARIABLE: &str = "MOBULA_WORKER_BINARY";
 
 pub(super) async fn connect(builder: ClusterBuilder, addresses: Vec<String>) -> Result<Cluster> {
     refuse_in_worker();
-    let token = find_token(&builder, &addresses)?;
+    let inherited = if builder.token.is_none() { inherited::job()? } else { None };
+    let credentials = match inherited {
+        Some(access) => Credentials::Job(access),
+        None => Credentials::Cluster(find_token(&builder, &addresses)?),
+    };
     let options = builder.link;
-    let open = move || -> BoxFuture<Result<Opened, Failure>> { Box::pin(open(builder, addresses, token)) };
+    let open =
+        move || -> BoxFuture<Result<Opened, Failure>> { Box::pin(open(builder, addresses, credentials)) };
     let (link, thread) = link::start("mobula-driver", options, open, |_link| None).await?;
     match link.job() {
         Some(job) => Ok(Cluster::new(link, job, thread)),
@@ -31,17 +36,17 @@ pub(super) async fn connect(builder: ClusterBuilder, addresses: Vec<String>) -> 
 async fn open(
     builder: ClusterBuilder,
     addresses: Vec<String>,
-    token: Option<ClusterToken>,
+    credentials: Credentials,
 ) -> Result<Opened, Failure> {
-    let client = find_node(&addresses, token.as_ref()).await?;
-    let executable = match worker_binary(&builder)? {
-        Some(path) => Some(executable::bring(&client, WorkerBinary::read(path).await?).await?),
-        None => None,
+    let client = find_node(&addresses, &credentials).await?;
+    let access = match &credentials {
+        Credentials::Job(access) => access.clone(),
+        Credentials::Cluster(_) => open_job(&client, builder).await?.access(),
     };
-    let job = open_job(&client, builder, executable).await?;
-    let home = open_home(client, job.access(), OwnerTerm::default()).await?;
-    let connector = DriverConnector { token, access: job.access(), addresses };
-    Ok(Opened { role: LinkRole::Driver(job.job), home, connector: Some(Box::new(connector)) })
+    let home = open_home(client, access.clone(), OwnerTerm::default()).await?;
+    let role = LinkRole::Driver(access.job);
+    let connector = DriverConnector { credentials, access, addresses };
+    Ok(Opened { role, home, connector: Some(Box::new(connector)) })
 }
 
 /// A program that a node started as a worker must never act as a driver: it would start itself over and over.
@@ -82,11 +87,11 @@ fn worker_binary(builder: &ClusterBuilder) -> Result<Option<PathBuf>, Failure> {
     })
 }
 
-async fn open_job(
-    client: &NodeClient,
-    builder: ClusterBuilder,
-    executable: Option<ExecutableHash>,
-) -> Result<OpenedJob, Failure> {
+async fn open_job(client: &NodeClient, builder: ClusterBuilder) -> Result<OpenedJob, Failure> {
+    let executable = match worker_binary(&builder)? {
+        Some(path) => Some(executable::bring(client, WorkerBinary::read(path).await?).await?),
+        None => None,
+    };
     let program = std::env::args_os().next().map(PathBuf::from);
     let program =
         program.as_deref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned());

@@ -7,6 +7,7 @@ mod builder;
 mod bulk;
 mod connection;
 mod driver;
+mod inherited;
 #[cfg(feature = "local")]
 mod local;
 mod process;
