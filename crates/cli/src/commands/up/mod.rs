@@ -172,8 +172,13 @@ async fn supervise(arguments: UpArguments, format: OutputFormat) -> Outcome {
         data,
         seconds: clock::now().since(started).as_secs_f64(),
     };
-    announce(&arguments, format, &report)?;
-    let outcome = watch(supervisor, &mut signals).await;
+    let outcome = match announce(&arguments, format, &report) {
+        Ok(()) => watch(supervisor, &mut signals).await,
+        Err(nobody_waits) => {
+            supervisor.stop().await;
+            Err(nobody_waits)
+        }
+    };
     credentials::forget(&stored_token, &token_file);
     cluster.forget();
     outcome
