@@ -48,6 +48,8 @@ pub(super) struct Io {
     pub(super) closing: Option<Option<oneshot::Sender<()>>>,
     /// How often an object was fetched in vain.
     pub(super) fetches: HashMap<ObjectId, u32>,
+    /// Some task of the table has lapsed.
+    pub(super) has_lapsed: bool,
     /// The node drains: another one is to be found.
     pub(super) draining: bool,
     /// The job has ended.
@@ -95,6 +97,7 @@ impl Io {
             detached_since: None,
             closing: None,
             fetches: HashMap::default(),
+            has_lapsed: false,
             draining: false,
             ended_by: None,
             link,

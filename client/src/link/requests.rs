@@ -28,6 +28,7 @@ impl Io {
                 return self.fail(&handles, &failure);
             }
         }
+        self.offer_lapsed(holds.iter().map(|handle| handle.object()));
         self.table.add_task(&submit, handles);
         let object = ObjectId::result(submit.task, 0);
         let waiting = Waiting { frame: Frame::Submit(submit), object, counted, holds };
@@ -46,6 +47,7 @@ impl Io {
     fn put(&mut self, request: PutRequest, counted: Sent) {
         let PutRequest { object, handle, payload, holds, done } = request;
         let contained: Vec<ObjectAddress> = holds.iter().map(|handle| handle.address()).collect();
+        self.offer_lapsed(holds.iter().map(|handle| handle.object()));
         self.table.add_put(object, handle, &payload, &contained, done);
         if payload.len() > INLINE_LIMIT {
             self.uploading.insert(object, ());

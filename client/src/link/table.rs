@@ -3,7 +3,7 @@
 //! A driver's table is also the lineage: the specs of the tasks and the bytes of the puts that it holds, waits for, or
 //! needs to make those again. They are what it re-offers when its home node is lost.
 
-use crate::reference::Handle;
+use crate::reference::{Handle, State};
 use foldhash::HashMap;
 use mobula_types::{ObjectAddress, ObjectId, ObjectSpace, Payload, TaskId, frame};
 use smallvec::SmallVec;
@@ -30,6 +30,8 @@ pub(super) struct TaskEntry {
     /// How many kept specs need its results.
     pins: u32,
     pub(super) ended: bool,
+    /// The home node does not know it: its values are here, and it was not offered at a take-over.
+    pub(super) lapsed: bool,
     /// What to submit again; `None` where nothing is kept.
     pub(super) spec: Option<Box<frame::Submit>>,
 }
@@ -82,6 +84,7 @@ impl Table {
             results,
             pins: 0,
             ended: false,
+            lapsed: false,
             spec: keeps.then(|| Box::new(submit.clone())),
         };
         let nobody_waits = entry.live == 0;
@@ -244,6 +247,23 @@ impl Table {
     #[cfg(test)]
     pub(super) fn kept_bytes(&self) -> usize {
         self.kept
+    }
+}
+
+impl TaskEntry {
+    /// What its kept spec needs to run again.
+    pub(super) fn needs(&self) -> impl Iterator<Item = ObjectId> {
+        self.spec.iter().flat_map(|spec| needs(spec))
+    }
+
+    /// Whether all its results that are held are known here for good: values without references inside, or failures.
+    pub(super) fn is_settled_here(&self) -> bool {
+        let settled = |handle: Arc<Handle>| match &*handle.state() {
+            State::Value(value) => value.contained.is_none(),
+            State::Failed(_) => true,
+            _ => false,
+        };
+        self.ended && self.results.iter().filter_map(Weak::upgrade).all(settled)
     }
 }
 

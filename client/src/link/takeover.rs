@@ -3,7 +3,7 @@
 //! The driver knows what it asked for: it opens a session with another node under the next owner term and offers again,
 //! with the same identities, the templates, the puts and the tasks of its [table](super::table), in the order in which
 //! they were made. The new owner finds what survives elsewhere and runs the rest again; calls in flight just take
-//! longer.
+//! longer. Tasks whose values are in this process already are offered only once something needs them.
 
 use super::Home;
 use super::inbox::Sent;
@@ -11,7 +11,7 @@ use super::io::Io;
 use super::outgoing::Waiting;
 use crate::reference::{Handle, State};
 use mobula_runtime::clock;
-use mobula_types::{Failure, FailureKind, Frame, ObjectId, OwnerTerm, Payload, StoredValue, frame};
+use mobula_types::{Failure, FailureKind, Frame, ObjectId, OwnerTerm, TaskId, frame};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,16 +98,55 @@ impl Io {
             .collect();
         puts.sort_unstable();
         puts.into_iter().for_each(|object| self.offer_put(object));
+        for task in self.choose_tasks(unsent) {
+            self.offer_task(task);
+        }
+    }
+
+    /// The tasks to offer, in the order in which they were submitted. Those whose values are all here, and which nothing
+    /// needs that is offered or still to be sent, lapse instead: they would only run again.
+    fn choose_tasks(&mut self, unsent: &HashSet<ObjectId>) -> Vec<TaskId> {
+        let parked = self.parked_objects();
         let mut tasks: Vec<_> = self.table.tasks.keys().copied().collect();
         // A driver's tasks are numbered as they were submitted: what a task needs comes before it.
         tasks.sort_unstable();
-        let parked: HashSet<ObjectId> = self.parked_objects();
-        for task in tasks {
+        let mut needed = HashSet::new();
+        let mut chosen = Vec::new();
+        for task in tasks.into_iter().rev() {
+            let Some(entry) = self.table.tasks.get_mut(&task) else { continue };
             let first = ObjectId::result(task, 0);
-            if !unsent.contains(&first) && !parked.contains(&first) {
-                self.offer_task(task);
+            let goes_by_itself = unsent.contains(&first) || parked.contains(&first);
+            entry.lapsed = !goes_by_itself && !needed.contains(&task) && entry.is_settled_here();
+            if entry.lapsed {
+                self.has_lapsed = true;
+                continue;
+            }
+            needed.extend(entry.needs().map(|object| object.task));
+            if !goes_by_itself {
+                chosen.push(task);
             }
         }
+        chosen.reverse();
+        chosen
+    }
+
+    /// A new request refers to these objects: what has lapsed of them, and of what they need, is offered after all.
+    pub(super) fn offer_lapsed(&mut self, objects: impl Iterator<Item = ObjectId>) {
+        if !self.has_lapsed {
+            return;
+        }
+        let mut left: Vec<TaskId> = objects.map(|object| object.task).collect();
+        let mut chosen = Vec::new();
+        while let Some(task) = left.pop() {
+            if let Some(entry) = self.table.tasks.get_mut(&task)
+                && std::mem::take(&mut entry.lapsed)
+            {
+                left.extend(entry.needs().map(|object| object.task));
+                chosen.push(task);
+            }
+        }
+        chosen.sort_unstable();
+        chosen.into_iter().for_each(|task| self.offer_task(task));
     }
 
     fn parked_objects(&self) -> HashSet<ObjectId> {
@@ -138,22 +177,9 @@ impl Io {
         }
     }
 
-    fn offer_task(&mut self, task: mobula_types::TaskId) {
+    fn offer_task(&mut self, task: TaskId) {
         let Some(entry) = self.table.tasks.get(&task) else { return };
         let handles: Vec<Arc<Handle>> = entry.results.iter().filter_map(|result| result.upgrade()).collect();
-        // A task whose value is here need not run again: the value itself is offered.
-        if entry.ended
-            && let [handle] = &handles[..]
-            && entry.results.len() == 1
-            && let Some(payload) = handle.small_value()
-        {
-            return self.offer_value(handle.object(), payload);
-        }
-        let has_failed = handles.iter().all(|handle| handle.failure().is_some());
-        if entry.ended && has_failed && !handles.is_empty() {
-            // It would not run again on the old node either.
-            return;
-        }
         match entry.spec.as_deref().cloned() {
             Some(spec) => {
                 handles.iter().for_each(|handle| handle.forget_place());
@@ -175,10 +201,6 @@ impl Io {
             Waiting { frame: Frame::Submit(submit), object, counted: Sent::default(), holds: Vec::new() };
         self.request_or_park(waiting);
     }
-
-    fn offer_value(&mut self, object: ObjectId, payload: Payload) {
-        self.send_put(object, StoredValue::Inline(payload), Vec::new(), Sent::default(), Vec::new());
-    }
 }
 
 fn evicted(what: &str) -> Failure {
@@ -187,18 +209,4 @@ fn evicted(what: &str) -> Failure {
          (ClusterBuilder::kept_bytes)"
     );
     Failure::new(FailureKind::LineageEvicted, message)
-}
-
-impl Handle {
-    /// The value where it is here, small, and without references inside.
-    fn small_value(&self) -> Option<Payload> {
-        match &*self.state() {
-            State::Value(value)
-                if value.contained.is_none() && value.payload.len() <= mobula_types::INLINE_LIMIT =>
-            {
-                Some(value.payload.clone())
-            }
-            _ => None,
-        }
-    }
 }
