@@ -2,21 +2,15 @@
 
 use bytes::Bytes;
 use mobula::{Error, ErrorKind, ObjectRef};
-use mobula_host::{BoxFuture, BulkAccess, EmbeddedOptions, RunningWorker};
-use mobula_rpc::session::{Session, SessionOptions, pair};
-use mobula_types::frame::{Input, Run, Submit};
-use mobula_types::outcome::StoredCopy;
-use mobula_types::session::JobSecret;
 use mobula_types::{
-    ArgumentShape, Attempt, Failure, FailureKind, Frame, FunctionId, FunctionInfo, FunctionKind, INLINE_LIMIT,
-    NodeId, ObjectId, Outcome, Payload, ResultValue, SessionRole, StoredValue, TaskId, TaskOptions, TaskTemplate,
-    TemplateId, WorkerId,
+    ArgumentShape, Failure, FailureKind, Frame, FunctionId, FunctionKind, INLINE_LIMIT, ObjectId, Outcome, Payload,
+    ResultValue, StoredValue, TaskId, TaskOptions, TemplateId,
 };
-use parking_lot::Mutex;
+use node::{Node, copy_of, encoded, input, value};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+
+mod node;
 
 // ---- the functions
 
@@ -119,177 +113,6 @@ fn r#type(r#fn: u8) -> u8 {
     r#fn
 }
 
-// ---- the node
-
-#[derive(Debug, Default)]
-struct Store(Mutex<HashMap<ObjectId, Bytes>>);
-
-impl BulkAccess for Store {
-    fn fetch(&self, object: ObjectId) -> BoxFuture<Result<Bytes, Failure>> {
-        let found = self.0.lock().get(&object).cloned();
-        let missing = || Failure::new(FailureKind::ObjectLost, "not here");
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            found.ok_or_else(missing)
-        })
-    }
-    fn store(&self, object: ObjectId, bytes: Bytes) -> BoxFuture<Result<StoredCopy, Failure>> {
-        let copy = copy_of(&bytes);
-        self.0.lock().insert(object, bytes);
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            Ok(copy)
-        })
-    }
-}
-
-fn copy_of(bytes: &Bytes) -> StoredCopy {
-    let checksum = mobula_objects::checksum(bytes);
-    StoredCopy { length: bytes.len() as u64, checksum, holders: vec![NodeId::new("node", 1)] }
-}
-
-struct Node {
-    session: Session,
-    functions: HashMap<Arc<str>, FunctionInfo>,
-    frames: VecDeque<Frame>,
-    /// What the worker has released so far.
-    released: Vec<ObjectId>,
-    templates: u32,
-    runs: u64,
-    store: Arc<Store>,
-    worker: Box<dyn RunningWorker>,
-}
-
-impl Node {
-    async fn start() -> Node {
-        let role = SessionRole::Worker { worker: WorkerId(1), secret: JobSecret::default() };
-        let (theirs, session) = pair(role, SessionOptions::default());
-        let store = Arc::new(Store::default());
-        let (node, worker, slots, bulk) = (NodeId::new("node", 1), WorkerId(1), 2, store.clone());
-        let options = EmbeddedOptions { node, worker, slots, bulk };
-        let embedded = mobula::__private::embedded().unwrap();
-        let worker = embedded.start(theirs, options).unwrap();
-        let (functions, frames) = (HashMap::new(), VecDeque::new());
-        let mut node = Node { session, functions, frames, released: Vec::new(), templates: 0, runs: 0, store, worker };
-        match node.next().await {
-            Frame::Announce { functions } => {
-                assert_eq!(functions.len(), embedded.functions().len());
-                node.functions = functions.into_iter().map(|info| (info.id.name.clone(), info)).collect();
-            }
-            frame => panic!("{frame:?}"),
-        }
-        node
-    }
-
-    /// The next frame of the worker; releases are noted beside.
-    async fn next(&mut self) -> Frame {
-        loop {
-            match self.next_of_any_kind().await {
-                Frame::Release { objects } => self.released.extend(objects.iter().map(|address| address.object)),
-                frame => return frame,
-            }
-        }
-    }
-
-    async fn next_of_any_kind(&mut self) -> Frame {
-        while self.frames.is_empty() {
-            let mut frames = Vec::new();
-            let received = self.session.receiver.receive(&mut frames);
-            tokio::time::timeout(Duration::from_secs(10), received).await.expect("in time").unwrap();
-            self.frames.extend(frames);
-        }
-        self.frames.pop_front().unwrap()
-    }
-
-    fn send(&self, frame: Frame) {
-        self.session.sender.send(frame);
-    }
-
-    fn info(&self, name: &str) -> &FunctionInfo {
-        &self.functions[&*format!("embedded_worker::{name}")]
-    }
-
-    fn template(&mut self, function: FunctionId, signature: Option<u64>, options: TaskOptions) -> TemplateId {
-        let id = TemplateId(self.templates);
-        self.templates += 1;
-        let template = Arc::new(TaskTemplate { function, signature, options });
-        self.send(Frame::Template { id, template });
-        id
-    }
-
-    fn template_of(&mut self, name: &str, num_returns: u32) -> TemplateId {
-        let info = self.info(name).clone();
-        self.template(info.id, Some(info.signature), TaskOptions { num_returns, ..TaskOptions::default() })
-    }
-
-    fn run_on(&mut self, slot: u32, template: TemplateId, arguments: &[Payload], inputs: Vec<Input>) -> u64 {
-        self.runs += 1;
-        let handle = self.runs;
-        let arguments: Vec<u8> = arguments.iter().flat_map(|payload| payload.as_slice().to_vec()).collect();
-        let run = Run {
-            handle,
-            slot,
-            task: TaskId { high: 7, low: handle },
-            attempt: Attempt::default(),
-            template,
-            arguments: arguments.into(),
-            inputs,
-            deadline: None,
-        };
-        self.send(Frame::Run(run));
-        handle
-    }
-
-    fn run(&mut self, name: &str, arguments: &[Payload]) -> u64 {
-        let template = self.template_of(name, 1);
-        self.run_on(0, template, arguments, Vec::new())
-    }
-
-    async fn done(&mut self, handle: u64) -> (Outcome, bool) {
-        match self.next().await {
-            Frame::Done { handle: of, outcome, retryable, .. } if of == handle => (outcome, retryable),
-            frame => panic!("{frame:?} instead of the end of {handle}"),
-        }
-    }
-
-    async fn failure(&mut self, handle: u64) -> (Failure, bool) {
-        match self.done(handle).await {
-            (Outcome::Failed(failure), retryable) => (failure, retryable),
-            outcome => panic!("{outcome:?}"),
-        }
-    }
-
-    async fn call<T: serde::de::DeserializeOwned + 'static>(&mut self, name: &str, arguments: &[Payload]) -> T {
-        let handle = self.run(name, arguments);
-        value(&self.done(handle).await.0, 0)
-    }
-
-    async fn submitted(&mut self) -> Submit {
-        loop {
-            match self.next().await {
-                Frame::Template { .. } => {}
-                Frame::Submit(submit) => return submit,
-                frame => panic!("{frame:?} instead of a submit"),
-            }
-        }
-    }
-}
-
-fn encoded<T: Serialize + 'static>(value: T) -> Payload {
-    mobula::codec::encode_value(&value).unwrap()
-}
-
-fn value<T: serde::de::DeserializeOwned + 'static>(outcome: &Outcome, position: usize) -> T {
-    match &outcome.values().unwrap()[position].value {
-        StoredValue::Inline(payload) => mobula::codec::decode_value(payload).unwrap(),
-        stored => panic!("{stored:?}"),
-    }
-}
-
-fn input(parameter: u32, shape: ArgumentShape, value: StoredValue) -> Input {
-    Input { parameter, shape, object: ObjectId::default(), value }
-}
-
 // ---- the tests
 
 #[tokio::test]
@@ -299,7 +122,7 @@ async fn functions_are_announced_with_what_their_macro_knows() {
     assert_eq!(&*info.signature_text, "fn(a: u64, b: u64) -> u64");
     assert_eq!((info.kind, node.info("describe").kind), (FunctionKind::Blocking, FunctionKind::Async));
     assert_eq!(&*info.id.version, env!("CARGO_PKG_VERSION"));
-    assert!(info.place.starts_with("client/tests/embedded_worker.rs:"), "{}", info.place);
+    assert!(info.place.starts_with("client/tests/embedded_worker/main.rs:"), "{}", info.place);
     assert_eq!(&*node.info("type").signature_text, "fn(fn: u8) -> u8");
     assert_eq!((r#type(1), add(1, 2)), (1, 3), "functions stay callable");
     let _handle = TypeTask {};
@@ -384,7 +207,7 @@ async fn a_panic_is_its_runs_own() {
     let handle = node.run("panics", &[]);
     let (failure, _) = node.failure(handle).await;
     assert_eq!((failure.kind(), failure.message()), (FailureKind::TaskPanicked, "as it must"));
-    assert!(failure.detail().place.as_deref().unwrap().contains("embedded_worker.rs"));
+    assert!(failure.detail().place.as_deref().unwrap().contains("embedded_worker/main.rs"));
     assert_eq!(node.call::<u64>("add", &[encoded(1_u64), encoded(1_u64)]).await, 2);
 }
 
