@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 pub enum HeadError {
     /// Another process listens there. A retry helps once it has ended.
     #[error(
-        "head cannot listen on {address}: the port is in use; end the process that has it (`ss -ltnp` shows it), or choose another with --port (0 takes a free one)"
+        "head cannot listen on {address}: the port is in use; end the process that has it (`ss -ltnp` shows it), or choose another with --listen (0 takes a free one)"
     )]
     PortInUse {
         /// The address.

@@ -109,6 +109,10 @@ impl Shard {
                 return self.on_submit(session, job, parent.map(|(_, task, _)| task), submit);
             }
             other => {
+                // What a result refers to is the owner's before the worker's own references to it go.
+                if !self.executor_effects.is_empty() {
+                    self.perform_executor_effects();
+                }
                 let job = job.or_else(|| self.job_of_object(&other)).unwrap_or_default();
                 return self.on_client_frame(session, job, other);
             }

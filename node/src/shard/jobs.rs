@@ -10,18 +10,23 @@ use mobula_runtime::{TaskHandle, spawn};
 use mobula_types::frame::AssignmentEnd;
 use mobula_types::job::JobState;
 use mobula_types::{Failure, FailureKind, Frame, JobId, JobInfo, OwnerTerm, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long assignments of a job wait for the head to say what it is.
 const UNKNOWN_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Jobs whose logs are kept after their end.
+const ENDED_LOGS: usize = 100;
+
 /// What is known of jobs.
 #[derive(Debug)]
 pub(crate) struct Jobs {
     scratch: PathBuf,
     known: BTreeMap<JobId, Job>,
+    /// Logs of the latest jobs that have ended, oldest first.
+    ended: VecDeque<(JobId, JobLogs)>,
     unknown: BTreeMap<JobId, Unknown>,
     fetches: IndexMap<RunKey, TaskHandle<()>, foldhash::fast::FixedState>,
 }
@@ -30,6 +35,8 @@ pub(crate) struct Jobs {
 struct Job {
     info: JobInfo,
     logs: JobLogs,
+    /// Its driver is a process of this node: the end of that process ends the job, not the driver's goodbye.
+    driven: bool,
 }
 
 #[derive(Debug)]
@@ -41,7 +48,13 @@ struct Unknown {
 
 impl Jobs {
     pub(crate) fn new(scratch: PathBuf) -> Self {
-        Jobs { scratch, known: BTreeMap::new(), unknown: BTreeMap::new(), fetches: IndexMap::default() }
+        Jobs {
+            scratch,
+            known: BTreeMap::new(),
+            ended: VecDeque::new(),
+            unknown: BTreeMap::new(),
+            fetches: IndexMap::default(),
+        }
     }
 
     pub(crate) fn info(&self, job: JobId) -> Option<&JobInfo> {
@@ -49,7 +62,26 @@ impl Jobs {
     }
 
     pub(crate) fn logs(&self, job: JobId) -> Option<JobLogs> {
-        self.known.get(&job).map(|job| job.logs.clone())
+        let ended = || self.ended.iter().find(|(ended, _)| *ended == job).map(|(_, logs)| logs.clone());
+        self.known.get(&job).map(|job| job.logs.clone()).or_else(ended)
+    }
+
+    /// The job's driver is a process of this node.
+    pub(crate) fn set_driven(&mut self, job: JobId) {
+        if let Some(job) = self.known.get_mut(&job) {
+            job.driven = true;
+        }
+    }
+
+    pub(crate) fn is_driven(&self, job: JobId) -> bool {
+        self.known.get(&job).is_some_and(|job| job.driven)
+    }
+
+    fn keep_logs(&mut self, job: JobId, logs: JobLogs) {
+        if self.ended.len() == ENDED_LOGS {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((job, logs));
     }
 
     /// The job's scratch folder on this node.
@@ -121,7 +153,7 @@ impl Shard {
             self.tell_executor(executor::Event::JobOpened { job, has_executable, weight });
             let owner_term = OwnerTerm::default();
             self.tell_tasks(tasks::Event::JobOpened { job, has_executable, weight, owner_term });
-            self.jobs.known.insert(job, Job { info, logs: JobLogs::new() });
+            self.jobs.known.insert(job, Job { info, logs: JobLogs::new(), driven: false });
         }
         if let Some(unknown) = self.jobs.unknown.remove(&job) {
             for (owner, assignment) in unknown.waiting {
@@ -166,6 +198,7 @@ impl Shard {
         self.parts.secrets.forget_job(job);
         if let Some(known) = self.jobs.known.remove(&job) {
             known.logs.end();
+            self.jobs.keep_logs(job, known.logs);
             let scratch = self.jobs.scratch(job);
             let removing = mobula_runtime::spawn_blocking("remove scratch", move || {
                 if let Err(error) = std::fs::remove_dir_all(&scratch)

@@ -96,7 +96,8 @@ impl Shard {
     /// A driver leaves for good.
     pub(super) fn on_goodbye(&mut self, session: SessionKey) {
         if let Some(Party::Client { job, id }) = self.sessions.party(session).cloned() {
-            self.parts.head.driver_detached(job, id, true);
+            let goodbye = !self.jobs.is_driven(job);
+            self.parts.head.driver_detached(job, id, goodbye);
         }
     }
 

@@ -189,6 +189,11 @@ impl TaskEngine {
         }
         let shape = &mut self.shapes[key.at()];
         let name = shape.name.clone();
+        if lack == Lack::Function && !self.jobs[shape.job.at()].has_executable {
+            let message = format!("{reason}; `mobula list functions` shows what nodes embed");
+            self.fail_queued(key, &Failure::new(FailureKind::UnknownFunction, message));
+            return;
+        }
         if shape.template.options.fail_if_infeasible {
             let failure = Failure::new(FailureKind::Infeasible, format!("no node can run {name}: {reason}"));
             self.fail_queued(key, &failure);
