@@ -54,13 +54,15 @@ pub use cluster::LocalBuilder;
 pub use cluster::{CLUSTER_VARIABLE, Cluster, ClusterBuilder, IntoAddresses, init};
 pub use context::{Context, Scope, TaskContext, context, spawn, task_context};
 pub use error::{Error, ErrorKind, Result};
-pub use mobula_types::{
-    Failure, LabelExpression, Labels, NodeId, NodeName, ObjectId, Quantity, Resources, Strategy, TaskId, TaskOptions,
-};
 pub use mobula_rpc::ClusterToken;
+pub use mobula_types::{
+    Failure, LabelExpression, Labels, NodeId, NodeName, ObjectId, Quantity, Resources, Strategy, TaskId,
+    TaskOptions,
+};
 pub use put::{Put, put, put_batch};
 pub use reference::{
-    AsCompleted, Get, IntoReferences, ObjectRef, References, as_completed, get_batch, get_batch_blocking, wait,
+    AsCompleted, Get, IntoReferences, ObjectRef, References, as_completed, get_batch, get_batch_blocking,
+    wait,
 };
 pub use remote::{CallBuilder, RemoteAll, RemoteCall, submit_all};
 pub use worker::{embedded, worker_entry};

@@ -31,9 +31,9 @@
 pub use crate::registry::{FUNCTIONS, RemoteFunction};
 pub use crate::remote::CallBuilder;
 pub use crate::worker::body::{Arguments, Returned, Returns, run_async, run_blocking};
+pub use crate::worker::embedded;
 #[cfg(feature = "local")]
 pub use crate::worker::entry::run_test;
-pub use crate::worker::embedded;
 pub use crate::worker::entry::{MainResult, run_main, run_main_alone};
 pub use crate::worker::user_error::{ResultType, error_returned};
 pub use linkme;

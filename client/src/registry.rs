@@ -87,6 +87,7 @@ pub(crate) fn has_functions() -> bool {
 /// # Errors
 /// Where two have the same name; names both places.
 pub(crate) fn function_table() -> Result<FunctionTable, DuplicateFunction> {
-    let function = |function: &RemoteFunction| Function { info: function.info(), body: function.body.clone() };
+    let function =
+        |function: &RemoteFunction| Function { info: function.info(), body: function.body.clone() };
     FunctionTable::new(FUNCTIONS.iter().map(function))
 }

@@ -141,8 +141,8 @@ fn split_by_book(text: &str) -> anyhow::Result<Vec<String>> {
             let (chapter, _) = reference.rsplit_once(':')?;
             Some((chapter.trim_end_matches(|digit: char| digit.is_ascii_digit()), verse))
         });
-        let (book, verse) =
-            verse.with_context(|| format!("line {} is no verse such as 'Ge1:1 In the beginning'", number + 1))?;
+        let (book, verse) = verse
+            .with_context(|| format!("line {} is no verse such as 'Ge1:1 In the beginning'", number + 1))?;
         let text = books.entry(book).or_default();
         text.push_str(verse);
         text.push('\n');

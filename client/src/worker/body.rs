@@ -67,7 +67,8 @@ impl Returns {
     /// One value.
     pub fn one<T: Serialize + 'static>(self, value: &T) -> CallResult {
         if self.count != 1 {
-            let message = format!("{} references were asked for, and the function returns one value", self.count);
+            let message =
+                format!("{} references were asked for, and the function returns one value", self.count);
             return CallResult::failed(Failure::new(FailureKind::BadArguments, message));
         }
         Returned::default().value(value).finish_one()
@@ -80,7 +81,8 @@ impl Returns {
             return self.one(values);
         }
         if count != values.len() {
-            let message = format!("{count} references were asked for, and the list has {} elements", values.len());
+            let message =
+                format!("{count} references were asked for, and the list has {} elements", values.len());
             return CallResult::failed(Failure::new(FailureKind::BadValue, message));
         }
         values.iter().fold(Returned::default(), Returned::value).finish()
@@ -140,7 +142,10 @@ impl Returned {
 }
 
 /// Runs a blocking function in the context of its run.
-pub fn run_blocking(call: Call, body: impl FnOnce(Arguments<'_>) -> Result<CallResult, Failure>) -> CallResult {
+pub fn run_blocking(
+    call: Call,
+    body: impl FnOnce(Arguments<'_>) -> Result<CallResult, Failure>,
+) -> CallResult {
     let run = match Run::of(&call) {
         Ok(run) => run,
         Err(failure) => return CallResult::failed(failure),

@@ -4,7 +4,9 @@ use super::guest::{Guest, GuestOptions};
 use crate::link::{self, Command, Home, Link, LinkOptions, LinkRole, Opened};
 use crate::registry;
 use crate::{Error, ErrorKind, Result};
-use mobula_host::{EmbeddedOptions, EmbeddedWorker, FunctionTable, NoMarker, RunningWorker, install_panic_hook};
+use mobula_host::{
+    EmbeddedOptions, EmbeddedWorker, FunctionTable, NoMarker, RunningWorker, install_panic_hook,
+};
 use mobula_rpc::session::Session;
 use mobula_types::{ClusterView, Failure, FunctionInfo};
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use std::thread::JoinHandle;
 /// # Errors
 /// `AlreadyExists` where two functions have the same name; names both places.
 pub fn embedded() -> Result<Arc<dyn EmbeddedWorker<Session>>> {
-    let table = registry::function_table().map_err(|error| Error::new(ErrorKind::AlreadyExists, error.to_string()))?;
+    let table = registry::function_table()
+        .map_err(|error| Error::new(ErrorKind::AlreadyExists, error.to_string()))?;
     Ok(Arc::new(Functions { table: Arc::new(table) }))
 }
 
@@ -29,7 +32,11 @@ impl EmbeddedWorker<Session> for Functions {
         self.table.infos()
     }
 
-    fn start(&self, session: Session, options: EmbeddedOptions) -> std::result::Result<Box<dyn RunningWorker>, Failure> {
+    fn start(
+        &self,
+        session: Session,
+        options: EmbeddedOptions,
+    ) -> std::result::Result<Box<dyn RunningWorker>, Failure> {
         install_panic_hook(None);
         let EmbeddedOptions { node, worker, slots, bulk } = options;
         let guest = GuestOptions { slots, table: self.table.clone(), marker: Arc::new(NoMarker) };
@@ -38,8 +45,9 @@ impl EmbeddedWorker<Session> for Functions {
             Box::pin(std::future::ready(Ok(Opened { role: LinkRole::Worker, home, connector: None })))
         };
         let name = format!("mobula-embedded-{}", worker.0);
-        let started =
-            link::start(&name, LinkOptions::default(), open, move |link| Some(Box::new(Guest::start(link, guest))));
+        let started = link::start(&name, LinkOptions::default(), open, move |link| {
+            Some(Box::new(Guest::start(link, guest)))
+        });
         // The session is open already: this waits for a thread to start, and for nobody else.
         let (link, thread) = futures::executor::block_on(started)?;
         Ok(Box::new(Running { link, thread }))

@@ -60,7 +60,10 @@ impl Guest {
 
     fn template(&mut self, id: TemplateId, template: Arc<TaskTemplate>) {
         if id.0 >= MOST_TEMPLATES {
-            tracing::error!(id = id.0, "the node numbers its templates beyond the bound; this one is not kept");
+            tracing::error!(
+                id = id.0,
+                "the node numbers its templates beyond the bound; this one is not kept"
+            );
             return;
         }
         let place = id.0 as usize;

@@ -97,7 +97,9 @@ fn end_with_the_node(mut lifeline: File) -> Result<(), Failure> {
     let wait = move || {
         let mut nothing = [0; 1];
         // Nobody writes there: this returns when the last writer is gone.
-        while lifeline.read(&mut nothing).is_err_and(|error| error.kind() == std::io::ErrorKind::Interrupted) {}
+        while lifeline.read(&mut nothing).is_err_and(|error| error.kind() == std::io::ErrorKind::Interrupted)
+        {
+        }
         // Not `exit`, which would wait for what other threads hold; and with it go the processes that guests have started.
         let own_group = rustix::process::getpgrp();
         let _gone_then = rustix::process::kill_process_group(own_group, rustix::process::Signal::KILL);

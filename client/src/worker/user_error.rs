@@ -107,7 +107,12 @@ impl<E> PayloadOfOther for ErrorProbe<'_, E> {
 }
 
 /// The result of a function that returned an error.
-pub fn error_returned<E>(_error: &E, description: Description, payload: Payload, retryable: bool) -> CallResult {
+pub fn error_returned<E>(
+    _error: &E,
+    description: Description,
+    payload: Payload,
+    retryable: bool,
+) -> CallResult {
     let Description { message, cause } = description;
     let user = UserError { type_name: type_name::<E>().into(), payload };
     let failure = Failure::new(FailureKind::TaskFailed, message).with(|detail| {

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use mobula::{Error, ErrorKind, ObjectRef};
 use mobula_types::{
-    ArgumentShape, Failure, FailureKind, Frame, FunctionId, FunctionKind, INLINE_LIMIT, ObjectId, Outcome, Payload,
-    ResultValue, StoredValue, TaskId, TaskOptions, TemplateId,
+    ArgumentShape, Failure, FailureKind, Frame, FunctionId, FunctionKind, INLINE_LIMIT, ObjectId, Outcome,
+    Payload, ResultValue, StoredValue, TaskId, TaskOptions, TemplateId,
 };
 use node::{Node, copy_of, encoded, input, value};
 use serde::{Deserialize, Serialize};
@@ -155,7 +155,9 @@ async fn references_fill_parameters() {
 #[tokio::test]
 async fn wrong_arguments_are_refused() {
     let mut node = Node::start().await;
-    for arguments in [vec![], vec![encoded(1_u64)], vec![encoded(1_u64); 3], vec![encoded("x".to_string()); 2]] {
+    for arguments in
+        [vec![], vec![encoded(1_u64)], vec![encoded(1_u64); 3], vec![encoded("x".to_string()); 2]]
+    {
         let handle = node.run("add", &arguments);
         let (failure, _) = node.failure(handle).await;
         assert_eq!(failure.kind(), FailureKind::BadArguments, "{failure:?}");

@@ -65,7 +65,8 @@ impl Node {
         let embedded = mobula::__private::embedded().unwrap();
         let worker = embedded.start(theirs, options).unwrap();
         let (functions, frames) = (HashMap::new(), VecDeque::new());
-        let mut node = Node { session, functions, frames, released: Vec::new(), templates: 0, runs: 0, store, worker };
+        let mut node =
+            Node { session, functions, frames, released: Vec::new(), templates: 0, runs: 0, store, worker };
         match node.next().await {
             Frame::Announce { functions } => {
                 assert_eq!(functions.len(), embedded.functions().len());
@@ -80,7 +81,9 @@ impl Node {
     pub(crate) async fn next(&mut self) -> Frame {
         loop {
             match self.next_of_any_kind().await {
-                Frame::Release { objects } => self.released.extend(objects.iter().map(|address| address.object)),
+                Frame::Release { objects } => {
+                    self.released.extend(objects.iter().map(|address| address.object))
+                }
                 frame => return frame,
             }
         }
@@ -104,7 +107,12 @@ impl Node {
         &self.functions[&*format!("embedded_worker::{name}")]
     }
 
-    pub(crate) fn template(&mut self, function: FunctionId, signature: Option<u64>, options: TaskOptions) -> TemplateId {
+    pub(crate) fn template(
+        &mut self,
+        function: FunctionId,
+        signature: Option<u64>,
+        options: TaskOptions,
+    ) -> TemplateId {
         let id = TemplateId(self.templates);
         self.templates += 1;
         let template = Arc::new(TaskTemplate { function, signature, options });
@@ -117,7 +125,13 @@ impl Node {
         self.template(info.id, Some(info.signature), TaskOptions { num_returns, ..TaskOptions::default() })
     }
 
-    pub(crate) fn run_on(&mut self, slot: u32, template: TemplateId, arguments: &[Payload], inputs: Vec<Input>) -> u64 {
+    pub(crate) fn run_on(
+        &mut self,
+        slot: u32,
+        template: TemplateId,
+        arguments: &[Payload],
+        inputs: Vec<Input>,
+    ) -> u64 {
         self.runs += 1;
         let handle = self.runs;
         let arguments: Vec<u8> = arguments.iter().flat_map(|payload| payload.as_slice().to_vec()).collect();
@@ -154,7 +168,11 @@ impl Node {
         }
     }
 
-    pub(crate) async fn call<T: serde::de::DeserializeOwned + 'static>(&mut self, name: &str, arguments: &[Payload]) -> T {
+    pub(crate) async fn call<T: serde::de::DeserializeOwned + 'static>(
+        &mut self,
+        name: &str,
+        arguments: &[Payload],
+    ) -> T {
         let handle = self.run(name, arguments);
         value(&self.done(handle).await.0, 0)
     }

@@ -47,7 +47,8 @@ fn address_as_name(url: &str) -> String {
         Some(port) => format!("127.0.0.1{port}"),
         None => address,
     };
-    let name: String = address.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let name: String =
+        address.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
     // Nothing but dots would be a folder.
     if name.chars().all(|c| c == '.') { "-".into() } else { name }
 }

@@ -36,7 +36,9 @@ pub use job::JobSpec;
 pub use labels::{LabelExpression, Labels};
 pub use outcome::{Outcome, ResultValue, StoredValue};
 pub use payload::Payload;
-pub use record::{HeadRecord, JobInfo, JobRecord, JobStatus, NodeRecord, NodeRegistration, OpenedJob, ProbeAnswer};
+pub use record::{
+    HeadRecord, JobInfo, JobRecord, JobStatus, NodeRecord, NodeRegistration, OpenedJob, ProbeAnswer,
+};
 pub use resources::{Quantity, Resources};
 pub use session::{SessionId, SessionRole};
 pub use strategy::Strategy;
