@@ -4,7 +4,7 @@
 //!   one MessagePack value.
 //! - *Arguments* given by value lie one behind the other, each one MessagePack value, `Bytes` as MessagePack `bin`.
 //! - An `ObjectRef` inside a value becomes a MessagePack `bin` of its own format and is noted in the
-//!   [scope](scope) of the encoding, so that the value keeps the object alive. Outside of a scope it does not serialise.
+//!   scope of the encoding, so that the value keeps the object alive. Outside of a scope it does not serialise.
 //!
 //! What a value's type is called does not travel with the value: a reference carries the name of its type, and
 //! is refused with `TypeMismatch` where it is read as a reference to another one.
