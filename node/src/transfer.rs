@@ -7,6 +7,7 @@ use mobula_rpc::head::HeadLinkHandle;
 use mobula_rpc::node::{Chunks, NodeClient, NodeClientOptions};
 use mobula_rpc::session::Session;
 use mobula_rpc::{Bearer, ClusterToken};
+use mobula_runtime::clock;
 use mobula_types::outcome::StoredCopy;
 use mobula_types::{ClusterView, ExecutableHash, Failure, FailureKind, JobId, NodeId, ObjectId, SessionRole};
 use std::collections::BTreeMap;
@@ -14,8 +15,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The largest value that is moved in one piece.
-const LARGEST: u64 = 1 << 40;
+/// How long an executable that no node can give is looked for.
+const EXECUTABLE_PATIENCE: Duration = Duration::from_secs(15);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Moves bytes on behalf of a node. Clones share connections.
 #[derive(Clone, Debug)]
@@ -138,8 +141,7 @@ impl Transfer {
             let message = format!("{holder} holds another version of the value than its owner knows");
             return Err(Failure::new(FailureKind::ObjectLost, message).of_object(object));
         }
-        let bytes = download.chunks.collect(copy.length).await?;
-        checked(object, &bytes, copy.checksum)?;
+        let bytes = download.chunks.collect_checked(copy.length, copy.checksum).await?;
         room.commit(object, bytes, copy.checksum);
         Ok(())
     }
@@ -176,14 +178,34 @@ impl Transfer {
         let room = self.parts.store.reserve_within(job, length, self.parts.patience).await;
         let room =
             room.map_err(|full| Failure::new(FailureKind::StoreFull, full.to_string()).of_object(object))?;
-        let bytes = chunks.collect(length.min(LARGEST)).await?;
-        checked(object, &bytes, sum)?;
+        let bytes = chunks.collect_checked(length, sum).await?;
         room.commit(object, bytes, sum);
         Ok(StoredCopy { length, checksum: sum, holders: vec![self.parts.node.clone()] })
     }
 
-    /// Where an executable is on this machine; fetched from another node where it is not here yet.
+    /// Where an executable is on this machine; fetched from another node where it is not here yet. Nodes that hold it may
+    /// be lost just now, and others may be about to get it, so it is looked for during a while.
+    ///
+    /// # Errors
+    /// What the last holder, or the head, answered.
     pub(crate) async fn executable(&self, hash: ExecutableHash) -> Result<PathBuf, Failure> {
+        let end = clock::now() + EXECUTABLE_PATIENCE;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let failure = match self.look_for_executable(hash).await {
+                Ok(path) => return Ok(path),
+                Err(failure) => failure,
+            };
+            let may_help = failure.kind().is_retryable() || failure.kind() == FailureKind::NotFound;
+            if !may_help || clock::now() + pause > end {
+                return Err(failure);
+            }
+            clock::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn look_for_executable(&self, hash: ExecutableHash) -> Result<PathBuf, Failure> {
         if let Some(path) = self.parts.executables.path(hash) {
             return Ok(path);
         }
@@ -279,14 +301,6 @@ pub(crate) fn file_chunks(path: PathBuf) -> Result<(u64, Chunks), Failure> {
     // It ends with the file, or when nobody reads its chunks any more.
     reading.detach();
     Ok((length, chunks))
-}
-
-fn checked(object: ObjectId, bytes: &Bytes, expected: u32) -> Result<(), Failure> {
-    if checksum(bytes) == expected {
-        return Ok(());
-    }
-    let message = format!("{} bytes arrived with another checksum than announced", bytes.len());
-    Err(Failure::new(FailureKind::BadValue, message).of_object(object))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

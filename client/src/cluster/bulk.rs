@@ -28,14 +28,12 @@ impl BulkAccess for NodeBulk {
         let client = self.client.clone();
         Box::pin(async move {
             let download = client.fetch(object).await?;
-            let checksum = download.checksum;
-            let bytes = download.chunks.collect(MOST_BYTES).await?;
-            if mobula_objects::checksum(&bytes) == checksum {
-                return Ok(bytes);
+            if download.length > MOST_BYTES {
+                let message = format!("a value of {} bytes, and at most {MOST_BYTES} are taken", download.length);
+                return Err(Failure::new(FailureKind::TooLarge, message).of_object(object));
             }
-            let message =
-                format!("the bytes that {} sent have another checksum than announced", client.address());
-            Err(Failure::new(FailureKind::Unavailable, message).of_object(object))
+            let bytes = download.chunks.collect_checked(download.length, download.checksum).await;
+            bytes.map_err(|failure| failure.of_object(object))
         })
     }
 

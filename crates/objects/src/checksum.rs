@@ -8,3 +8,13 @@
 pub fn checksum(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
+
+/// The checksum of everything before, whose checksum is `before`, and these bytes.
+///
+/// ```
+/// use mobula_objects::{checksum, checksum_of_more};
+/// assert_eq!(checksum_of_more(checksum(b"1234"), b"56789"), checksum(b"123456789"));
+/// ```
+pub fn checksum_of_more(before: u32, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(before, bytes)
+}

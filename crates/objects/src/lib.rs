@@ -1,16 +1,19 @@
 //! Bytes on one node.
 //!
 //! - [`ObjectStore`]: the node's shard of the cluster's objects, in memory, with a strict limit.
+//! - [`ValueBuffer`]: memory for one large value.
 //! - [`CrashPage`] and [`CrashPageWriter`]: the shared page on which a worker notes what it runs, and which survives it.
 //! - [`executable`]: what an executable needs of the machine that is to run it.
 //!
 //! This is the only crate that maps memory.
 
+mod buffer;
 mod checksum;
 mod crash_page;
 pub mod executable;
 mod store;
 
-pub use checksum::checksum;
+pub use buffer::ValueBuffer;
+pub use checksum::{checksum, checksum_of_more};
 pub use crash_page::{CrashPage, CrashPageWriter, PanicNote};
 pub use store::{ObjectStore, Reservation, StoreFull, StoreUsage, StoredObject};

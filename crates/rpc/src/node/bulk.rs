@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures::Stream;
 use futures::stream::BoxStream;
+use mobula_objects::{ValueBuffer, checksum_of_more};
 use mobula_types::{Failure, FailureKind};
 use std::fmt;
 use std::pin::Pin;
@@ -76,6 +77,36 @@ impl Chunks {
             }
         }
         Ok(buffer.into())
+    }
+
+    /// All bytes of a transfer of that length in one piece, checked against their CRC-32C as they come.
+    ///
+    /// # Errors
+    /// The transfer's own, `Malformed` for another length, `BadValue` for another checksum, `StoreFull` where there is no
+    /// memory.
+    pub async fn collect_checked(mut self, length: u64, expected: u32) -> Result<Bytes, Failure> {
+        let no_memory = |error: std::io::Error| {
+            Failure::new(FailureKind::StoreFull, format!("no memory for a value of {length} bytes: {error}"))
+        };
+        let room = usize::try_from(length).unwrap_or(usize::MAX);
+        let mut buffer = ValueBuffer::new(room).map_err(no_memory)?;
+        let mut checksum = 0;
+        while let Some(chunk) = self.next().await {
+            let chunk = chunk?;
+            checksum = checksum_of_more(checksum, &chunk);
+            if !buffer.push(&chunk) {
+                return Err(self.wrong_length(length, self.passed));
+            }
+        }
+        let bytes = buffer.into_bytes();
+        if bytes.len() as u64 != length {
+            return Err(self.wrong_length(length, bytes.len() as u64));
+        }
+        if checksum != expected {
+            let message = format!("{length} bytes arrived with another checksum than announced");
+            return Err(Failure::new(FailureKind::BadValue, message));
+        }
+        Ok(bytes)
     }
 
     fn wrong_length(&self, expected: u64, passed: u64) -> Failure {
