@@ -22,7 +22,6 @@ const FETCHES: u32 = 3;
 pub(super) enum Transfer {
     Uploaded {
         object: ObjectId,
-        counted: Sent,
         holds: Vec<Arc<Handle>>,
         result: Result<StoredCopy, Failure>,
     },
@@ -70,12 +69,11 @@ impl Transfers {
         bulk: Arc<dyn BulkAccess>,
         object: ObjectId,
         bytes: Bytes,
-        counted: Sent,
         holds: Vec<Arc<Handle>>,
     ) {
         self.add(Box::pin(async move {
             let result = bulk.store(object, bytes).await;
-            Transfer::Uploaded { object, counted, holds, result }
+            Transfer::Uploaded { object, holds, result }
         }));
     }
 
@@ -132,11 +130,10 @@ impl Io {
 
     pub(super) fn transferred(&mut self, transfer: Transfer) {
         match transfer {
-            Transfer::Uploaded { object, counted, holds, result } => {
-                self.uploading.remove(&object);
+            Transfer::Uploaded { object, holds, result } => {
                 match result {
-                    Ok(copy) => self.uploaded(object, copy, counted, holds),
-                    Err(failure) => self.upload_failed(object, failure, counted),
+                    Ok(copy) => self.uploaded(object, copy, holds),
+                    Err(failure) => self.fail_upload(object, &failure),
                 }
                 self.unpark();
             }
@@ -145,18 +142,10 @@ impl Io {
         }
     }
 
-    fn uploaded(&mut self, object: ObjectId, copy: StoredCopy, counted: Sent, holds: Vec<Arc<Handle>>) {
+    fn uploaded(&mut self, object: ObjectId, copy: StoredCopy, holds: Vec<Arc<Handle>>) {
+        let counted = self.uploading.remove(&object).unwrap_or_default();
         let contained = holds.iter().map(|handle| handle.address()).collect();
         self.send_put(object, StoredValue::Stored(Arc::new(copy)), contained, counted, holds);
-    }
-
-    fn upload_failed(&mut self, object: ObjectId, failure: Failure, counted: Sent) {
-        self.out.forget(counted);
-        // Still counts as being uploaded for those that need it, which fail with it.
-        self.uploading.insert(object, ());
-        self.fail_parked(object, &failure);
-        self.uploading.remove(&object);
-        self.put_done(object, Some(failure));
     }
 
     fn fetched(&mut self, handle: &Arc<Handle>, result: Result<Bytes, Failure>) {
@@ -187,17 +176,25 @@ impl Io {
     pub(super) fn put_again(&mut self, object: ObjectId, payload: Payload, holds: Vec<Arc<Handle>>) {
         let contained = holds.iter().map(|handle| handle.address()).collect();
         if payload.len() > mobula_types::INLINE_LIMIT {
-            self.uploading.insert(object, ());
-            self.transfers.upload(self.bulk.clone(), object, payload.into_bytes(), Sent::default(), holds);
+            let counted = self.uploading.remove(&object).unwrap_or_default();
+            self.upload(object, payload, counted, holds);
         } else {
             self.send_put(object, StoredValue::Inline(payload), contained, Sent::default(), holds);
         }
     }
 
-    /// Asks again for what was asked for and not answered.
+    /// Asks again for what was asked for and not answered, and for what was being fetched.
     pub(super) fn ask_again(&mut self) {
-        let asked: Vec<_> = self.table.objects.values().filter(|entry| entry.asked).collect();
-        let handles: Vec<_> = asked.iter().filter_map(|entry| entry.handle.upgrade()).collect();
+        let mut handles = Vec::new();
+        for entry in self.table.objects.values_mut() {
+            if let Some(handle) = entry.handle.upgrade()
+                && (entry.asked || matches!(*handle.state(), State::Fetching(..)))
+            {
+                entry.asked = true;
+                handle.forget_place();
+                handles.push(handle);
+            }
+        }
         for handle in handles {
             self.out.push(Frame::Get { address: handle.address() });
         }

@@ -1,14 +1,15 @@
 //! The session's thread.
 
 use super::bulk::{Transfer, Transfers};
-use super::inbox::Taken;
+use super::inbox::{Sent, Taken};
 use super::outgoing::{Outgoing, Waiting};
+use super::requests::first_of;
 use super::start::Start;
 use super::table::Table;
 use super::templates::Templates;
 use super::{Command, Connector, Link, LinkOptions};
 use crate::worker::GuestSide;
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use mobula_host::BulkAccess;
 use mobula_rpc::session::{FrameReceiver, SessionEnd, SessionEvent};
 use mobula_runtime::clock;
@@ -33,9 +34,12 @@ pub(super) struct Io {
     pub(super) templates: Templates,
     pub(super) bulk: Arc<dyn BulkAccess>,
     pub(super) transfers: Transfers,
-    /// Objects whose bytes are on their way to a store, and what must not be sent before they are there.
-    pub(super) uploading: HashMap<ObjectId, ()>,
+    /// Objects whose bytes are on their way to a store, and what each of them counts in the inbox.
+    pub(super) uploading: HashMap<ObjectId, Sent>,
+    /// What must not be sent before they are there, in the order in which it was requested.
     pub(super) parked: Vec<Parked>,
+    /// The first objects of the requests that are parked.
+    pub(super) late: HashSet<ObjectId>,
     pub(super) guest: Option<Box<dyn GuestSide>>,
     pub(super) guest_frames: Vec<Frame>,
     pub(super) connector: Option<Box<dyn Connector>>,
@@ -87,6 +91,7 @@ impl Io {
             transfers: Transfers::default(),
             uploading: HashMap::default(),
             parked: Vec::new(),
+            late: HashSet::default(),
             guest,
             guest_frames: Vec::new(),
             connector,
@@ -259,8 +264,7 @@ impl Io {
             Command::Fetch(handle, copy) => self.fetch(handle, copy),
             Command::Release { address, given } => self.release(address, given),
             Command::Cancel { address, force, recursive } => {
-                let first = ObjectId::result(address.object.task, 0);
-                self.out.push_behind(first, Frame::Cancel { address, force, recursive });
+                self.out.push_behind(first_of(address.object), Frame::Cancel { address, force, recursive });
             }
             Command::Frame(frame) => self.send_frame(frame),
             Command::Download { object, answer } => {

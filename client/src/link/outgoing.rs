@@ -23,7 +23,8 @@ pub(super) struct Outgoing {
     frames: Vec<Frame>,
     released: Vec<ObjectAddress>,
     waiting: VecDeque<Waiting>,
-    /// What goes right behind a waiting request, by its first object.
+    /// What goes right behind a request that has yet to go, by its first object. There is an entry for each that waits
+    /// here, and for each that was announced.
     behind: HashMap<ObjectId, Vec<Frame>>,
     /// `None`: this session is never held back.
     credit: Option<u64>,
@@ -62,7 +63,6 @@ impl Outgoing {
         self.sender = sender;
         self.frames.clear();
         self.released.clear();
-        self.behind.clear();
         self.credit = credit;
         self.used = 0;
         std::mem::take(&mut self.waiting)
@@ -91,12 +91,22 @@ impl Outgoing {
         &mut self.frames
     }
 
+    /// A request that makes this object will come: what belongs to it waits for it.
+    pub(super) fn announce(&mut self, object: ObjectId) {
+        self.behind.entry(object).or_default();
+    }
+
+    /// A request that was announced will not come.
+    pub(super) fn renounce(&mut self, object: ObjectId) {
+        self.behind.remove(&object);
+    }
+
     /// A request: goes at once where nothing hinders it, else waits.
     pub(super) fn request(&mut self, request: Waiting) {
         if self.waiting.is_empty() && self.is_allowed() {
             self.hand_over(request);
         } else {
-            self.behind.insert(request.object, Vec::new());
+            self.announce(request.object);
             self.waiting.push_back(request);
         }
     }
@@ -126,9 +136,7 @@ impl Outgoing {
         while self.is_allowed()
             && let Some(request) = self.waiting.pop_front()
         {
-            let behind = self.behind.remove(&request.object).unwrap_or_default();
             self.hand_over(request);
-            behind.into_iter().for_each(|frame| self.push(frame));
         }
         while !self.released.is_empty() {
             let rest = self.released.split_off(self.released.len().min(BATCH));
@@ -171,6 +179,10 @@ impl Outgoing {
         self.used += 1;
         self.forget(request.counted);
         self.push(request.frame);
+        if !self.behind.is_empty() {
+            let behind = self.behind.remove(&request.object).unwrap_or_default();
+            behind.into_iter().for_each(|frame| self.push(frame));
+        }
         // The releases that this may cause come through the inbox, behind the request.
         drop(request.holds);
     }

@@ -5,8 +5,10 @@ use super::io::{Io, Parked};
 use super::outgoing::Waiting;
 use super::{PutRequest, Request, SubmitRequest};
 use crate::reference::{Handle, State};
+use foldhash::HashSet;
 use mobula_types::{
-    Failure, FailureKind, Frame, INLINE_LIMIT, ObjectAddress, ObjectId, ResultValue, StoredValue, frame,
+    Failure, FailureKind, Frame, INLINE_LIMIT, ObjectAddress, ObjectId, ObjectSpace, Payload, ResultValue,
+    StoredValue, frame,
 };
 use std::sync::{Arc, Weak};
 
@@ -35,11 +37,13 @@ impl Io {
         self.request_or_park(waiting);
     }
 
-    /// Sends a task, or parks it until what it needs has been uploaded.
+    /// Sends a request, or parks it until what it needs has been uploaded and requested.
     pub(super) fn request_or_park(&mut self, waiting: Waiting) {
-        if self.uploading.is_empty() || self.missing(&waiting.frame).is_none() {
+        if self.may_go(&waiting.frame) {
             self.out.request(waiting);
         } else {
+            self.out.announce(waiting.object);
+            self.late.insert(waiting.object);
             self.parked.push(Parked::Request(waiting));
         }
     }
@@ -50,8 +54,7 @@ impl Io {
         self.offer_lapsed(holds.iter().map(|handle| handle.object()));
         self.table.add_put(object, handle, &payload, &contained, done);
         if payload.len() > INLINE_LIMIT {
-            self.uploading.insert(object, ());
-            self.transfers.upload(self.bulk.clone(), object, payload.into_bytes(), counted, holds);
+            self.upload(object, payload, counted, holds);
         } else {
             self.send_put(object, StoredValue::Inline(payload), contained, counted, holds);
         }
@@ -67,15 +70,27 @@ impl Io {
     ) {
         let contained = if contained.is_empty() { None } else { Some(contained.into()) };
         let frame = Frame::Put { object, value: ResultValue { value, contained } };
-        self.out.request(Waiting { frame, object, counted, holds });
+        self.request_or_park(Waiting { frame, object, counted, holds });
     }
 
-    /// The first object that a request needs and that is still being uploaded.
-    fn missing(&self, frame: &Frame) -> Option<ObjectId> {
-        let Frame::Submit(frame::Submit { references, contained, .. }) = frame else { return None };
-        let referred = references.iter().map(|reference| reference.address.object);
-        let objects = referred.chain(contained.iter().map(|address| address.object));
-        objects.into_iter().find(|object| self.uploading.contains_key(object))
+    /// Has an object's bytes brought to a store; its put follows.
+    pub(super) fn upload(
+        &mut self,
+        object: ObjectId,
+        payload: Payload,
+        counted: Sent,
+        holds: Vec<Arc<Handle>>,
+    ) {
+        self.out.announce(object);
+        self.uploading.insert(object, counted);
+        self.transfers.upload(self.bulk.clone(), object, payload.into_bytes(), holds);
+    }
+
+    /// Whether the node can know by now of everything that a request refers to.
+    fn may_go(&self, frame: &Frame) -> bool {
+        let is_missing =
+            |object| self.uploading.contains_key(&object) || self.late.contains(&first_of(object));
+        (self.uploading.is_empty() && self.late.is_empty()) || !refers_to_any(frame, is_missing)
     }
 
     /// Sends a frame, but a run's end only behind what the run has submitted.
@@ -99,28 +114,49 @@ impl Io {
     pub(super) fn unpark(&mut self) {
         for parked in std::mem::take(&mut self.parked) {
             match parked {
-                Parked::Request(waiting) if self.missing(&waiting.frame).is_some() => {
+                Parked::Request(waiting) if !self.may_go(&waiting.frame) => {
                     self.parked.push(Parked::Request(waiting));
                 }
-                Parked::Request(waiting) => self.out.request(waiting),
+                Parked::Request(waiting) => {
+                    self.late.remove(&waiting.object);
+                    self.out.request(waiting);
+                }
                 Parked::Frame(frame) => self.send_frame(frame),
             }
         }
     }
 
-    /// An upload has failed: what needs it fails too.
-    pub(super) fn fail_parked(&mut self, object: ObjectId, cause: &Failure) {
+    /// An object could not be uploaded: what needs it fails too, and what needs that.
+    pub(super) fn fail_upload(&mut self, object: ObjectId, cause: &Failure) {
+        if let Some(counted) = self.uploading.remove(&object) {
+            self.out.forget(counted);
+        }
+        self.out.renounce(object);
+        let mut failed = HashSet::from_iter([object]);
         for parked in std::mem::take(&mut self.parked) {
             match parked {
-                Parked::Request(waiting) if self.missing(&waiting.frame) == Some(object) => {
-                    self.out.forget(waiting.counted);
+                Parked::Request(waiting)
+                    if refers_to_any(&waiting.frame, |needed| failed.contains(&first_of(needed))) =>
+                {
+                    failed.insert(waiting.object);
                     let message = format!("an argument could not be stored ({object})");
-                    let failure =
-                        Failure::new(FailureKind::DependencyFailed, message).caused_by(cause.clone());
-                    self.fail_task(waiting.object.task, &failure);
+                    let failure = Failure::new(FailureKind::DependencyFailed, message);
+                    self.fail_request(waiting, failure.caused_by(cause.clone()));
                 }
                 other => self.parked.push(other),
             }
+        }
+        self.put_done(object, Some(cause.clone()));
+    }
+
+    /// A parked request will never be sent.
+    fn fail_request(&mut self, waiting: Waiting, failure: Failure) {
+        self.late.remove(&waiting.object);
+        self.out.renounce(waiting.object);
+        self.out.forget(waiting.counted);
+        match waiting.frame {
+            Frame::Put { object, .. } => self.put_done(object, Some(failure)),
+            _ => self.fail_task(waiting.object.task, &failure),
         }
     }
 
@@ -149,16 +185,34 @@ impl Io {
         if let Some(entry) = self.table.objects.get_mut(&handle.object()) {
             entry.asked = true;
         }
-        self.out.push_behind(handle.object(), Frame::Get { address: handle.address() });
+        self.out.push_behind(first_of(handle.object()), Frame::Get { address: handle.address() });
     }
 
     pub(super) fn release(&mut self, address: ObjectAddress, given: u32) {
         let object = address.object;
         self.table.release(object);
-        let first = match object.index.space() {
-            mobula_types::ObjectSpace::Result => ObjectId::result(object.task, 0),
-            _ => object,
-        };
-        self.out.release(first, address, given);
+        self.out.release(first_of(object), address, given);
+    }
+}
+
+/// What names the request that makes an object: the first of the objects that it makes.
+pub(super) fn first_of(object: ObjectId) -> ObjectId {
+    match object.index.space() {
+        ObjectSpace::Result => ObjectId::result(object.task, 0),
+        _ => object,
+    }
+}
+
+/// Whether a request refers to an object of which that is so.
+fn refers_to_any(frame: &Frame, is_so: impl Fn(ObjectId) -> bool) -> bool {
+    match frame {
+        Frame::Submit(frame::Submit { references, contained, .. }) => {
+            references.iter().any(|reference| is_so(reference.address.object))
+                || contained.iter().any(|address| is_so(address.object))
+        }
+        Frame::Put { value, .. } => {
+            value.contained.iter().flat_map(|contained| contained.iter()).any(|address| is_so(address.object))
+        }
+        _ => false,
     }
 }

@@ -268,6 +268,12 @@ impl TaskEntry {
 }
 
 impl ObjectEntry {
+    /// What its kept value refers to.
+    pub(super) fn needs(&self) -> impl Iterator<Item = ObjectId> {
+        let kept = self.put.iter().filter_map(|put| put.kept.as_ref());
+        kept.flat_map(|(_, contained)| contained.iter().map(|address| address.object))
+    }
+
     fn is_being_put(&self) -> bool {
         self.put.as_ref().is_some_and(|put| put.done.is_some())
     }

@@ -11,7 +11,7 @@ use super::io::Io;
 use super::outgoing::Waiting;
 use crate::reference::{Handle, State};
 use mobula_runtime::clock;
-use mobula_types::{Failure, FailureKind, Frame, ObjectId, OwnerTerm, TaskId, frame};
+use mobula_types::{Failure, FailureKind, Frame, ObjectId, ObjectSpace, OwnerTerm, TaskId, frame};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,13 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What is offered again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum Offer {
+    Put(ObjectId),
+    Task(TaskId),
+}
 
 impl Io {
     /// Whether the home node, which cannot be reached, is lost: other nodes say so, or it has been away for long.
@@ -80,54 +87,94 @@ impl Io {
         self.transfers.clear();
         self.fetches.clear();
         let waiting = self.out.restart(home.session.sender, home.credit);
+        let parked = std::mem::take(&mut self.parked);
         self.templates.send_all(self.out.frames());
-        self.offer_again(&waiting.iter().map(|waiting| waiting.object).collect());
-        waiting.into_iter().for_each(|waiting| self.out.request(waiting));
+        let unsent = waiting.iter().map(|waiting| waiting.object).chain(self.late.iter().copied());
+        self.offer_again(&unsent.collect());
+        // What was never sent goes its first way, behind everything that it may refer to.
+        waiting.into_iter().for_each(|waiting| self.request_or_park(waiting));
+        self.parked.extend(parked);
+        self.fail_lost_uploads();
         self.unpark();
         self.ask_again();
     }
 
     /// Offers everything again that was sent to the old node; what is in `unsent` still goes its first way.
     fn offer_again(&mut self, unsent: &HashSet<ObjectId>) {
-        let mut puts: Vec<_> = self
-            .table
-            .objects
-            .iter()
-            .filter(|(object, entry)| entry.put.is_some() && !unsent.contains(object))
-            .map(|(object, _)| *object)
-            .collect();
-        puts.sort_unstable();
-        puts.into_iter().for_each(|object| self.offer_put(object));
-        for task in self.choose_tasks(unsent) {
-            self.offer_task(task);
+        for offer in self.order_offers(unsent) {
+            match offer {
+                Offer::Task(task) if !unsent.contains(&ObjectId::result(task, 0)) => self.offer_task(task),
+                Offer::Put(object) if !unsent.contains(&object) => self.offer_put(object),
+                _ => {}
+            }
         }
     }
 
-    /// The tasks to offer, in the order in which they were submitted. Those whose values are all here, and which nothing
+    /// The puts and tasks to offer, each behind all that it needs. Tasks whose values are all here, and which nothing
     /// needs that is offered or still to be sent, lapse instead: they would only run again.
-    fn choose_tasks(&mut self, unsent: &HashSet<ObjectId>) -> Vec<TaskId> {
-        let parked = self.parked_objects();
-        let mut tasks: Vec<_> = self.table.tasks.keys().copied().collect();
-        // A driver's tasks are numbered as they were submitted: what a task needs comes before it.
-        tasks.sort_unstable();
-        let mut needed = HashSet::new();
-        let mut chosen = Vec::new();
-        for task in tasks.into_iter().rev() {
-            let Some(entry) = self.table.tasks.get_mut(&task) else { continue };
-            let first = ObjectId::result(task, 0);
-            let goes_by_itself = unsent.contains(&first) || parked.contains(&first);
-            entry.lapsed = !goes_by_itself && !needed.contains(&task) && entry.is_settled_here();
-            if entry.lapsed {
-                self.has_lapsed = true;
-                continue;
-            }
-            needed.extend(entry.needs().map(|object| object.task));
-            if !goes_by_itself {
-                chosen.push(task);
+    fn order_offers(&mut self, unsent: &HashSet<ObjectId>) -> Vec<Offer> {
+        let puts = self.table.objects.iter().filter(|(_, entry)| entry.put.is_some());
+        let mut roots: Vec<_> = puts.map(|(object, _)| Offer::Put(*object)).collect();
+        let wanted = self.table.tasks.iter().filter(|(task, entry)| {
+            !entry.is_settled_here() || unsent.contains(&ObjectId::result(**task, 0))
+        });
+        roots.extend(wanted.map(|(task, _)| Offer::Task(*task)));
+        // A driver's tasks are numbered as they were submitted.
+        roots.sort_unstable();
+        let mut seen = HashSet::new();
+        let mut order = Vec::new();
+        // What is looked at, and whether what it needs was looked at already.
+        let mut left: Vec<_> = roots.into_iter().rev().map(|offer| (offer, false)).collect();
+        while let Some((offer, needs_are_done)) = left.pop() {
+            if needs_are_done {
+                order.push(offer);
+            } else if seen.insert(offer) {
+                left.push((offer, true));
+                left.extend(self.needs_of(offer).into_iter().map(|need| (need, false)));
             }
         }
-        chosen.reverse();
-        chosen
+        for (task, entry) in &mut self.table.tasks {
+            entry.lapsed = !seen.contains(&Offer::Task(*task));
+            self.has_lapsed |= entry.lapsed;
+        }
+        order
+    }
+
+    fn needs_of(&self, offer: Offer) -> Vec<Offer> {
+        let object = |object: ObjectId| match object.index.space() {
+            ObjectSpace::Result => {
+                self.table.tasks.contains_key(&object.task).then_some(Offer::Task(object.task))
+            }
+            _ => self.table.objects.get(&object)?.put.is_some().then_some(Offer::Put(object)),
+        };
+        match offer {
+            Offer::Task(task) => self
+                .table
+                .tasks
+                .get(&task)
+                .into_iter()
+                .flat_map(|entry| entry.needs())
+                .filter_map(object)
+                .collect(),
+            Offer::Put(put) => self
+                .table
+                .objects
+                .get(&put)
+                .into_iter()
+                .flat_map(|entry| entry.needs())
+                .filter_map(object)
+                .collect(),
+        }
+    }
+
+    /// Uploads that the old node's loss cut short, and that were not offered again, will not be.
+    fn fail_lost_uploads(&mut self) {
+        let is_lost =
+            |object: &&ObjectId| self.table.objects.get(object).is_none_or(|entry| entry.put.is_none());
+        let lost: Vec<ObjectId> = self.uploading.keys().filter(is_lost).copied().collect();
+        for object in lost {
+            self.fail_upload(object, &evicted("a large argument"));
+        }
     }
 
     /// A new request refers to these objects: what has lapsed of them, and of what they need, is offered after all.
@@ -149,14 +196,6 @@ impl Io {
         chosen.into_iter().for_each(|task| self.offer_task(task));
     }
 
-    fn parked_objects(&self) -> HashSet<ObjectId> {
-        let object = |parked: &super::io::Parked| match parked {
-            super::io::Parked::Request(waiting) => Some(waiting.object),
-            super::io::Parked::Frame(_) => None,
-        };
-        self.parked.iter().filter_map(object).collect()
-    }
-
     fn offer_put(&mut self, object: ObjectId) {
         let Some(entry) = self.table.objects.get(&object) else { return };
         let handle = entry.handle.upgrade();
@@ -167,12 +206,15 @@ impl Io {
                 self.put_again(object, payload, holds);
             }
             None => {
-                self.uploading.remove(&object);
+                let failure = evicted("a value that was put").of_object(object);
                 if let Some(handle) = handle {
-                    let failure = evicted("a value that was put").of_object(object);
-                    self.announce |= handle.resolve(State::Failed(failure), &mut self.wakers);
+                    self.announce |= handle.resolve(State::Failed(failure.clone()), &mut self.wakers);
                 }
-                self.table.put_done(object);
+                if self.uploading.contains_key(&object) {
+                    self.fail_upload(object, &failure);
+                } else {
+                    self.table.put_done(object);
+                }
             }
         }
     }

@@ -91,3 +91,93 @@ async fn a_copy_that_is_gone_is_looked_for_again() {
     driver.node.sender.send(Frame::Got { object: address.object, outcome });
     assert_eq!(get.await.unwrap().unwrap(), bytes);
 }
+
+#[tokio::test]
+async fn what_needs_a_task_that_waits_for_an_upload_waits_with_it() {
+    let mut driver = usual().await;
+    driver.bulk.permits.forget_permits(1000);
+    let first = large_call(&driver.cluster);
+    let second = call_with(&driver.cluster, &first);
+    let put = driver.cluster.put(vec![second.clone()]).submit();
+    second.cancel();
+    drop(second);
+    let other = call(&driver.cluster, 1).submit();
+    assert_eq!(driver.node.next_submit().await.task, other.id().task);
+    driver.bulk.permits.add_permits(1);
+    driver.node.next_put().await;
+    assert_eq!(driver.node.next_submit().await.task, first.id().task);
+    let Frame::Submit(submit) = driver.node.next_no_template().await else { panic!("no submit") };
+    let Frame::Cancel { address, .. } = driver.node.next().await else { panic!("no cancel") };
+    assert_eq!(address.object.task, submit.task, "a cancel goes behind its task");
+    let Frame::Put { object, .. } = driver.node.next().await else { panic!("no put") };
+    assert_eq!(object, put.id());
+}
+
+#[tokio::test]
+async fn what_is_released_during_its_upload_is_released_behind_its_put() {
+    let mut driver = usual().await;
+    driver.bulk.permits.forget_permits(1000);
+    let put = driver.cluster.put(Bytes::from(vec![1; LARGE])).submit();
+    let object = put.id();
+    drop(put);
+    let other = call(&driver.cluster, 1).submit();
+    assert_eq!(driver.node.next_submit().await.task, other.id().task);
+    driver.bulk.permits.add_permits(1);
+    assert_eq!(driver.node.next_put().await.0, object);
+    assert_eq!(driver.node.next_released(1).await.into_iter().collect::<Vec<_>>(), [object]);
+}
+
+#[tokio::test]
+async fn a_large_argument_is_offered_again_with_all_that_depends_on_it() {
+    let mut driver = usual().await;
+    let first = large_call(&driver.cluster);
+    let second = call_with(&driver.cluster, &first);
+    for _ in 0..2 {
+        driver.node.next_submit().await;
+    }
+    let bulk = crate::link::testing::FakeBulk::default();
+    bulk.permits.forget_permits(1000);
+    let mut heir = driver.connector.add("heir", super::CREDIT, bulk.clone());
+    drop(driver.node);
+    let Frame::Template { .. } = heir.next().await else { panic!("no template") };
+    let other = call(&driver.cluster, 1).submit();
+    assert_eq!(heir.next_submit().await.task, other.id().task, "nothing else goes before the upload");
+    bulk.permits.add_permits(1);
+    heir.next_put().await;
+    assert_eq!(heir.next_submit().await.task, first.id().task);
+    assert_eq!(heir.next_submit().await.task, second.id().task);
+}
+
+#[tokio::test]
+async fn an_upload_that_the_loss_of_its_home_cut_short_starts_anew() {
+    let mut driver = usual().await;
+    driver.bulk.permits.forget_permits(1000);
+    let first = large_call(&driver.cluster);
+    let second = call_with(&driver.cluster, &first);
+    let other = call(&driver.cluster, 1).submit();
+    assert_eq!(driver.node.next_submit().await.task, other.id().task);
+    let mut heir = driver.connector.add("heir", super::CREDIT, crate::link::testing::FakeBulk::default());
+    drop(driver.node);
+    let submit = heir.next_submit().await;
+    assert_eq!(submit.task, other.id().task);
+    assert!(submit.reoffered);
+    heir.next_put().await;
+    let submit = heir.next_submit().await;
+    assert_eq!(submit.task, first.id().task);
+    assert!(!submit.reoffered, "it was never sent before");
+    assert_eq!(heir.next_submit().await.task, second.id().task);
+}
+
+/// A call whose argument is too large for a frame.
+fn large_call(cluster: &crate::Cluster) -> ObjectRef<u64> {
+    let mut builder = CallBuilder::of_template(template("tests::large"));
+    builder.argument::<Bytes>(Bytes::from(vec![1; LARGE]));
+    builder.finish().on(cluster).submit()
+}
+
+/// A call that needs another one's result.
+fn call_with(cluster: &crate::Cluster, needed: &ObjectRef<u64>) -> ObjectRef<u64> {
+    let mut builder = CallBuilder::of_template(template("tests::call"));
+    builder.argument::<u64>(needed);
+    builder.finish().on(cluster).submit()
+}
