@@ -29,7 +29,8 @@ impl BulkAccess for NodeBulk {
         Box::pin(async move {
             let download = client.fetch(object).await?;
             if download.length > MOST_BYTES {
-                let message = format!("a value of {} bytes, and at most {MOST_BYTES} are taken", download.length);
+                let message =
+                    format!("a value of {} bytes, and at most {MOST_BYTES} are taken", download.length);
                 return Err(Failure::new(FailureKind::TooLarge, message).of_object(object));
             }
             let bytes = download.chunks.collect_checked(download.length, download.checksum).await;

@@ -1,6 +1,7 @@
 //! Finding nodes, and opening a driver's sessions with them.
 
 use super::bulk::NodeBulk;
+use crate::executable::{self, WorkerBinary};
 use crate::link::{Connector, Home};
 use mobula_host::BoxFuture;
 use mobula_rpc::head::{HeadClient, HeadClientOptions};
@@ -120,6 +121,8 @@ pub(super) struct DriverConnector {
     pub(super) access: JobAccess,
     /// Where the cluster was found at first: asked where no node of the view answers.
     pub(super) addresses: Vec<String>,
+    /// What its workers run: the node that is lost may have been the only one that had it.
+    pub(super) executable: Option<WorkerBinary>,
 }
 
 impl Connector for DriverConnector {
@@ -134,13 +137,20 @@ impl Connector for DriverConnector {
             let mut failure = None;
             for (node, address) in alive(&view).filter(|(node, _)| *node != lost) {
                 match tokio::time::timeout(TRY_WITHIN, connector.open(&address, term)).await {
-                    Ok(Ok(home)) => return Ok(home),
+                    Ok(Ok((client, home))) => {
+                        connector.bring_executable(&client).await;
+                        return Ok(home);
+                    }
                     Ok(Err(refused)) => failure = Some(refused.on_node(node)),
                     Err(_elapsed) => tracing::debug!(%node, "no answer when asked to take over"),
                 }
             }
             match find_node(&connector.addresses, &connector.credentials).await {
-                Ok(client) => open_home(client, connector.access, term).await,
+                Ok(client) => {
+                    let home = open_home(client.clone(), connector.access.clone(), term).await?;
+                    connector.bring_executable(&client).await;
+                    Ok(home)
+                }
                 Err(unreachable) => Err(failure.unwrap_or(unreachable)),
             }
         })
@@ -161,8 +171,18 @@ impl Connector for DriverConnector {
 }
 
 impl DriverConnector {
-    async fn open(&self, address: &str, term: OwnerTerm) -> Result<Home, Failure> {
+    async fn open(&self, address: &str, term: OwnerTerm) -> Result<(NodeClient, Home), Failure> {
         let client = NodeClient::at(address, self.credentials.options())?;
-        open_home(client, self.access.clone(), term).await
+        let home = open_home(client.clone(), self.access.clone(), term).await?;
+        Ok((client, home))
+    }
+
+    /// Makes sure that the new home has what the job's workers run. Where that fails, another node may have it still.
+    async fn bring_executable(&self, client: &NodeClient) {
+        if let Some(binary) = self.executable.clone()
+            && let Err(failure) = executable::bring(client, binary).await
+        {
+            tracing::warn!(%failure, "the new home node did not take this program's executable");
+        }
     }
 }

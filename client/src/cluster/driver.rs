@@ -39,13 +39,19 @@ async fn open(
     credentials: Credentials,
 ) -> Result<Opened, Failure> {
     let client = find_node(&addresses, &credentials).await?;
-    let access = match &credentials {
-        Credentials::Job(access) => access.clone(),
-        Credentials::Cluster(_) => open_job(&client, builder).await?.access(),
+    let (access, executable) = match &credentials {
+        Credentials::Job(access) => (access.clone(), None),
+        Credentials::Cluster(_) => {
+            let binary = match worker_binary(&builder)? {
+                Some(path) => Some(WorkerBinary::read(path).await?),
+                None => None,
+            };
+            (open_job(&client, builder, binary.clone()).await?.access(), binary)
+        }
     };
     let home = open_home(client, access.clone(), OwnerTerm::default()).await?;
     let role = LinkRole::Driver(access.job);
-    let connector = DriverConnector { credentials, access, addresses };
+    let connector = DriverConnector { credentials, access, addresses, executable };
     Ok(Opened { role, home, connector: Some(Box::new(connector)) })
 }
 
@@ -87,9 +93,13 @@ fn worker_binary(builder: &ClusterBuilder) -> Result<Option<PathBuf>, Failure> {
     })
 }
 
-async fn open_job(client: &NodeClient, builder: ClusterBuilder) -> Result<OpenedJob, Failure> {
-    let executable = match worker_binary(&builder)? {
-        Some(path) => Some(executable::bring(client, WorkerBinary::read(path).await?).await?),
+async fn open_job(
+    client: &NodeClient,
+    builder: ClusterBuilder,
+    binary: Option<WorkerBinary>,
+) -> Result<OpenedJob, Failure> {
+    let executable = match binary {
+        Some(binary) => Some(executable::bring(client, binary).await?),
         None => None,
     };
     let program = std::env::args_os().next().map(PathBuf::from);
