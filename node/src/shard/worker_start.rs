@@ -20,6 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How long a worker may take from its start to its announcement.
 const START_PATIENCE: Duration = Duration::from_secs(20);
+/// How long the process of a worker without a session may take to end by itself.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The workers of a shard.
 #[derive(Debug, Default)]
@@ -37,8 +39,8 @@ struct WorkerState {
     /// Tells the process's owner that the worker works.
     ready: Option<oneshot::Sender<()>>,
     process: Option<u32>,
-    /// Tells the process's owner to kill it.
-    kill: mpsc::Sender<Failure>,
+    /// Tells the process's owner to end it.
+    kill: mpsc::Sender<Ending>,
     _owner: TaskHandle<()>,
 }
 
@@ -56,7 +58,7 @@ impl Workers {
     pub(crate) fn kill(&self, worker: WorkerId, failure: Failure) {
         if let Some(state) = self.known.get(&worker) {
             // A full channel holds a kill already.
-            let _already_told = state.kill.try_send(failure);
+            let _already_told = state.kill.try_send(Ending::Now(failure));
         }
     }
 
@@ -188,7 +190,8 @@ impl Shard {
         if let Some(state) = self.workers.known.get_mut(&worker) {
             state.session = None;
             let message = format!("worker {} lost its session with the node", worker.0);
-            let _already_told = state.kill.try_send(Failure::new(FailureKind::WorkerDied, message));
+            let failure = Failure::new(FailureKind::WorkerDied, message);
+            let _already_told = state.kill.try_send(Ending::Detached(failure));
         }
     }
 
@@ -233,6 +236,15 @@ impl Shard {
     }
 }
 
+/// Why a worker's process is to end.
+#[derive(Debug)]
+enum Ending {
+    /// It is not wanted any more.
+    Now(Failure),
+    /// Its session is over. Mostly because the process has just ended, and then its own end says more.
+    Detached(Failure),
+}
+
 /// Everything that the owner of a worker process needs.
 struct Starting {
     worker: WorkerId,
@@ -246,10 +258,14 @@ struct Starting {
 
 impl Starting {
     /// Starts the process, serves it, and tells the shard of its end.
-    async fn run(mut self, mut killed: mpsc::Receiver<Failure>, ready: oneshot::Receiver<()>) {
+    async fn run(mut self, mut killed: mpsc::Receiver<Ending>, ready: oneshot::Receiver<()>) {
         let worker = self.worker;
         let inbox = self.inbox.clone();
-        let input = match self.start().await {
+        let started = tokio::select! {
+            started = self.start() => started,
+            Some(Ending::Now(failure) | Ending::Detached(failure)) = killed.recv() => Err(failure),
+        };
+        let input = match started {
             Ok(mut process) => {
                 let _shard_ended = inbox.send(Input::WorkerLaunched { worker, process: process.pid }).await;
                 let serving = self.serve(&mut process);
@@ -312,21 +328,28 @@ async fn too_late(ready: oneshot::Receiver<()>) {
 /// Waits for the end of a process; on a word from the shard, ends it.
 async fn wait(
     process: &mut workers::WorkerProcess,
-    killed: &mut mpsc::Receiver<Failure>,
+    killed: &mut mpsc::Receiver<Ending>,
     ready: oneshot::Receiver<()>,
 ) -> WorkerExit {
-    let reason = tokio::select! {
+    let mut reason = tokio::select! {
         exit = process.wait() => return exit,
         reason = killed.recv() => reason,
         () = too_late(ready) => {
             let message = format!("the worker did not connect within {START_PATIENCE:?} of its start");
-            Some(Failure::new(FailureKind::WorkerStartFailed, message))
+            Some(Ending::Now(Failure::new(FailureKind::WorkerStartFailed, message)))
         }
     };
+    if matches!(reason, Some(Ending::Detached(_))) {
+        tokio::select! {
+            exit = process.wait() => return exit,
+            Some(other) = killed.recv() => reason = Some(other),
+            () = clock::sleep(END_PATIENCE) => {}
+        }
+    }
     process.kill();
     let mut exit = process.wait().await;
-    if let Some(reason) = reason {
-        exit.failure = reason;
+    if let Some(Ending::Now(failure) | Ending::Detached(failure)) = reason {
+        exit.failure = failure;
     }
     exit
 }
