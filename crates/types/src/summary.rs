@@ -93,6 +93,10 @@ impl StateCounts {
         self.waiting + self.queued + self.running + self.succeeded + self.failed + self.cancelled
     }
 
+    const fn without_open(self) -> Self {
+        StateCounts { waiting: 0, queued: 0, running: 0, ..self }
+    }
+
     /// Adds `other`, saturating.
     pub fn add(&mut self, other: &StateCounts) {
         self.waiting = self.waiting.saturating_add(other.waiting);
@@ -147,6 +151,20 @@ impl JobSummary {
         self.failures.drain(..excess);
     }
 
+    /// The job has ended: what had not was cancelled with it.
+    pub fn cancel_open(&mut self) {
+        for counts in self.functions.values_mut() {
+            let open = counts.waiting.saturating_add(counts.queued).saturating_add(counts.running);
+            *counts =
+                StateCounts { cancelled: counts.cancelled.saturating_add(open), ..counts.without_open() };
+        }
+    }
+
+    /// Their owner is lost: another one counts what had not ended.
+    pub fn forget_open(&mut self) {
+        self.functions.values_mut().for_each(|counts| *counts = counts.without_open());
+    }
+
     /// The counts over all functions.
     pub fn total(&self) -> StateCounts {
         let mut total = StateCounts::default();
@@ -158,6 +176,21 @@ impl JobSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_open_is_cancelled_with_its_job_and_forgotten_with_its_owner() {
+        let counts = StateCounts { waiting: 1, queued: 2, running: 3, succeeded: 4, failed: 5, cancelled: 6 };
+        let mut ended = JobSummary::default();
+        ended.functions.insert("f".into(), counts);
+        let mut lost = ended.clone();
+        ended.cancel_open();
+        assert_eq!(
+            ended.total(),
+            StateCounts { succeeded: 4, failed: 5, cancelled: 12, ..Default::default() }
+        );
+        lost.forget_open();
+        assert_eq!(lost.total(), StateCounts { succeeded: 4, failed: 5, cancelled: 6, ..Default::default() });
+    }
 
     #[test]
     fn a_merge_adds_counts_and_keeps_the_latest_failures() {

@@ -88,12 +88,15 @@ impl Job {
         self.drivers.retain(|(node, _)| node.name != *name);
     }
 
-    /// The counts of all owners; before the first of them has spoken, those of the record.
+    /// The counts of all owners; before the first of them has spoken, those of the record. Nothing of a job that has
+    /// ended is still open, whatever its owners said last.
     pub(super) fn summary(&self) -> JobSummary {
         let mut owners = self.summaries.values();
-        let Some(first) = owners.next() else { return self.record.summary.clone() };
-        let mut summary = first.clone();
+        let mut summary = owners.next().unwrap_or(&self.record.summary).clone();
         owners.for_each(|other| summary.merge(other));
+        if self.record.info.state != JobState::Running {
+            summary.cancel_open();
+        }
         summary
     }
 

@@ -213,6 +213,7 @@ impl Jobs {
         record.info.state = state;
         record.info.reason = reason;
         record.info.ended_millis = wall_millis;
+        record.summary.cancel_open();
         job.phase = Phase::Ending { waiting: Vec::new(), info: Box::new(record.info.clone()) };
         effects.push(Effect::Write { record, write: JobWrite::Ended });
     }
@@ -254,6 +255,9 @@ impl Jobs {
     fn node_lost(&mut self, now: Time, node: &NodeId) {
         for job in self.jobs.values_mut() {
             job.drivers.retain(|(holder, _)| holder != node);
+            if let Some(summary) = job.summaries.get_mut(node) {
+                summary.forget_open();
+            }
         }
         self.count_all(now);
     }

@@ -1,4 +1,5 @@
 use super::*;
+use mobula_types::summary::StateCounts;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,6 +152,31 @@ fn counts_are_written_every_few_seconds_and_only_when_they_changed() {
     assert_eq!(record.summary, summary);
     assert_eq!(bench.tell(report), vec![]);
     assert_eq!(bench.until(10), vec![]);
+}
+
+#[test]
+fn what_had_not_ended_is_cancelled_with_its_job_and_counted_by_another_owner_with_its_node() {
+    let mut bench = Bench::new(Vec::new());
+    bench.opened(1);
+    bench.attach(1, 7);
+    let counted = |name: &str, queued| {
+        let mut summary = JobSummary::default();
+        let counts = StateCounts { queued, succeeded: 2, ..StateCounts::default() };
+        summary.functions.insert("f".into(), counts);
+        Event::Summary { node: node(name), job: JobId(1), summary }
+    };
+    bench.tell(counted("b", 3));
+    bench.tell(Event::NodeLost { node: node("b") });
+    bench.tell(counted("a", 4));
+    let total = |bench: &Bench| bench.jobs.get(JobId(1)).ok().map(|job| job.summary.total());
+    assert_eq!(total(&bench), Some(StateCounts { queued: 4, succeeded: 4, ..StateCounts::default() }));
+    let effects = bench.detach(1, 7, true);
+    let [Effect::Write { record, write: JobWrite::Ended }] = &effects[..] else { panic!("{effects:?}") };
+    let over = StateCounts { cancelled: 4, succeeded: 4, ..StateCounts::default() };
+    assert_eq!(record.summary.total(), over);
+    bench.tell(Event::Written { job: JobId(1), write: JobWrite::Ended });
+    bench.tell(counted("a", 4));
+    assert_eq!(total(&bench), Some(over), "a count that was under way changes nothing");
 }
 
 #[test]
