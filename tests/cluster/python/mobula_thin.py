@@ -69,6 +69,15 @@ class Service:
         )
         return invoke(body, timeout=timeout or self.timeout)
 
+    def raw_stream(self, method, bodies, timeout=None):
+        """Sends several bytes as they are over a stream, and gives all answers."""
+        invoke = self._channel.stream_stream(
+            f"/{self.name}/{method}",
+            request_serializer=lambda data: data,
+            response_deserializer=lambda data: data,
+        )
+        return list(invoke(iter(bodies), timeout=timeout or self.timeout))
+
     def _descriptor(self):
         return self._pool.FindServiceByName(self.name)
 

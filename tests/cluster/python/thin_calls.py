@@ -58,6 +58,19 @@ def check_tasks(node):
         refused(lambda: job.get(wrong), grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
 
 
+def check_malformed_streams(node):
+    """What is no session, no upload and no frame; a job beside it goes on."""
+    malformed = [grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT]
+    sessions = Service(TARGET, TOKEN, name="mobula.v1.Sessions")
+    with Job(node) as job:
+        value = job.put(1)
+        for bodies in [[b"\xff\xff\xff"], [b"\x0a\xff\xff\xff\xff\x0f"], [b"", b""], []]:
+            refused(lambda: sessions.raw_stream("Open", bodies), *malformed)
+        for method in ["Store", "UploadExecutable"]:
+            refused(lambda: node.raw_stream(method, [b"\xff\xff\xff"]), *malformed)
+        assert job.get(value) == 1
+
+
 def check_refusals(node):
     unauthenticated = grpc.StatusCode.UNAUTHENTICATED
     denied = grpc.StatusCode.PERMISSION_DENIED
@@ -83,7 +96,7 @@ def check_refusals(node):
 
 def main():
     node = Service(TARGET, TOKEN)
-    for check in [check_services, check_values, check_tasks, check_refusals]:
+    for check in [check_services, check_values, check_tasks, check_malformed_streams, check_refusals]:
         check(node)
         print(f"{check.__name__}: ok", flush=True)
 

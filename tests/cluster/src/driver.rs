@@ -1,6 +1,6 @@
 //! Driver programs as processes.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -53,6 +53,18 @@ impl Driver {
         let output = process.wait_with_output().context("waiting for a driver")?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(DriverOutput { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) })
+    }
+
+    /// Sends it a signal, such as `STOP`.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let pid = self.pid().context("a driver that is gone")?.to_string();
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &pid]).status().context("running kill")?;
+        ensure!(status.success(), "kill -{name} {pid}: {status}");
+        Ok(())
     }
 
     /// Ends it at once.

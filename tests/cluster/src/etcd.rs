@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 /// An etcd of one member on free ports; killed when it is dropped.
 #[derive(Debug)]
 pub struct Etcd {
-    process: Child,
+    process: Option<Child>,
     data: PathBuf,
     client_port: u16,
     peer_port: u16,
@@ -20,12 +20,18 @@ impl Etcd {
     /// # Errors
     /// Where the program is missing (Debian package `etcd-server`, which `make test` installs), or does not serve.
     pub fn start(folder: &Path) -> Result<Self> {
-        let (client_port, peer_port) = (free_port()?, free_port()?);
-        let data = folder.join("etcd");
-        let process = spawn(&data, client_port, peer_port)?;
-        let etcd = Etcd { process, data, client_port, peer_port };
-        etcd.wait()?;
+        let mut etcd = Etcd::prepare(folder)?;
+        etcd.restart()?;
         Ok(etcd)
+    }
+
+    /// An etcd that does not run yet, but whose URL is known.
+    ///
+    /// # Errors
+    /// Where there are no free ports.
+    pub fn prepare(folder: &Path) -> Result<Self> {
+        let (client_port, peer_port) = (free_port()?, free_port()?);
+        Ok(Etcd { process: None, data: folder.join("etcd"), client_port, peer_port })
     }
 
     /// Its client URL.
@@ -38,17 +44,19 @@ impl Etcd {
     /// # Errors
     /// The system's.
     pub fn kill(&mut self) -> Result<()> {
-        self.process.kill()?;
-        self.process.wait()?;
+        if let Some(mut process) = self.process.take() {
+            process.kill()?;
+            process.wait()?;
+        }
         Ok(())
     }
 
-    /// Starts it again with the data that it had, on the same ports.
+    /// Starts it, with the data that it had, on the same ports.
     ///
     /// # Errors
     /// As [`start`](Self::start).
     pub fn restart(&mut self) -> Result<()> {
-        self.process = spawn(&self.data, self.client_port, self.peer_port)?;
+        self.process = Some(spawn(&self.data, self.client_port, self.peer_port)?);
         self.wait()
     }
 
@@ -79,7 +87,6 @@ fn free_port() -> Result<u16> {
 
 impl Drop for Etcd {
     fn drop(&mut self) {
-        let _gone_already = self.process.kill();
-        let _status = self.process.wait();
+        let _gone_already = self.kill();
     }
 }

@@ -140,6 +140,15 @@ impl TestCluster {
         Ok(text(&output.stdout))
     }
 
+    /// What the command line prints as JSON.
+    ///
+    /// # Errors
+    /// As [`mobula`](Self::mobula).
+    pub fn json(&self, arguments: &[&str]) -> Result<serde_json::Value> {
+        let text = self.mobula(&[arguments, &["-o", "json"]].concat())?;
+        serde_json::from_str(&text).with_context(|| format!("mobula {}: {text}", arguments.join(" ")))
+    }
+
     /// A driver: an example program, connected to that node.
     ///
     /// # Errors
@@ -153,7 +162,15 @@ impl TestCluster {
     /// # Errors
     /// Where it cannot be started.
     pub fn misfits(&self, node: usize, case: &str) -> Result<Driver> {
-        Driver::start(&program::built("misfits")?, self.url(node), &self.token_file(), &[case])
+        self.misfits_with(node, &[case])
+    }
+
+    /// The same, with what the case takes before its name.
+    ///
+    /// # Errors
+    /// As [`misfits`](Self::misfits).
+    pub fn misfits_with(&self, node: usize, arguments: &[&str]) -> Result<Driver> {
+        Driver::start(&program::built("misfits")?, self.url(node), &self.token_file(), arguments)
     }
 }
 

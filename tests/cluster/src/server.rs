@@ -5,14 +5,18 @@ use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 /// A server process; killed when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     process: Child,
     url: String,
+    arguments: String,
     errors: Arc<Mutex<String>>,
+    /// Gives what it says on standard output once it serves; closed where it ends without.
+    ready: mpsc::Receiver<String>,
     /// It ends when this closes.
     _lifeline: Option<ChildStdin>,
 }
@@ -34,10 +38,11 @@ pub struct Node {
 }
 
 impl Server {
-    fn start(arguments: &[String]) -> Result<Self> {
+    fn launch(arguments: &[String]) -> Result<Self> {
         let mut process = Command::new(mobula()?)
             .args(arguments)
             .arg("--as-child")
+            .env("MOBULA_LOG", "warn")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -49,17 +54,45 @@ impl Server {
             let kept = errors.clone();
             std::thread::spawn(move || keep_lines(stderr, &kept));
         }
-        let mut line = String::new();
+        let (says, ready) = mpsc::channel();
         if let Some(stdout) = process.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line).context("reading what a server says")?;
+            std::thread::spawn(move || {
+                let mut line = String::new();
+                if BufReader::new(stdout).read_line(&mut line).is_ok_and(|read| read > 0) {
+                    let _test_is_over = says.send(line);
+                }
+            });
         }
-        let mut server = Server { process, url: String::new(), errors, _lifeline: lifeline };
-        let Ok(ready) = serde_json::from_str::<serde_json::Value>(&line) else {
-            let _status = server.process.wait();
-            bail!("mobula {} did not start: {}", arguments.join(" "), server.errors());
+        let (url, arguments) = (String::new(), arguments.join(" "));
+        Ok(Server { process, url, arguments, errors, ready, _lifeline: lifeline })
+    }
+
+    /// Waits until it serves, for up to 9 s.
+    ///
+    /// # Errors
+    /// Where it does not: with what it said.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
+        let Ok(line) = self.ready.recv_timeout(Duration::from_secs(9)) else {
+            let _gone_already = self.process.kill();
+            let status = self.process.wait()?;
+            bail!("mobula {} did not start, {status}: {}", self.arguments, self.errors());
         };
-        server.url = ready["address"].as_str().context("a server without an address")?.to_owned();
-        Ok(server)
+        let ready: serde_json::Value = serde_json::from_str(&line).context("what a server said")?;
+        self.url = ready["address"].as_str().context("a server without an address")?.to_owned();
+        Ok(())
+    }
+
+    /// Waits for its end, and gives its exit code.
+    ///
+    /// # Errors
+    /// Where it goes on for 9 s.
+    pub fn wait_for_end(&mut self) -> Result<Option<i32>> {
+        let mut status = None;
+        crate::eventually("a server ends", || {
+            status = self.process.try_wait()?;
+            Ok(status.is_some())
+        })?;
+        Ok(status.and_then(|status| status.code()))
     }
 
     /// Its URL.
@@ -114,9 +147,22 @@ impl Head {
     /// # Errors
     /// Where it does not come up: with what it said.
     pub fn start(token_file: &Path, flags: &[String]) -> Result<Self> {
+        let mut head = Head::launch(token_file, flags)?;
+        head.server.wait_until_ready()?;
+        Ok(head)
+    }
+
+    /// Starts a head on a free port, unless the flags name another, and does not wait for it.
+    ///
+    /// # Errors
+    /// Where the program cannot be started.
+    pub fn launch(token_file: &Path, flags: &[String]) -> Result<Self> {
         let token = token_file.display().to_string();
-        let common = ["head", "--listen", "127.0.0.1:0", "--token-file", &token].map(str::to_owned);
-        Ok(Head { server: Server::start(&[&common[..], flags].concat())? })
+        let mut arguments = ["head", "--token-file", &token].map(str::to_owned).to_vec();
+        if !flags.iter().any(|flag| flag == "--listen") {
+            arguments.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
+        }
+        Ok(Head { server: Server::launch(&[&arguments[..], flags].concat())? })
     }
 }
 
@@ -126,11 +172,21 @@ impl Node {
     /// # Errors
     /// Where it does not come up: with what it said.
     pub fn start(token_file: &Path, heads: &[String], name: &str, flags: &[String]) -> Result<Self> {
+        let mut node = Node::launch(token_file, heads, name, flags)?;
+        node.server.wait_until_ready()?;
+        Ok(node)
+    }
+
+    /// Starts a node on a free port, and does not wait for it.
+    ///
+    /// # Errors
+    /// Where the program cannot be started.
+    pub fn launch(token_file: &Path, heads: &[String], name: &str, flags: &[String]) -> Result<Self> {
         let token = token_file.display().to_string();
         let heads = heads.join(",");
         let common =
             ["node", "--listen", "127.0.0.1:0", "--token-file", &token, "--head", &heads, "--name", name];
         let common = common.map(str::to_owned);
-        Ok(Node { server: Server::start(&[&common[..], flags].concat())?, name: name.to_owned() })
+        Ok(Node { server: Server::launch(&[&common[..], flags].concat())?, name: name.to_owned() })
     }
 }

@@ -35,17 +35,44 @@ fn a_thin_client_needs_nothing_but_grpc() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_function_is_called_from_a_shell() -> Result<()> {
+/// A cluster whose node embeds functions, and the name of the one that ends so.
+fn embedding(function: &str) -> Result<(TestCluster, String)> {
     let options = ClusterOptions { node_flags: vec!["--embed".into()], ..ClusterOptions::default() };
     let cluster = TestCluster::start(&options)?;
-    let functions: serde_json::Value =
-        serde_json::from_str(&cluster.mobula(&["list", "functions", "-o", "json"])?)?;
-    let names =
+    let functions = cluster.json(&["list", "functions"])?;
+    let mut names =
         functions.as_array().context("a list")?.iter().filter_map(|function| function["name"].as_str());
-    let name =
-        names.into_iter().find(|name| name.ends_with("::submit_many")).context("the function is there")?;
-    let answer = cluster.mobula(&["task", "call", name, "5", "-o", "json"])?;
-    ensure!(answer.trim() == "5", "it answered {answer}");
+    let name = names.find(|name| name.ends_with(function)).context("the function is there")?.to_owned();
+    Ok((cluster, name))
+}
+
+#[test]
+fn a_function_is_called_from_a_shell() -> Result<()> {
+    let (cluster, name) = embedding("::submit_many")?;
+    assert_eq!(cluster.json(&["task", "call", &name, "5"])?, 5);
+    Ok(())
+}
+
+#[test]
+fn arguments_that_do_not_fit_are_refused() -> Result<()> {
+    let (cluster, name) = embedding("::submit_many")?;
+    for arguments in [&["5", "6"][..], &[], &["\"five\""], &["-1"], &["[5]"], &["{}"]] {
+        let call = [&["task", "call", &name][..], arguments].concat();
+        let error = cluster.mobula(&call).err().context("it was taken")?.to_string();
+        assert!(error.contains("exit status: 2") && error.contains("BadArguments"), "{arguments:?}: {error}");
+    }
+    // Not JSON at all.
+    let error = cluster.mobula(&["task", "call", &name, "five"]).err().context("it was taken")?.to_string();
+    assert!(error.contains("exit status: 2") && error.contains("is not JSON: five"), "{error}");
+    assert_eq!(cluster.json(&["task", "call", &name, "5"])?, 5);
+    Ok(())
+}
+
+#[test]
+fn a_function_that_nobody_has_is_named() -> Result<()> {
+    let (cluster, name) = embedding("::submit_many")?;
+    let unknown = name.replace("submit_many", "submit_none");
+    let error = cluster.mobula(&["task", "call", &unknown, "5"]).err().context("it was taken")?.to_string();
+    assert!(error.contains("exit status: 4") && error.contains(&unknown), "{error}");
     Ok(())
 }

@@ -83,6 +83,12 @@ fn nested(depth: u64) -> mobula::Result<u64> {
     children.iter().map(ObjectRef::get_blocking).sum()
 }
 
+/// Holds a CPU until it is cancelled.
+#[mobula::remote]
+async fn holds(_bytes: Vec<u8>) -> u64 {
+    std::future::pending().await
+}
+
 fn main() {
     if std::env::var_os("MISFIT_EXITS_AT_ONCE").is_some() {
         std::process::exit(9);
@@ -104,7 +110,7 @@ async fn run() -> mobula::Result<u64> {
     let url =
         arguments.iter().skip_while(|argument| *argument != "--cluster").nth(1).cloned().unwrap_or_default();
     let case = arguments.last().cloned().unwrap_or_default();
-    let cluster = Cluster::builder().forward_env(["MISFIT_EXITS_AT_ONCE"]);
+    let cluster = Cluster::builder();
     let cluster = if case == "exits at once" { cluster.env("MISFIT_EXITS_AT_ONCE", "1") } else { cluster };
     let cluster = cluster.connect(url.as_str()).await?;
     let result = cluster.scope(misbehave(&case)).await;
@@ -145,7 +151,22 @@ async fn misbehave(case: &str) -> mobula::Result<u64> {
             let references = mobula::submit_all(calls).await?;
             Ok(mobula::get_batch(&references).await?.into_iter().sum())
         }
-        "large put" => mobula::put(vec![7_u64; (2 << 30) / 8]).await.map(|_reference| 0),
+        "for ever" => {
+            let held = mobula::put(vec![7_u64; 1 << 20]).await?;
+            let batch: Vec<ObjectRef<u64>> =
+                (0..1000).map(|_| holds::remote(vec![7_u8; 1000]).submit()).collect();
+            let sum = sums::remote(held).submit().await?;
+            Ok(mobula::get_batch(&batch).await?.into_iter().sum::<u64>() + sum)
+        }
+        // Works until a file appears that stands before the case.
+        "stays" => {
+            let file = std::env::args().rev().nth(1).unwrap_or_default();
+            while !std::path::Path::new(&file).exists() {
+                add::remote(1_u64, 2_u64).submit().await?;
+            }
+            add::remote(1_u64, 2_u64).submit().await
+        }
+        "large put" => mobula::put(vec![u64::MAX; 10 << 20]).await.map(|_reference| 0),
         "same worker" => Ok(u64::from(process::remote().submit().await?)),
         other => add::remote(other.len() as u64, 0_u64).submit().await,
     };
