@@ -52,8 +52,8 @@ check: ## formatting and lints of what is built by default, in seconds
 
 .PHONY: bench
 bench: ## the micro-benchmarks, with their floors measured in the same run
-	$(CARGO) build --release --locked -p mobula-cli
-	$(TARGET_DIR)/release/mobula bench $(BENCH_ARGS)
+	$(CARGO) build --profile dist --locked -p mobula-cli
+	$(TARGET_DIR)/dist/mobula bench $(BENCH_ARGS)
 
 .PHONY: doc
 doc: ## the documentation of every crate
