@@ -146,8 +146,9 @@ impl NodeService for Service {
 
     async fn upload_executable(&self, upload: ExecutableUpload, chunks: Chunks) -> Result<(), Failure> {
         let hash = upload.hash;
-        crate::executables::receive(&self.executables, upload, chunks).await?;
-        self.head.executable_held(hash, true);
+        let head = self.head.clone();
+        let held = move || head.executable_held(hash, true);
+        crate::executables::receive(&self.executables, upload, chunks, held).await?;
         let transfer = self.transfer.clone();
         let replicating = spawn("give an executable to another node", async move {
             if let Err(failure) = transfer.replicate_executable(hash).await {

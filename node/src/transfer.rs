@@ -17,6 +17,10 @@ use std::time::Duration;
 
 /// How long an executable that no node can give is looked for.
 const EXECUTABLE_PATIENCE: Duration = Duration::from_secs(15);
+/// How long the head may take to say who has an executable before every node is asked.
+const HEAD_WITHIN: Duration = Duration::from_secs(1);
+/// How long a node may take to say whether it has an executable.
+const HOLDER_WITHIN: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -213,7 +217,7 @@ impl Transfer {
         if let Some(path) = self.parts.executables.path(hash) {
             return Ok(path);
         }
-        let holders = self.parts.head.locate_executable(hash).await?;
+        let holders = self.holders_of_executable(hash).await;
         let mut last = Failure::new(FailureKind::NotFound, format!("no node holds the executable {hash}"));
         for holder in holders.iter().filter(|holder| **holder != self.parts.node) {
             match self.fetch_executable(hash, holder).await {
@@ -224,8 +228,26 @@ impl Transfer {
         Err(last)
     }
 
+    /// Who may have an executable: those of whom the head knows it; without a head, every other node.
+    async fn holders_of_executable(&self, hash: ExecutableHash) -> Vec<NodeId> {
+        let failure = match tokio::time::timeout(HEAD_WITHIN, self.parts.head.locate_executable(hash)).await {
+            Ok(Ok(holders)) => return holders,
+            Ok(Err(failure)) => failure.to_string(),
+            Err(_elapsed) => format!("no answer within {HEAD_WITHIN:?}"),
+        };
+        tracing::debug!(%hash, %failure, "no head says who has an executable; the nodes are asked");
+        let view = self.view();
+        let alive = view.nodes.values().filter(|node| node.state == mobula_types::NodeState::Alive);
+        alive.map(|node| node.id.clone()).collect()
+    }
+
     async fn fetch_executable(&self, hash: ExecutableHash, holder: &NodeId) -> Result<PathBuf, Failure> {
-        let mut download = self.client_of(holder)?.fetch_executable(hash).await?;
+        let client = self.client_of(holder)?;
+        let asking = tokio::time::timeout(HOLDER_WITHIN, client.fetch_executable(hash));
+        let mut download = asking.await.unwrap_or_else(|_elapsed| {
+            let message = format!("{holder} did not answer within {HOLDER_WITHIN:?}");
+            Err(Failure::new(FailureKind::Unavailable, message))
+        })?;
         let mut upload = self.parts.executables.upload(hash, download.length)?;
         while let Some(chunk) = download.chunks.next().await {
             upload.write(&chunk?)?;

@@ -10,15 +10,22 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Writes an executable into the cache while it arrives; checks it whole. One that is here already is read to its end
-/// and dropped.
+/// and dropped. `held` is called once it is here, also where whoever sent it does not wait for the answer any more.
 pub(crate) async fn receive(
     cache: &Arc<ExecutableCache>,
     upload: ExecutableUpload,
     mut chunks: Chunks,
+    held: impl FnOnce() + Send + 'static,
 ) -> Result<(), Failure> {
     let (sender, receiver) = mpsc::channel::<Bytes>(4);
     let cache = cache.clone();
-    let writing = spawn_blocking("write an executable", move || write(&cache, &upload, receiver));
+    let writing = spawn_blocking("write an executable", move || {
+        let written = write(&cache, &upload, receiver);
+        if written.is_ok() {
+            held();
+        }
+        written
+    });
     while let Some(chunk) = chunks.next().await {
         if sender.send(chunk?).await.is_err() {
             break;
