@@ -38,11 +38,13 @@ pub struct Node {
 }
 
 impl Server {
-    fn launch(arguments: &[String]) -> Result<Self> {
+    /// What it leaves behind when it is killed goes with the token's folder.
+    fn launch(arguments: &[String], token_file: &Path) -> Result<Self> {
         let mut process = Command::new(mobula()?)
             .args(arguments)
             .arg("--as-child")
             .env("MOBULA_LOG", "warn")
+            .env("TMPDIR", token_file.parent().unwrap_or(token_file))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -162,7 +164,7 @@ impl Head {
         if !flags.iter().any(|flag| flag == "--listen") {
             arguments.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
         }
-        Ok(Head { server: Server::launch(&[&arguments[..], flags].concat())? })
+        Ok(Head { server: Server::launch(&[&arguments[..], flags].concat(), token_file)? })
     }
 }
 
@@ -187,6 +189,9 @@ impl Node {
         let common =
             ["node", "--listen", "127.0.0.1:0", "--token-file", &token, "--head", &heads, "--name", name];
         let common = common.map(str::to_owned);
-        Ok(Node { server: Server::launch(&[&common[..], flags].concat())?, name: name.to_owned() })
+        Ok(Node {
+            server: Server::launch(&[&common[..], flags].concat(), token_file)?,
+            name: name.to_owned(),
+        })
     }
 }
