@@ -93,14 +93,13 @@ impl Slots {
         self.release(slot);
     }
 
-    /// A run ends without having started; `false` if it was recalled or cancelled meanwhile.
-    fn give_up(&mut self, slot: u32, handle: u64) -> bool {
+    /// Takes out a run that ends without having started; `false` if it was recalled or cancelled meanwhile. What waits
+    /// behind it goes on with the next [`release`](Self::release).
+    fn take_out(&mut self, slot: u32, handle: u64) -> bool {
         let Some(queue) = self.held.get_mut(&slot) else { return false };
         let before = queue.len();
         queue.retain(|held| held.handle() != handle);
-        let was_held = queue.len() < before;
-        self.release(slot);
-        was_held
+        queue.len() < before
     }
 
     fn release_all(&mut self) {
@@ -174,10 +173,12 @@ async fn fetch_inputs(
                 run.call.inputs.push(InputValue { parameter: input.parameter, shape: input.shape, payload });
             }
             Err(cause) => {
-                if slots.lock().give_up(slot, handle) {
+                let was_held = slots.lock().take_out(slot, handle);
+                if was_held {
+                    // Reported before those behind it go on: the node hears of a slot's runs in their order.
                     shared.done(handle, input_lost(&run, input.parameter, cause), 0);
                 }
-                return;
+                return slots.lock().release(slot);
             }
         }
     }
