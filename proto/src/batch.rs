@@ -4,9 +4,9 @@
 //! two against each other.
 
 use crate::error::ConvertError;
-use crate::frame::direct;
+use crate::frame::{direct, read};
 use crate::wire;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use mobula_types::Frame;
 use prost::Message;
 use prost::encoding::{self, DecodeContext, WireType};
@@ -21,6 +21,10 @@ pub fn append_frame(frame: Frame, body: &mut BytesMut) {
         encoding::message::encode(FRAMES, &wire::Frame::from(frame), body);
     }
 }
+
+/// Most frames are longer than this; how many a batch may have is guessed from it, up to what a session sends at once.
+const LEAST_USUAL_LENGTH: usize = 24;
+const MOST_FORESEEN: usize = 512;
 
 /// How many bytes [`put_numbers`] writes at most.
 pub const NUMBERS_LENGTH: usize = 22;
@@ -51,44 +55,49 @@ pub struct ReceivedBatch {
 ///
 /// # Errors
 /// Where the bytes are no batch, or a frame does not make sense: nothing of it is to be used then.
-pub fn read_batch(mut bytes: Bytes) -> Result<ReceivedBatch, ConvertError> {
-    let mut batch = ReceivedBatch::default();
-    let context = || DecodeContext::default();
-    while bytes.has_remaining() {
-        let (tag, wire_type) = encoding::decode_key(&mut bytes).map_err(|error| broken("batch", error))?;
+pub fn read_batch(bytes: Bytes) -> Result<ReceivedBatch, ConvertError> {
+    let frames = Vec::with_capacity((bytes.len() / LEAST_USUAL_LENGTH).min(MOST_FORESEEN));
+    let mut batch = ReceivedBatch { frames, ..ReceivedBatch::default() };
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        let (tag, wire_type) = encoding::decode_key(&mut rest).map_err(|error| broken("batch", error))?;
         match tag {
             FIRST_SEQUENCE => {
-                encoding::uint64::merge(wire_type, &mut batch.first_sequence, &mut bytes, context())
+                encoding::uint64::merge(wire_type, &mut batch.first_sequence, &mut rest, context())
                     .map_err(|error| broken("batch.first_sequence", error))?
             }
-            ACKNOWLEDGED => {
-                encoding::uint64::merge(wire_type, &mut batch.acknowledged, &mut bytes, context())
-                    .map_err(|error| broken("batch.acknowledged", error))?
+            ACKNOWLEDGED => encoding::uint64::merge(wire_type, &mut batch.acknowledged, &mut rest, context())
+                .map_err(|error| broken("batch.acknowledged", error))?,
+            FRAMES => batch.frames.push(read_frame(wire_type, &mut rest, &bytes)?),
+            _ => {
+                let message = batch.rest.get_or_insert_default();
+                wire::Batch::merge_field(message, tag, wire_type, &mut rest, context())
+                    .map_err(|error| broken("batch", error))?
             }
-            FRAMES => batch.frames.push(read_frame(wire_type, &mut bytes)?),
-            _ => wire::Batch::merge_field(
-                batch.rest.get_or_insert_default(),
-                tag,
-                wire_type,
-                &mut bytes,
-                context(),
-            )
-            .map_err(|error| broken("batch", error))?,
         }
     }
     Ok(batch)
 }
 
-fn read_frame(wire_type: WireType, bytes: &mut Bytes) -> Result<Frame, ConvertError> {
+fn context() -> DecodeContext {
+    DecodeContext::default()
+}
+
+fn read_frame(wire_type: WireType, rest: &mut &[u8], message: &Bytes) -> Result<Frame, ConvertError> {
     if wire_type != WireType::LengthDelimited {
         return Err(ConvertError::new("batch.frames", "is not a message"));
     }
-    let length = encoding::decode_varint(bytes).map_err(|error| broken("batch.frames", error))?;
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    if length > bytes.remaining() {
+    let length = encoding::decode_varint(rest).map_err(|error| broken("batch.frames", error))?;
+    let split = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));
+    let Some((frame, behind)) = split else {
         return Err(ConvertError::new("batch.frames", "is longer than the batch"));
+    };
+    *rest = behind;
+    if let Some(frame) = read::read(frame, message) {
+        return Ok(frame);
     }
-    let frame = wire::Frame::decode(bytes.split_to(length)).map_err(|error| broken("batch.frames", error))?;
+    let frame =
+        wire::Frame::decode(message.slice_ref(frame)).map_err(|error| broken("batch.frames", error))?;
     frame.try_into()
 }
 

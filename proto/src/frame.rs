@@ -2,6 +2,7 @@
 
 mod assign;
 pub(crate) mod direct;
+pub(crate) mod read;
 mod run;
 mod submit;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// Up to this many bytes are copied out of the message that they came in, which would otherwise stay in memory, with
 /// everything else in it, for as long as they do.
-const COPIED_LENGTH: usize = 2 * 1024;
+pub(crate) const COPIED_LENGTH: usize = 2 * 1024;
 
 /// Received bytes as a payload.
 #[inline]

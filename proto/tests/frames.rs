@@ -53,6 +53,26 @@ proptest! {
         let _either = batch::read_batch(bytes.freeze());
     }
 
+    /// Whatever is done to the bytes, reading frame by frame says what the message's own decoder says.
+    #[test]
+    fn both_ways_of_reading_agree(
+        frames in prop::collection::vec(strategies::frame(), 1..4),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        end in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = BytesMut::new();
+        frames.into_iter().for_each(|frame| batch::append_frame(frame, &mut bytes));
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let bytes = bytes.split_to(end.index(4 * bytes.len() + 1).min(bytes.len())).freeze();
+        let general = wire::Batch::decode(bytes.clone()).ok().and_then(|message| {
+            message.frames.into_iter().map(Frame::try_from).collect::<Result<Vec<_>, _>>().ok()
+        });
+        prop_assert_eq!(batch::read_batch(bytes).ok().map(|batch| batch.frames), general);
+    }
+
     #[test]
     fn views_survive_their_journey(view in strategies::view_delta()) {
         let read = wire::ViewDelta::decode(&wire::ViewDelta::from(&view).encode_to_vec()[..]).unwrap();

@@ -13,10 +13,10 @@ use prost::encoding::{
 /// The number of `Batch.frames`.
 const FRAMES: u32 = 3;
 /// The numbers of the kinds in `Frame.kind`.
-const SUBMIT: u32 = 2;
-const COMPLETED: u32 = 8;
-const RUN: u32 = 16;
-const DONE: u32 = 22;
+pub(super) const SUBMIT: u32 = 2;
+pub(super) const COMPLETED: u32 = 8;
+pub(super) const RUN: u32 = 16;
+pub(super) const DONE: u32 = 22;
 
 /// Appends a frame to a batch's body, if it is one of the frequent kinds; `false` where it is not.
 #[inline]
