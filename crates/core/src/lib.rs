@@ -7,6 +7,7 @@ pub mod assignment;
 pub mod directory;
 pub mod executor;
 pub mod jobs;
+mod lookup;
 pub mod membership;
 pub mod placement;
 pub mod tasks;

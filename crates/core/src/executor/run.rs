@@ -2,8 +2,7 @@
 
 use super::{Owner, RunKey};
 use crate::assignment::Assignment;
-use foldhash::fast::FixedState;
-use indexmap::IndexMap;
+use crate::lookup::Lookup;
 use mobula_types::{Attempt, Failure, TaskId, Time};
 
 /// One attempt on this node.
@@ -106,7 +105,7 @@ pub(super) enum Wait {
 pub(super) struct RunTable {
     entries: Vec<Entry>,
     free: Vec<u32>,
-    names: IndexMap<(TaskId, Attempt), RunKey, FixedState>,
+    names: Lookup<RunKey>,
 }
 
 #[derive(Debug)]
@@ -118,13 +117,15 @@ struct Entry {
 const INDEX_BITS: u32 = 24;
 const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
 
+/// The name of a run that is in the table; of no other does it hold the key.
+fn name_of(entries: &[Entry], key: RunKey) -> (TaskId, Attempt) {
+    let run = entries[(key.0 & INDEX_MASK) as usize].run.as_ref();
+    run.map_or_else(Default::default, Run::name)
+}
+
 impl RunTable {
     pub(super) fn new() -> Self {
-        RunTable {
-            entries: Vec::new(),
-            free: Vec::new(),
-            names: IndexMap::with_hasher(FixedState::with_seed(0x6d6f_6275)),
-        }
+        RunTable { entries: Vec::new(), free: Vec::new(), names: Lookup::new(0x6d6f_6275) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -137,7 +138,7 @@ impl RunTable {
     }
 
     pub(super) fn find(&self, task: TaskId, attempt: Attempt) -> Option<RunKey> {
-        self.names.get(&(task, attempt)).copied()
+        self.names.find(&(task, attempt), |key| name_of(&self.entries, key))
     }
 
     pub(super) fn insert(&mut self, run: Run) -> RunKey {
@@ -153,20 +154,20 @@ impl RunTable {
         entry.generation = entry.generation.wrapping_add(1);
         entry.run = Some(run);
         let key = RunKey((u64::from(entry.generation) << INDEX_BITS) | u64::from(index));
-        self.names.insert(name, key);
+        self.names.insert(&name, key, |key| name_of(&self.entries, key));
         key
     }
 
     pub(super) fn remove(&mut self, key: RunKey) -> Option<Run> {
         let index = (key.0 & INDEX_MASK) as usize;
-        let entry = self.entries.get_mut(index)?;
+        let entry = self.entries.get(index)?;
         if u64::from(entry.generation) != key.0 >> INDEX_BITS {
             return None;
         }
-        let run = entry.run.take()?;
+        let name = entry.run.as_ref()?.name();
+        self.names.remove(&name, |key| name_of(&self.entries, key));
         self.free.push(index as u32);
-        self.names.swap_remove(&run.name());
-        Some(run)
+        self.entries[index].run.take()
     }
 
     pub(super) fn get(&self, key: RunKey) -> Option<&Run> {

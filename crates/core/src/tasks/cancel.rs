@@ -18,7 +18,7 @@ impl TaskEngine {
         if object.index.space() != ObjectSpace::Result {
             return;
         }
-        if let Some(key) = self.task_index.get(&object.task).copied() {
+        if let Some(key) = self.tasks.find(&object.task) {
             let job = self.jobs[self.tasks[key.at()].job.at()].id;
             if self.may_touch(requester, job) {
                 let failure = Failure::new(FailureKind::Cancelled, "it was cancelled by its user");
@@ -77,7 +77,7 @@ impl TaskEngine {
         force: bool,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(key) = self.task_index.get(&task).copied() {
+        if let Some(key) = self.tasks.find(&task) {
             self.cancel_task(key, failure, force, true, effects);
         }
     }

@@ -12,7 +12,7 @@ impl TaskEngine {
     #[inline]
     pub(super) fn lookup(&self, object: ObjectId) -> Option<ObjectKey> {
         if object.index.space() == ObjectSpace::Result
-            && let Some(task) = self.task_index.get(&object.task)
+            && let Some(task) = self.tasks.find(&object.task)
         {
             let position = usize::try_from(object.index.position()).ok()?;
             let result = self.tasks[task.at()].results.get(position).copied();
@@ -201,8 +201,7 @@ impl TaskEngine {
         self.leave_lineage(key);
         self.release_inputs(key, InputHold::None);
         self.leave_family(key);
-        let task = self.tasks.remove(key.at());
-        self.task_index.swap_remove(&task.id);
+        let task = self.tasks.remove(key);
         self.store_bytes -= task.cost;
         let shape = &mut self.shapes[task.shape.at()];
         shape.tasks -= 1;

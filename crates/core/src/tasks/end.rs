@@ -22,8 +22,8 @@ impl TaskEngine {
         end: AssignmentEnd,
         effects: &mut Vec<Effect>,
     ) {
-        let key = match self.task_index.get(&task_id) {
-            Some(key) if self.tasks[key.at()].attempt == attempt => *key,
+        let key = match self.tasks.find(&task_id) {
+            Some(key) if self.tasks[key.at()].attempt == attempt => key,
             _ => return self.free_unclaimed(task_id, &end, effects),
         };
         if self.tasks[key.at()].place.as_ref() != Some(&place) {

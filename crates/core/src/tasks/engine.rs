@@ -9,7 +9,7 @@ use crate::tasks::recovery::Lineage;
 use crate::tasks::session::Session;
 use crate::tasks::shape::Shape;
 use crate::tasks::submit::Submission;
-use crate::tasks::task::Task;
+use crate::tasks::table::TaskTable;
 use crate::tasks::timers::{Timer, Timers};
 use crate::tasks::{Effect, EngineOptions, Event, SessionKey};
 use mobula_types::{
@@ -37,8 +37,7 @@ pub struct TaskEngine {
     /// Sessions whose credit is withheld.
     pub(super) starved: VecDeque<SessionKey>,
     pub(super) shapes: Slab<Shape>,
-    pub(super) tasks: Slab<Task>,
-    pub(super) task_index: Index<TaskId, TaskKey>,
+    pub(super) tasks: TaskTable,
     pub(super) families: Index<TaskId, Family>,
     pub(super) objects: Slab<Object>,
     /// What was put here, and objects of other nodes. Results are found by their task.
@@ -94,8 +93,7 @@ impl TaskEngine {
             sessions: Index::default(),
             starved: VecDeque::new(),
             shapes: Slab::new(),
-            tasks: Slab::new(),
-            task_index: Index::default(),
+            tasks: TaskTable::new(),
             families: Index::default(),
             objects: Slab::new(),
             object_index: Index::default(),

@@ -28,14 +28,14 @@ impl Family {
 impl TaskEngine {
     /// The deadline of a task that runs here or is owned here.
     pub(super) fn deadline_of(&self, parent: Option<TaskId>) -> Time {
-        let key = parent.and_then(|parent| self.task_index.get(&parent));
+        let key = parent.and_then(|parent| self.tasks.find(&parent));
         key.map_or(Time::NEVER, |key| self.tasks[key.at()].deadline)
     }
 
     /// Puts a task among the children of the one that submitted it.
     pub(super) fn join_family(&mut self, child: TaskKey, parent: TaskId) {
         let mut claim = Attempt::default();
-        if let Some(key) = self.task_index.get(&parent) {
+        if let Some(key) = self.tasks.find(&parent) {
             let record = &self.tasks[key.at()];
             claim = record.attempt;
             match record.phase {
@@ -63,7 +63,7 @@ impl TaskEngine {
 
     /// The parent's present attempt has submitted a child that is known.
     pub(super) fn claim(&mut self, child: TaskKey, parent: TaskId) {
-        let attempt = self.task_index.get(&parent).map(|key| self.tasks[key.at()].attempt);
+        let attempt = self.tasks.find(&parent).map(|key| self.tasks[key.at()].attempt);
         match &mut self.tasks[child.at()].kinship {
             Some(kinship) if kinship.parent == parent => {
                 kinship.claim = attempt.unwrap_or(kinship.claim);
@@ -120,7 +120,7 @@ impl TaskEngine {
 
     /// Another node's task, which ran here, is over here.
     pub(super) fn guest_parent_ended(&mut self, parent: TaskId, cancel: Option<Failure>, force: bool) {
-        if self.task_index.contains_key(&parent) {
+        if self.tasks.find(&parent).is_some() {
             return;
         }
         if let Some(failure) = cancel {
@@ -152,7 +152,7 @@ impl TaskEngine {
             return;
         }
         let Some(kinship) = &self.tasks[task.at()].kinship else { return };
-        let Some(parent) = self.task_index.get(&kinship.parent) else { return };
+        let Some(parent) = self.tasks.find(&kinship.parent) else { return };
         if self.tasks[parent.at()].is_ended() {
             return;
         }

@@ -22,7 +22,7 @@ impl TaskEngine {
 
     fn check_counts(&self) -> Result<(), String> {
         agree("steps left", self.steps.len(), 0)?;
-        agree("task index", self.task_index.len(), self.tasks.len())?;
+        agree("task index", self.tasks.known(), self.tasks.len())?;
         let queued = self.tasks.iter().filter(|(_, task)| task.phase == Phase::Queued).count();
         agree("queued tasks", self.queued, queued)?;
         let in_shapes: usize = self.shapes.iter().map(|(_, shape)| shape.queued() as usize).sum();
@@ -48,7 +48,7 @@ impl TaskEngine {
         for (position, object) in &self.objects {
             let key = ObjectKey::new(position);
             let (mut pins, mut lineage_pins) = (self.timers.arrivals(key), 0);
-            for (_, task) in &self.tasks {
+            for (_, task) in self.tasks.iter() {
                 let Some(inputs) = &task.inputs else { continue };
                 let count =
                     inputs.keys.iter().chain(&inputs.contained).filter(|input| **input == key).count();
@@ -68,9 +68,9 @@ impl TaskEngine {
     }
 
     fn check_tasks(&self) -> Result<(), String> {
-        for (position, task) in &self.tasks {
+        for (position, task) in self.tasks.iter() {
             let name = format!("{:?} of task {}", task.phase, task.id);
-            agree(&name, self.task_index.get(&task.id).map(|key| key.at()), Some(position))?;
+            agree(&name, self.tasks.find(&task.id).map(|key| key.at()), Some(position))?;
             if task.is_unused() {
                 return Err(format!("{name}: it is kept and nobody needs it"));
             }

@@ -182,8 +182,7 @@ impl TaskEngine {
         self.timers
             .retain(|timer| !matches!(timer, Timer::Deadline(task) | Timer::Pause(task) if is_of_job(task)));
         for key in keys {
-            let task = self.tasks.remove(key.at());
-            self.task_index.swap_remove(&task.id);
+            self.tasks.remove(key);
         }
     }
 }

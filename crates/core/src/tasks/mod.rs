@@ -52,6 +52,7 @@ mod shape;
 mod snapshot;
 mod state;
 mod submit;
+mod table;
 mod takeover;
 mod task;
 mod timers;

@@ -2,7 +2,7 @@
 
 use crate::tasks::keys::TaskKey;
 use crate::tasks::object::{Object, Value};
-use crate::tasks::task::Phase;
+use crate::tasks::task::{Phase, Task};
 use crate::tasks::{EngineSizes, ObjectSnapshot, SnapshotFilter, TaskEngine, TaskSnapshot};
 use mobula_types::summary::{FailedTask, JobSummary, StateCounts, TaskState};
 use mobula_types::{JobId, ObjectId, TaskId, Time};
@@ -11,20 +11,20 @@ use std::sync::Arc;
 impl TaskEngine {
     /// One task that is on record: unfinished, or with results that somebody holds.
     pub fn task(&self, id: TaskId) -> Option<TaskSnapshot> {
-        self.task_index.get(&id).map(|key| self.snapshot(*key))
+        self.tasks.find(&id).map(|key| self.snapshot(key))
     }
 
     /// Up to `limit` tasks on record that pass the filter, in the order in which they were recorded, as far as that is
     /// known.
     pub fn tasks(&self, filter: &SnapshotFilter, limit: usize) -> Vec<TaskSnapshot> {
-        let passes = |key: &&TaskKey| {
-            let task = &self.tasks[key.at()];
+        let passes = |(_, task): &(usize, &Task)| {
             let name = &self.shapes[task.shape.at()].name;
             filter.job.is_none_or(|job| self.jobs[task.job.at()].id == job)
                 && filter.state.is_none_or(|state| state_of(task.phase) == state)
                 && filter.name.as_deref().is_none_or(|part| name.contains(part))
         };
-        self.task_index.values().filter(passes).take(limit).map(|key| self.snapshot(*key)).collect()
+        let passing = self.tasks.iter().filter(passes).take(limit);
+        passing.map(|(place, _)| self.snapshot(TaskKey::new(place))).collect()
     }
 
     fn snapshot(&self, key: TaskKey) -> TaskSnapshot {

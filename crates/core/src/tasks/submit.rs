@@ -42,14 +42,14 @@ impl TaskEngine {
             Err(failure) => return self.refuse(&submission, failure, effects),
         };
         submission.deadline = submission.deadline.min(self.deadline_of(submission.parent));
-        match self.task_index.get(&submission.task) {
+        match self.tasks.find(&submission.task) {
             None => self.record(job, submission, effects),
             Some(known) if self.tasks[known.at()].job != job => {
                 let failure =
                     Failure::new(FailureKind::AlreadyExists, "another job has submitted a task of this id");
                 self.refuse(&submission, failure, effects);
             }
-            Some(known) => self.attach(*known, submission, effects),
+            Some(known) => self.attach(known, submission, effects),
         }
     }
 
@@ -149,7 +149,6 @@ impl TaskEngine {
             task.submitters.push(session);
         }
         self.tasks.insert(task);
-        self.task_index.insert(submission.task, key);
         self.shapes[shape.at()].tasks += 1;
         if let Some(parent) = submission.parent {
             self.join_family(key, parent);

@@ -100,7 +100,7 @@ impl TaskEngine {
         effects: &mut Vec<Effect>,
     ) -> Option<ObjectKey> {
         let copy = self.jobs.get_mut(job.at())?.seek.as_mut()?.copies.swap_remove(&object)?;
-        if self.task_index.contains_key(&object.task) {
+        if self.tasks.find(&object.task).is_some() {
             // A result of a task on record is the task's business.
             return None;
         }

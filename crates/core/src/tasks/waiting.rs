@@ -28,7 +28,7 @@ impl TaskEngine {
 
     /// Tells the placement that a task which it placed waits, or goes on.
     fn lend_cpus(&mut self, task: TaskId, waits: bool) {
-        let Some(key) = self.task_index.get(&task) else { return };
+        let Some(key) = self.tasks.find(&task) else { return };
         let task = &self.tasks[key.at()];
         if let Some(place) = &task.place {
             let cpu = self.shapes[task.shape.at()].template.options.resources.cpu;
@@ -68,7 +68,7 @@ impl TaskEngine {
         let mut held = Vec::new();
         let mut parent = self.tasks[key.at()].kinship.as_ref().map(|kinship| kinship.parent);
         while let Some(id) = parent {
-            let Some(ancestor) = self.task_index.get(&id) else { break };
+            let Some(ancestor) = self.tasks.find(&id) else { break };
             let task = &self.tasks[ancestor.at()];
             let is_waiting = self.jobs[task.job.at()].blocked.contains(&id);
             if let (true, Some(place)) = (is_waiting, &task.place) {
