@@ -12,6 +12,9 @@ use tokio::sync::Notify;
 /// Requests are bounded by number and bytes, counted until they have been handed to the session under the node's
 /// credit. Commands have no bound of their own: there are at most a few for each handle that the program holds, and as
 /// many frames as a worker has runs.
+///
+/// Right after it has woken others the thread dozes: what they ask for next is worth waking up for, while what they let
+/// go of can ride along with that. It looks by itself before long.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     options: LinkOptions,
@@ -25,6 +28,10 @@ struct Queue {
     commands: Vec<Command>,
     /// The thread sleeps, or is about to.
     sleeper: Option<Waker>,
+    /// It dozes: releases alone do not wake it.
+    dozing: bool,
+    /// Some command is worth waking up for.
+    urgent: bool,
     unsent_requests: usize,
     unsent_bytes: usize,
     waits_for_room: usize,
@@ -46,6 +53,8 @@ pub(super) struct Sent {
 }
 
 const KEPT_ENTRIES: usize = 16 * 1024;
+/// So many commands are worth waking up for, whatever they are.
+const MOST_DELAYED: usize = 64;
 
 impl Inbox {
     pub(super) fn new(options: LinkOptions) -> Self {
@@ -83,7 +92,14 @@ impl Inbox {
                 drop(command);
                 return;
             }
+            let may_wait = queue.dozing
+                && matches!(command, Command::Release { .. })
+                && queue.commands.len() < MOST_DELAYED;
             queue.commands.push(command);
+            if may_wait {
+                return;
+            }
+            queue.urgent = true;
             queue.sleeper.take()
         };
         if let Some(sleeper) = sleeper {
@@ -135,6 +151,7 @@ impl Inbox {
         let wake = {
             let mut queue = self.queue.lock();
             queue.sleeper = None;
+            queue.urgent = false;
             std::mem::swap(&mut queue.requests, &mut into.requests);
             std::mem::swap(&mut queue.commands, &mut into.commands);
             queue.unsent_requests -= sent.requests;
@@ -146,11 +163,14 @@ impl Inbox {
         }
     }
 
-    /// Waits until something is there. Cancellation safe.
-    pub(super) async fn filled(&self) {
+    /// Waits until something is there; where the thread dozes, until something is there that cannot wait. Cancellation
+    /// safe.
+    pub(super) async fn filled(&self, dozing: bool) {
         poll_fn(|context| {
             let mut queue = self.queue.lock();
-            if !queue.requests.is_empty() || !queue.commands.is_empty() {
+            queue.dozing = dozing;
+            let has_commands = queue.urgent || (!dozing && !queue.commands.is_empty());
+            if !queue.requests.is_empty() || has_commands {
                 return Poll::Ready(());
             }
             match &queue.sleeper {

@@ -21,6 +21,8 @@ use tokio::sync::{oneshot, watch};
 
 /// How soon it is looked again whether the session has room, where nothing else happens.
 const STALLED: Duration = Duration::from_millis(1);
+/// How long releases may wait for something else to be sent, after others were woken.
+const DOZE: Duration = Duration::from_millis(1);
 /// How often other nodes are asked about a home node that cannot be reached.
 const PROBE: Duration = Duration::from_millis(500);
 
@@ -48,6 +50,9 @@ pub(super) struct Io {
     /// Who is woken, and whether groups are, once the batch has been applied.
     pub(super) wakers: Vec<Waker>,
     pub(super) announce: bool,
+    /// Somebody was woken, and is likely to send something soon: until this rings, what can wait does.
+    doze: clock::Alarm,
+    woke: bool,
     pub(super) detached_since: Option<Time>,
     pub(super) closing: Option<Option<oneshot::Sender<()>>>,
     /// How often an object was fetched in vain.
@@ -99,6 +104,8 @@ impl Io {
             term: OwnerTerm::default(),
             wakers: Vec::new(),
             announce: false,
+            doze: clock::Alarm::default(),
+            woke: false,
             detached_since: None,
             closing: None,
             fetches: HashMap::default(),
@@ -160,6 +167,9 @@ impl Io {
 
     async fn next_event(&mut self, frames: &mut Vec<Frame>) -> Event {
         let stalled = self.out.waits_for_session();
+        if !self.doze.is_set() && std::mem::take(&mut self.woke) {
+            self.doze.set(DOZE);
+        }
         let probes = self.detached_since.is_some() && self.connector.is_some();
         tokio::select! {
             biased;
@@ -167,10 +177,11 @@ impl Io {
                 Ok(()) => Event::Frames,
                 Err(end) => Event::Ended(end),
             },
-            () = self.link.inbox.filled() => Event::Inbox,
+            () = self.link.inbox.filled(self.doze.is_set()) => Event::Inbox,
             transfer = self.transfers.next() => Event::Transfer(transfer),
             Ok(()) = self.events.changed() => Event::Session,
             () = clock::sleep(STALLED), if stalled => Event::Inbox,
+            () = self.doze.rings() => Event::Inbox,
             () = clock::sleep(PROBE), if probes => Event::Probe,
         }
     }
@@ -191,6 +202,7 @@ impl Io {
         if std::mem::take(&mut self.announce) {
             self.link.groups.announce();
         }
+        self.woke |= !self.wakers.is_empty();
         self.wakers.drain(..).for_each(Waker::wake);
     }
 

@@ -66,7 +66,7 @@ fn work() -> Result<(), Failure> {
         let mut options = NodeClientOptions::new(Bearer::job(&access.secret));
         // The other side is this machine's kernel: a broken socket is a dead node.
         options.session.resume_within = std::time::Duration::ZERO;
-        let client = NodeClient::over_sockets(vec![session, bulk], options);
+        let client = NodeClient::over_sockets(session, bulk, options);
         Box::pin(open(client, worker, access))
     };
     let started = link::start("mobula-io", LinkOptions::default(), open, move |link| {

@@ -20,6 +20,7 @@ pub mod head;
 pub mod node;
 pub mod server;
 pub mod session;
+mod socket;
 pub mod status;
 mod text;
 mod token;

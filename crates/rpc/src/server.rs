@@ -5,6 +5,7 @@
 
 use crate::auth::{AuthLayer, AuthService, Authenticator, NoJobs};
 use crate::session::SessionOptions;
+use crate::socket::QuietSocket;
 use crate::token::ClusterToken;
 use crate::transport::{
     CONNECTION_WINDOW, FRAME_SIZE, HEADER_LIMIT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, STREAM_WINDOW,
@@ -68,19 +69,15 @@ impl ServerOptions {
 pub enum Connection {
     /// From another machine, or another process of this one.
     Tcp(StdTcpStream),
-    /// One end of a socket pair, whose other end a worker inherited.
+    /// One end of a socket pair, whose other end a worker inherited, for a session.
     Unix(StdUnixStream),
+    /// The same, for bulk.
+    UnixBulk(StdUnixStream),
 }
 
 impl From<StdTcpStream> for Connection {
     fn from(stream: StdTcpStream) -> Self {
         Connection::Tcp(stream)
-    }
-}
-
-impl From<StdUnixStream> for Connection {
-    fn from(stream: StdUnixStream) -> Self {
-        Connection::Unix(stream)
     }
 }
 
@@ -91,6 +88,12 @@ pub(crate) struct PeerAddress {
     pub(crate) text: Arc<str>,
     /// One end of a socket pair: it cannot be connected anew.
     pub(crate) local: bool,
+}
+
+impl PeerAddress {
+    fn local() -> Self {
+        PeerAddress { text: "a process on this host".into(), local: true }
+    }
 }
 
 impl Default for PeerAddress {
@@ -230,9 +233,11 @@ impl RpcServer {
                 self.serve_tcp(TcpStream::from_std(stream)?, shutdown).await;
             }
             Connection::Unix(stream) => {
+                self.serve_io(QuietSocket::new(stream)?, PeerAddress::local(), shutdown).await;
+            }
+            Connection::UnixBulk(stream) => {
                 stream.set_nonblocking(true)?;
-                let peer = PeerAddress { text: "a process on this host".into(), local: true };
-                self.serve_io(UnixStream::from_std(stream)?, peer, shutdown).await;
+                self.serve_io(UnixStream::from_std(stream)?, PeerAddress::local(), shutdown).await;
             }
         }
         Ok(())

@@ -1,18 +1,19 @@
 //! Connections to nodes: TCP, or sockets that were handed over.
 
 use crate::auth::Bearer;
+use crate::socket::QuietSocket;
 use futures::future::ready;
 use http::header::AUTHORIZATION;
 use hyper_util::rt::TokioIo;
 use mobula_types::{Failure, FailureKind};
 use parking_lot::Mutex;
-use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
@@ -39,7 +40,13 @@ enum Target {
     /// Connects as often as it is asked.
     Tcp(Box<Endpoint>),
     /// Each socket serves one connection.
-    Sockets(Mutex<VecDeque<StdUnixStream>>),
+    Sockets(Mutex<Sockets>),
+}
+
+/// Sockets that are connected already.
+struct Sockets {
+    session: Option<StdUnixStream>,
+    bulk: Option<StdUnixStream>,
 }
 
 impl Connector {
@@ -63,9 +70,10 @@ impl Connector {
         Ok(Connector { target: Target::Tcp(Box::new(configure(endpoint))), address: url.into(), bearer })
     }
 
-    /// Uses sockets that are connected already, first to last.
-    pub(crate) fn sockets(sockets: Vec<StdUnixStream>, name: &str, bearer: Bearer) -> Self {
-        Connector { target: Target::Sockets(Mutex::new(sockets.into())), address: name.into(), bearer }
+    /// Uses sockets that are connected already: first the session's, then the one for everything else.
+    pub(crate) fn sockets(session: StdUnixStream, bulk: StdUnixStream, name: &str, bearer: Bearer) -> Self {
+        let sockets = Sockets { session: Some(session), bulk: Some(bulk) };
+        Connector { target: Target::Sockets(Mutex::new(sockets)), address: name.into(), bearer }
     }
 
     /// Where it connects to, for people.
@@ -90,12 +98,17 @@ impl Connector {
         let connected = match &self.target {
             Target::Tcp(endpoint) => Endpoint::clone(endpoint).connect_timeout(within).connect().await,
             Target::Sockets(sockets) => {
-                let socket = sockets.lock().pop_front();
-                let mut io = Some(socket.ok_or_else(closed).and_then(adopt));
-                let connector = tower::service_fn(move |_uri: http::Uri| {
-                    ready(io.take().unwrap_or_else(|| Err(closed())))
-                });
-                configure(Endpoint::from_static("http://node.local")).connect_with_connector(connector).await
+                let (session, bulk) = {
+                    let mut sockets = sockets.lock();
+                    let session = sockets.session.take();
+                    let bulk = if session.is_none() { sockets.bulk.take() } else { None };
+                    (session, bulk)
+                };
+                match (session, bulk) {
+                    (Some(session), _) => hand_over(QuietSocket::new(session)).await,
+                    (None, Some(bulk)) => hand_over(adopt(bulk)).await,
+                    (None, None) => hand_over(Err::<UnixStream, _>(closed())).await,
+                }
             }
         };
         connected.map_err(|error| self.unreachable(&error))
@@ -118,9 +131,20 @@ fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the socket was handed over once and is used up")
 }
 
-fn adopt(socket: StdUnixStream) -> io::Result<TokioIo<UnixStream>> {
+fn adopt(socket: StdUnixStream) -> io::Result<UnixStream> {
     socket.set_nonblocking(true)?;
-    UnixStream::from_std(socket).map(TokioIo::new)
+    UnixStream::from_std(socket)
+}
+
+/// A connection over what is connected already.
+async fn hand_over<I>(io: io::Result<I>) -> Result<Channel, tonic::transport::Error>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut io = Some(io.map(TokioIo::new));
+    let connector =
+        tower::service_fn(move |_uri: http::Uri| ready(io.take().unwrap_or_else(|| Err(closed()))));
+    configure(Endpoint::from_static("http://node.local")).connect_with_connector(connector).await
 }
 
 fn configure(endpoint: Endpoint) -> Endpoint {

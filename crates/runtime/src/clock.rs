@@ -1,6 +1,7 @@
 //! The clocks.
 
 use mobula_types::Time;
+use std::pin::Pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Now, on a monotonic clock that counts suspended time (`CLOCK_BOOTTIME`): leases are counted on it.
@@ -35,6 +36,36 @@ pub async fn sleep_until(time: Time) {
 /// Waits for `duration`. Cancellation safe.
 pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
+}
+
+/// Rings once after a while. Setting it while it is set changes nothing: a loop that sets it each time it goes round touches
+/// the runtime's timers only as often as it rings.
+#[derive(Debug, Default)]
+pub struct Alarm {
+    timer: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Alarm {
+    /// Has it ring after `duration`, unless it is set already.
+    pub fn set(&mut self, duration: Duration) {
+        if self.timer.is_none() {
+            self.timer = Some(Box::pin(tokio::time::sleep(duration)));
+        }
+    }
+
+    /// Whether it will ring.
+    pub fn is_set(&self) -> bool {
+        self.timer.is_some()
+    }
+
+    /// Waits until it rings, for ever where it is not set. It is not set afterwards. Cancellation safe.
+    pub async fn rings(&mut self) {
+        match &mut self.timer {
+            Some(timer) => timer.await,
+            None => std::future::pending().await,
+        }
+        self.timer = None;
+    }
 }
 
 /// CPU time that this process has used so far, user and system.

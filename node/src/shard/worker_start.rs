@@ -7,6 +7,7 @@ use crate::workers::{self, Launch, WorkerExit};
 use mobula_core::executor;
 use mobula_core::tasks::{self, SessionKey, SessionKind};
 use mobula_host::embedded::{BoxFuture, BulkAccess, EmbeddedOptions, EmbeddedWorker, RunningWorker};
+use mobula_rpc::Connection;
 use mobula_rpc::node::LogSource;
 use mobula_rpc::session::{Session, SessionOptions};
 use mobula_runtime::{Shutdown, TaskHandle, clock, spawn};
@@ -286,10 +287,10 @@ impl Starting {
     fn serve(&mut self, process: &mut workers::WorkerProcess) -> Vec<TaskHandle<()>> {
         let mut serving = Vec::new();
         if let Some((session, bulk)) = process.sockets.take() {
-            for socket in [session, bulk] {
+            for socket in [Connection::Unix(session), Connection::UnixBulk(bulk)] {
                 let server = self.server.clone();
                 serving.push(spawn("serve a worker", async move {
-                    if let Err(error) = server.serve_connection(socket.into(), Shutdown::new()).await {
+                    if let Err(error) = server.serve_connection(socket, Shutdown::new()).await {
                         tracing::debug!(%error, "a worker's socket ended");
                     }
                 }));

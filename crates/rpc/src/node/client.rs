@@ -96,9 +96,9 @@ impl NodeClient {
 
     /// A client over sockets whose other ends a node serves: one carries the session, the other all calls. They cannot
     /// be connected anew, so that the end of one is the end of what it carries.
-    pub fn over_sockets(sockets: Vec<StdUnixStream>, options: NodeClientOptions) -> Self {
-        let connector =
-            Connector::sockets(sockets, "the node that started this process", options.bearer.clone());
+    pub fn over_sockets(session: StdUnixStream, bulk: StdUnixStream, options: NodeClientOptions) -> Self {
+        let name = "the node that started this process";
+        let connector = Connector::sockets(session, bulk, name, options.bearer.clone());
         NodeClient::with(connector, options)
     }
 

@@ -110,15 +110,17 @@ async fn a_worker_works_over_socket_pairs_and_its_end_is_seen_at_once() {
         let mut node = node::start(SessionOptions::default()).await;
         let mut ends = Vec::new();
         let mut serving = Vec::new();
-        for _ in 0..2 {
+        for of in [Connection::Unix, Connection::UnixBulk] {
             let (own, other) = UnixStream::pair().unwrap();
             ends.push(other);
             let (server, shutdown) = (node.server.clone(), node.shutdown.clone());
-            let serve = async move { server.serve_connection(Connection::from(own), shutdown).await };
+            let serve = async move { server.serve_connection(of(own), shutdown).await };
             serving.push(mobula_runtime::spawn("socket", serve));
         }
         // A worker holds its job's secret, not the cluster's token.
-        let client = NodeClient::over_sockets(ends, NodeClientOptions::new(Bearer::job(&node::SECRET)));
+        let options = NodeClientOptions::new(Bearer::job(&node::SECRET));
+        let bulk = ends.pop().unwrap();
+        let client = NodeClient::over_sockets(ends.pop().unwrap(), bulk, options);
         let role = SessionRole::Worker { worker: WorkerId(1), secret: node::SECRET };
         let (session, _welcome) = client.open_session(role).await.unwrap();
         let (_, mut accepted) = node.sessions.recv().await.unwrap();
