@@ -68,7 +68,7 @@ pub fn read_batch(bytes: Bytes) -> Result<ReceivedBatch, ConvertError> {
             }
             ACKNOWLEDGED => encoding::uint64::merge(wire_type, &mut batch.acknowledged, &mut rest, context())
                 .map_err(|error| broken("batch.acknowledged", error))?,
-            FRAMES => batch.frames.push(read_frame(wire_type, &mut rest, &bytes)?),
+            FRAMES => read_frame(wire_type, &mut rest, &bytes, &mut batch.frames)?,
             _ => {
                 let message = batch.rest.get_or_insert_default();
                 wire::Batch::merge_field(message, tag, wire_type, &mut rest, context())
@@ -83,7 +83,13 @@ fn context() -> DecodeContext {
     DecodeContext::default()
 }
 
-fn read_frame(wire_type: WireType, rest: &mut &[u8], message: &Bytes) -> Result<Frame, ConvertError> {
+/// Reads the frame that `rest` begins with, a part of `message`, and appends it.
+fn read_frame(
+    wire_type: WireType,
+    rest: &mut &[u8],
+    message: &Bytes,
+    frames: &mut Vec<Frame>,
+) -> Result<(), ConvertError> {
     if wire_type != WireType::LengthDelimited {
         return Err(ConvertError::new("batch.frames", "is not a message"));
     }
@@ -93,12 +99,13 @@ fn read_frame(wire_type: WireType, rest: &mut &[u8], message: &Bytes) -> Result<
         return Err(ConvertError::new("batch.frames", "is longer than the batch"));
     };
     *rest = behind;
-    if let Some(frame) = read::read(frame, message) {
-        return Ok(frame);
+    if read::read(frame, message, frames) {
+        return Ok(());
     }
     let frame =
         wire::Frame::decode(message.slice_ref(frame)).map_err(|error| broken("batch.frames", error))?;
-    frame.try_into()
+    frames.push(frame.try_into()?);
+    Ok(())
 }
 
 #[cold]

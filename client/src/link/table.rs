@@ -7,6 +7,7 @@ use crate::reference::{Handle, State};
 use foldhash::HashMap;
 use mobula_types::{ObjectAddress, ObjectId, ObjectSpace, Payload, TaskId, frame};
 use smallvec::SmallVec;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
@@ -64,6 +65,13 @@ fn spec_bytes(spec: &frame::Submit) -> usize {
 fn needs(spec: &frame::Submit) -> impl Iterator<Item = ObjectId> {
     let references = spec.references.iter().map(|reference| reference.address.object);
     references.chain(spec.contained.iter().map(|address| address.object))
+}
+
+/// A spec is kept no more: what it needed.
+fn forgotten(spec: Option<Box<frame::Submit>>, kept: &mut usize) -> Vec<ObjectId> {
+    let Some(spec) = spec else { return Vec::new() };
+    *kept = kept.saturating_sub(spec_bytes(&spec));
+    needs(&spec).collect()
 }
 
 impl Table {
@@ -158,10 +166,14 @@ impl Table {
 
     /// The last reference to an object is gone.
     pub(super) fn release(&mut self, object: ObjectId) {
-        if self.result_place(object).is_some() {
-            if let Some(entry) = self.tasks.get_mut(&object.task) {
-                entry.live = entry.live.saturating_sub(1);
-                self.drop_task_if_unneeded(object.task);
+        if object.index.space() == ObjectSpace::Result
+            && let Entry::Occupied(mut known) = self.tasks.entry(object.task)
+        {
+            let entry = known.get_mut();
+            entry.live = entry.live.saturating_sub(1);
+            if entry.live == 0 && entry.pins == 0 {
+                let needs = forgotten(known.remove().spec, &mut self.kept);
+                self.unpin_all(needs);
             }
             return;
         }
@@ -217,9 +229,8 @@ impl Table {
             Some(entry) if entry.live == 0 && entry.pins == 0 => {}
             _ => return Vec::new(),
         }
-        let Some(spec) = self.tasks.remove(&task).and_then(|entry| entry.spec) else { return Vec::new() };
-        self.kept = self.kept.saturating_sub(spec_bytes(&spec));
-        needs(&spec).collect()
+        let spec = self.tasks.remove(&task).and_then(|entry| entry.spec);
+        forgotten(spec, &mut self.kept)
     }
 
     fn forget_object_if_unneeded(&mut self, object: ObjectId) -> Vec<ObjectId> {

@@ -7,14 +7,17 @@ use super::direct::{COMPLETED, DONE, RUN, SUBMIT};
 use crate::value::COPIED_LENGTH;
 use bytes::Bytes;
 use mobula_types::frame::{Run, Submit};
-use mobula_types::{
-    Attempt, Frame, Outcome, OwnerTerm, Payload, ResultValue, StoredValue, TaskId, TemplateId,
-};
+use mobula_types::{Attempt, Frame, Outcome, OwnerTerm, Payload, ResultValue, TaskId, TemplateId};
 use std::time::Duration;
 
-/// A frame, if it is one of the frequent kinds in their usual form. `frame` is a part of `message`.
+/// Reads a frame, if it is one of the frequent kinds in their usual form, and appends it. `frame` is a part of `message`.
 #[inline]
-pub(crate) fn read(frame: &[u8], message: &Bytes) -> Option<Frame> {
+pub(crate) fn read(frame: &[u8], message: &Bytes, frames: &mut Vec<Frame>) -> bool {
+    read_usual(frame, message, frames).is_some()
+}
+
+#[inline]
+fn read_usual(frame: &[u8], message: &Bytes, frames: &mut Vec<Frame>) -> Option<()> {
     let mut fields = Fields { rest: frame, last: 0 };
     let (kind, wire_type) = fields.key()?;
     if wire_type != LENGTH_DELIMITED {
@@ -26,10 +29,10 @@ pub(crate) fn read(frame: &[u8], message: &Bytes) -> Option<Frame> {
     }
     let fields = Fields { rest: content, last: 0 };
     match kind {
-        SUBMIT => read_submit(fields, message).map(Frame::Submit),
-        COMPLETED => read_completed(fields, message),
-        RUN => read_run(fields, message).map(Frame::Run),
-        DONE => read_done(fields, message),
+        SUBMIT => read_submit(fields, message, frames),
+        COMPLETED => read_completed(fields, message, frames),
+        RUN => read_run(fields, message, frames),
+        DONE => read_done(fields, message, frames),
         _ => None,
     }
 }
@@ -136,97 +139,104 @@ fn payload(bytes: &[u8], message: &Bytes) -> Payload {
     if bytes.len() <= COPIED_LENGTH { Payload::from(bytes) } else { Payload::from(message.slice_ref(bytes)) }
 }
 
-fn read_submit(mut fields: Fields<'_>, message: &Bytes) -> Option<Submit> {
-    let mut submit = Submit {
-        task: TaskId::default(),
-        template: TemplateId(0),
-        arguments: Payload::EMPTY,
-        references: Vec::new(),
-        contained: Vec::new(),
-        deadline: None,
-        parent: None,
-        reoffered: false,
-    };
-    while !fields.is_empty() {
-        match fields.key()? {
-            (1, FIXED64) => submit.task.high = fields.fixed64()?,
-            (2, FIXED64) => submit.task.low = fields.fixed64()?,
-            (3, VARINT) => submit.template = TemplateId(fields.number()?),
-            (4, LENGTH_DELIMITED) => submit.arguments = payload(fields.bytes()?, message),
-            (7, VARINT) => submit.deadline = Some(fields.nanos()?),
-            (8, VARINT) => submit.parent = Some(fields.varint()?),
-            (9, VARINT) => submit.reoffered = fields.boolean()?,
-            _ => return None,
-        }
-    }
-    Some(submit)
-}
-
-fn read_run(mut fields: Fields<'_>, message: &Bytes) -> Option<Run> {
-    let mut run = Run {
-        handle: 0,
-        slot: 0,
-        task: TaskId::default(),
-        attempt: Attempt::default(),
-        template: TemplateId(0),
-        arguments: Payload::EMPTY,
-        inputs: Vec::new(),
-        deadline: None,
-    };
-    while !fields.is_empty() {
-        match fields.key()? {
-            (1, VARINT) => run.handle = fields.varint()?,
-            (2, VARINT) => run.slot = fields.number()?,
-            (3, FIXED64) => run.task.high = fields.fixed64()?,
-            (4, FIXED64) => run.task.low = fields.fixed64()?,
-            (5, VARINT) => run.attempt.owner_term = OwnerTerm(fields.number()?),
-            (6, VARINT) => run.attempt.number = fields.number()?,
-            (7, VARINT) => run.template = TemplateId(fields.number()?),
-            (8, LENGTH_DELIMITED) => run.arguments = payload(fields.bytes()?, message),
-            (10, VARINT) => run.deadline = Some(fields.nanos()?),
-            _ => return None,
-        }
-    }
-    Some(run)
-}
-
-fn read_completed(mut fields: Fields<'_>, message: &Bytes) -> Option<Frame> {
-    let mut task = TaskId::default();
-    let mut outcome = None;
+fn read_submit(mut fields: Fields<'_>, message: &Bytes, frames: &mut Vec<Frame>) -> Option<()> {
+    let (mut task, mut template, mut arguments) = (TaskId::default(), 0, &[][..]);
+    let (mut deadline, mut parent, mut reoffered) = (None, None, false);
     while !fields.is_empty() {
         match fields.key()? {
             (1, FIXED64) => task.high = fields.fixed64()?,
             (2, FIXED64) => task.low = fields.fixed64()?,
-            (3, LENGTH_DELIMITED) => outcome = Some(inline(fields.bytes()?, message)?),
+            (3, VARINT) => template = fields.number()?,
+            (4, LENGTH_DELIMITED) => arguments = fields.bytes()?,
+            (7, VARINT) => deadline = Some(fields.nanos()?),
+            (8, VARINT) => parent = Some(fields.varint()?),
+            (9, VARINT) => reoffered = fields.boolean()?,
             _ => return None,
         }
     }
-    Some(Frame::Completed { task, outcome: outcome? })
+    frames.push(Frame::Submit(Submit {
+        task,
+        template: TemplateId(template),
+        arguments: payload(arguments, message),
+        references: Vec::new(),
+        contained: Vec::new(),
+        deadline,
+        parent,
+        reoffered,
+    }));
+    Some(())
 }
 
-fn read_done(mut fields: Fields<'_>, message: &Bytes) -> Option<Frame> {
-    let (mut handle, mut outcome, mut retryable, mut micros) = (0, None, false, 0);
+fn read_run(mut fields: Fields<'_>, message: &Bytes, frames: &mut Vec<Frame>) -> Option<()> {
+    let (mut handle, mut slot, mut task) = (0, 0, TaskId::default());
+    let (mut attempt, mut template, mut arguments) = (Attempt::default(), 0, &[][..]);
+    let mut deadline = None;
     while !fields.is_empty() {
         match fields.key()? {
             (1, VARINT) => handle = fields.varint()?,
-            (2, LENGTH_DELIMITED) => outcome = Some(inline(fields.bytes()?, message)?),
+            (2, VARINT) => slot = fields.number()?,
+            (3, FIXED64) => task.high = fields.fixed64()?,
+            (4, FIXED64) => task.low = fields.fixed64()?,
+            (5, VARINT) => attempt.owner_term = OwnerTerm(fields.number()?),
+            (6, VARINT) => attempt.number = fields.number()?,
+            (7, VARINT) => template = fields.number()?,
+            (8, LENGTH_DELIMITED) => arguments = fields.bytes()?,
+            (10, VARINT) => deadline = Some(fields.nanos()?),
+            _ => return None,
+        }
+    }
+    frames.push(Frame::Run(Run {
+        handle,
+        slot,
+        task,
+        attempt,
+        template: TemplateId(template),
+        arguments: payload(arguments, message),
+        inputs: Vec::new(),
+        deadline,
+    }));
+    Some(())
+}
+
+fn read_completed(mut fields: Fields<'_>, message: &Bytes, frames: &mut Vec<Frame>) -> Option<()> {
+    let (mut task, mut value) = (TaskId::default(), None);
+    while !fields.is_empty() {
+        match fields.key()? {
+            (1, FIXED64) => task.high = fields.fixed64()?,
+            (2, FIXED64) => task.low = fields.fixed64()?,
+            (3, LENGTH_DELIMITED) => value = Some(inline(fields.bytes()?)?),
+            _ => return None,
+        }
+    }
+    let value = payload(value?, message);
+    frames.push(Frame::Completed { task, outcome: Outcome::Value(ResultValue::inline(value)) });
+    Some(())
+}
+
+fn read_done(mut fields: Fields<'_>, message: &Bytes, frames: &mut Vec<Frame>) -> Option<()> {
+    let (mut handle, mut value, mut retryable, mut micros) = (0, None, false, 0);
+    while !fields.is_empty() {
+        match fields.key()? {
+            (1, VARINT) => handle = fields.varint()?,
+            (2, LENGTH_DELIMITED) => value = Some(inline(fields.bytes()?)?),
             (3, VARINT) => retryable = fields.boolean()?,
             (4, VARINT) => micros = fields.number()?,
             _ => return None,
         }
     }
-    Some(Frame::Done { handle, outcome: outcome?, retryable, micros })
+    let value = payload(value?, message);
+    let outcome = Outcome::Value(ResultValue::inline(value));
+    frames.push(Frame::Done { handle, outcome, retryable, micros });
+    Some(())
 }
 
-/// An outcome that is one value, in place, without references.
+/// The bytes of an outcome that is one value, in place, without references.
 #[inline]
-fn inline(outcome: &[u8], message: &Bytes) -> Option<Outcome> {
+fn inline(outcome: &[u8]) -> Option<&[u8]> {
     let mut fields = Fields { rest: outcome, last: 0 };
     if fields.key()? != (1, LENGTH_DELIMITED) {
         return None;
     }
-    let value = payload(fields.bytes()?, message);
-    fields
-        .is_empty()
-        .then_some(Outcome::Value(ResultValue { value: StoredValue::Inline(value), contained: None }))
+    let value = fields.bytes()?;
+    fields.is_empty().then_some(value)
 }

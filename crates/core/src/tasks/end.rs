@@ -275,12 +275,13 @@ impl TaskEngine {
         if task.recovering {
             return;
         }
-        let name = &self.shapes[task.shape.at()].name;
+        let shape = &mut self.shapes[task.shape.at()];
+        let name = &shape.name;
         let job = &mut self.jobs[task.job.at()];
-        let count = job.ended.len();
-        let position = job.ended.get_index_of(name).unwrap_or_else(|| {
-            let name = if count < JobSummary::FUNCTION_LIMIT { name.clone() } else { "…".into() };
-            let entry = job.ended.entry(name);
+        // Entries are never taken out, so that a position once found stays right.
+        let position = *shape.summary.get_or_insert_with(|| {
+            let is_new = !job.ended.contains_key(name) && job.ended.len() >= JobSummary::FUNCTION_LIMIT;
+            let entry = job.ended.entry(if is_new { "…".into() } else { name.clone() });
             let position = entry.index();
             entry.or_default();
             position

@@ -92,6 +92,8 @@ pub(super) struct Shape {
     /// Why it can never run as things are.
     pub(super) infeasible: Option<Arc<str>>,
     pub(super) estimate: Estimate,
+    /// Where its job counts its ended tasks.
+    pub(super) summary: Option<usize>,
 }
 
 impl Shape {
@@ -110,6 +112,7 @@ impl Shape {
             blocked_at: 0,
             infeasible: None,
             estimate: Estimate::default(),
+            summary: None,
         }
     }
 
