@@ -22,13 +22,21 @@ const BOXED: &[&str] = &[
     ".mobula.v1.Outcome.end.failure",
 ];
 
+/// Calls of `Node` that `mobula-rpc` reads and writes by hand, so that their bytes are not copied. They are described like
+/// all others, and have no generated code.
+const BULK: &[&str] = &["Fetch", "Store", "FetchExecutable", "UploadExecutable"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new("proto");
     println!("cargo::rerun-if-changed={}", root.display());
     let files = proto_files(&root.join("mobula/v1"))?;
-    let descriptors = protox::compile(&files, [root])?;
+    let mut descriptors = protox::compile(&files, [root])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    for service in descriptors.file.iter_mut().flat_map(|file| &mut file.service) {
+        let bulk = |name: &str| service.name.as_deref() == Some("Node") && BULK.contains(&name);
+        service.method.retain(|method| !bulk(method.name()));
+    }
     let mut builder = tonic_prost_build::configure()
         .bytes(".")
         .btree_map(".")

@@ -30,7 +30,12 @@ pub enum Caller {
 impl Caller {
     /// Whoever made a request that the layer let through.
     pub(crate) fn of<T>(request: &tonic::Request<T>) -> Result<Self, Failure> {
-        request.extensions().get::<Caller>().copied().ok_or_else(unauthenticated)
+        Caller::in_extensions(request.extensions())
+    }
+
+    /// The same of a request whose body is read by hand.
+    pub(crate) fn in_extensions(extensions: &http::Extensions) -> Result<Self, Failure> {
+        extensions.get::<Caller>().copied().ok_or_else(unauthenticated)
     }
 
     /// Only holders of the cluster's token may do `what`.

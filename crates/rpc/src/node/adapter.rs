@@ -1,25 +1,22 @@
-//! The generated service, answered by a [`NodeService`].
+//! The generated service, answered by a [`NodeService`]: every call but those that move bulk bytes.
 
-use super::bulk::{CHUNK_BYTES, Chunks, Download};
 use super::convert::{
     access, function_to_wire, hash, id, ids, open_job, refused, status_to_wire, task_to_wire,
 };
-use super::request::{
-    CancelTask, ChunkEncoding, ExecutableUpload, GetObject, JobAccess, ObjectUpload, PutObject, SubmitTask,
-};
+use super::request::{CancelTask, GetObject, JobAccess, PutObject, SubmitTask};
 use super::service::NodeService;
 use crate::auth::Caller;
 use crate::session::accept::SessionHost;
 use crate::session::{Session, SessionRequest, Welcome};
-use crate::status::{to_failure, to_status};
+use crate::status::to_status;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use mobula_proto::head::task_state;
 use mobula_proto::{ConvertError, wire};
-use mobula_types::{Failure, FailureKind, JobId, ObjectId, TaskFilter};
+use mobula_types::{Failure, JobId, TaskFilter};
 use std::sync::Arc;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status};
 
 /// Tasks in a list unless a limit is set.
 const DEFAULT_LIMIT: u32 = 100;
@@ -37,7 +34,6 @@ impl SessionHost for Adapter {
 }
 
 type Answer<T> = Result<Response<T>, Status>;
-type DataStream = BoxStream<'static, Result<wire::DataChunk, Status>>;
 
 fn refuse(failure: Failure) -> Status {
     to_status(&failure)
@@ -69,60 +65,9 @@ fn job_access(request: Request<wire::JobRequest>) -> Result<JobAccess, Status> {
     Ok(access)
 }
 
-fn download(download: Download) -> DataStream {
-    let header = wire::DataHeader { length: download.length, checksum: download.checksum };
-    let first = wire::DataChunk { header: Some(header), data: Default::default() };
-    let chunks = download.chunks.map(|chunk| match chunk {
-        Ok(data) if data.len() <= CHUNK_BYTES => Ok(wire::DataChunk { header: None, data }),
-        Ok(data) => {
-            let message = format!("a chunk of {} bytes, and {CHUNK_BYTES} is the most", data.len());
-            Err(refuse(Failure::new(FailureKind::Internal, message)))
-        }
-        Err(failure) => Err(refuse(failure)),
-    });
-    futures::stream::iter([Ok(first)]).chain(chunks).boxed()
-}
-
-/// The first message of an upload, which holds its header.
-async fn first<T>(stream: &mut Streaming<T>) -> Result<T, Status> {
-    let missing = || refuse(refused(ConvertError::missing("first message of the upload")));
-    stream.message().await?.ok_or_else(missing)
-}
-
-/// The rest of an upload.
-fn pieces<T: Send + 'static>(
-    stream: Streaming<T>,
-    data: impl Fn(T) -> bytes::Bytes + Send + 'static,
-) -> impl futures::Stream<Item = Result<bytes::Bytes, Failure>> + Send + 'static {
-    stream.map(move |message| match message {
-        Ok(message) => Ok(data(message)),
-        Err(status) => Err(to_failure(&status, "receive an upload", "the client")),
-    })
-}
-
 #[async_trait]
 impl wire::node_server::Node for Adapter {
-    type FetchStream = DataStream;
-    type FetchExecutableStream = DataStream;
     type JobLogsStream = BoxStream<'static, Result<wire::LogChunk, Status>>;
-
-    async fn fetch(&self, request: Request<wire::FetchRequest>) -> Answer<DataStream> {
-        let caller = Caller::of(&request).map_err(refuse)?;
-        let object = request.into_inner().object.ok_or_else(|| ConvertError::missing("fetch_request.object"));
-        let object = read(object.and_then(ObjectId::try_from))?;
-        answer(self.service.fetch(caller, object).await.map(download))
-    }
-
-    async fn store(&self, request: Request<Streaming<wire::StoreChunk>>) -> Answer<wire::StoredCopy> {
-        let caller = Caller::of(&request);
-        let mut stream = request.into_inner();
-        let header =
-            first(&mut stream).await?.header.ok_or_else(|| ConvertError::missing("store_chunk.header"));
-        let header = read(header.and_then(ObjectUpload::try_from))?;
-        permitted(caller, header.access.job)?;
-        let chunks = Chunks::new(header.length, pieces(stream, |chunk| chunk.data));
-        answer(self.service.store(header, chunks).await.map(|copy| (&copy).into()))
-    }
 
     async fn has_executable(
         &self,
@@ -130,29 +75,6 @@ impl wire::node_server::Node for Adapter {
     ) -> Answer<wire::HasExecutableAnswer> {
         let hash = read(hash(&request.into_inner().hash, "executable_request.hash"))?;
         answer(self.service.has_executable(hash).await.map(|present| wire::HasExecutableAnswer { present }))
-    }
-
-    async fn upload_executable(
-        &self,
-        request: Request<Streaming<wire::ExecutableChunk>>,
-    ) -> Answer<wire::Empty> {
-        privileged(&request, "upload an executable")?;
-        let mut stream = request.into_inner();
-        let header = first(&mut stream).await?.header;
-        let header = header.ok_or_else(|| ConvertError::missing("executable_chunk.header"));
-        let header = read(header.and_then(ExecutableUpload::try_from))?;
-        let stream = pieces(stream, |chunk| chunk.data);
-        let chunks = match header.encoding {
-            ChunkEncoding::Plain => Chunks::new(header.length, stream),
-            ChunkEncoding::Zstd => Chunks::of_unknown_length(stream),
-        };
-        answer(self.service.upload_executable(header, chunks).await.map(|()| wire::Empty {}))
-    }
-
-    async fn fetch_executable(&self, request: Request<wire::ExecutableRequest>) -> Answer<DataStream> {
-        privileged(&request, "fetch an executable")?;
-        let hash = read(hash(&request.into_inner().hash, "executable_request.hash"))?;
-        answer(self.service.fetch_executable(hash).await.map(download))
     }
 
     async fn open_job(&self, request: Request<wire::OpenJobRequest>) -> Answer<wire::OpenedJob> {

@@ -1,4 +1,11 @@
 //! Bytes in chunks: what bulk calls carry. Never on the connection of a session.
+//!
+//! Their bytes are copied once on each side at most: by whoever puts them where they are to stay.
+
+pub(super) mod incoming;
+pub(super) mod message;
+pub(super) mod outgoing;
+pub(super) mod service;
 
 use bytes::Bytes;
 use futures::Stream;

@@ -56,8 +56,8 @@ pub struct NodeClient {
 struct Inner {
     connector: Arc<Connector>,
     options: NodeClientOptions,
-    calls: OnceCell<Client>,
-    bulk: OnceCell<Client>,
+    calls: OnceCell<Channel>,
+    bulk: OnceCell<Channel>,
 }
 
 type Client = WireClient<InterceptedService<Channel, ShowBearer>>;
@@ -123,22 +123,20 @@ impl NodeClient {
         connect::open(self.inner.connector.clone(), role, self.inner.options.session).await
     }
 
-    async fn calls(&self) -> Result<Client, Failure> {
-        self.inner.calls.get_or_try_init(|| self.client()).await.cloned()
+    async fn calls(&self) -> Result<Channel, Failure> {
+        self.inner.calls.get_or_try_init(|| self.channel()).await.cloned()
     }
 
-    async fn bulk(&self) -> Result<Client, Failure> {
+    /// The connection of bulk transfers. It belongs to the runtime on which it is first used.
+    async fn bulk(&self) -> Result<Channel, Failure> {
         if !self.inner.connector.can_reconnect() {
             return self.calls().await;
         }
-        self.inner.bulk.get_or_try_init(|| self.client()).await.cloned()
+        self.inner.bulk.get_or_try_init(|| self.channel()).await.cloned()
     }
 
-    async fn client(&self) -> Result<Client, Failure> {
-        let connector = &self.inner.connector;
-        let channel = connector.connect(self.inner.options.connect_within).await?;
-        let client = WireClient::with_interceptor(channel, ShowBearer(connector.bearer().clone()));
-        Ok(client.max_decoding_message_size(MESSAGE_BYTES).max_encoding_message_size(MESSAGE_BYTES))
+    async fn channel(&self) -> Result<Channel, Failure> {
+        self.inner.connector.connect(self.inner.options.connect_within).await
     }
 
     /// Makes one call, which may take `more` than usual.
@@ -148,7 +146,10 @@ impl NodeClient {
         more: Duration,
         call: impl AsyncFnOnce(Client) -> Result<Response<A>, Status>,
     ) -> Result<A, Failure> {
-        let client = self.calls().await?;
+        let bearer = ShowBearer(self.inner.connector.bearer().clone());
+        let client = WireClient::with_interceptor(self.calls().await?, bearer)
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
         // Boxed: the future of a gRPC call is large, and callers hold it.
         self.within(what, more, Box::pin(call(client))).await
     }
@@ -159,15 +160,25 @@ impl NodeClient {
         more: Duration,
         call: impl Future<Output = Result<Response<A>, Status>>,
     ) -> Result<A, Failure> {
+        let call = async {
+            let answered = call.await.map(Response::into_inner);
+            answered.map_err(|status| to_failure(&status, what, self.address()))
+        };
+        self.in_time(what, more, call).await
+    }
+
+    /// Bounds a call, which may take `more` than usual.
+    async fn in_time<A>(
+        &self,
+        what: &'static str,
+        more: Duration,
+        call: impl Future<Output = Result<A, Failure>>,
+    ) -> Result<A, Failure> {
         let within = self.inner.options.call_within.saturating_add(more);
-        match tokio::time::timeout(within, call).await {
-            Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(to_failure(&status, what, self.address())),
-            Err(_) => {
-                let message = format!("could not {what} at {}: no answer within {within:?}", self.address());
-                Err(Failure::new(FailureKind::TimedOut, message))
-            }
-        }
+        tokio::time::timeout(within, call).await.unwrap_or_else(|_elapsed| {
+            let message = format!("could not {what} at {}: no answer within {within:?}", self.address());
+            Err(Failure::new(FailureKind::TimedOut, message))
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Serves a node.
 
 use super::adapter::Adapter;
+use super::bulk::service::BulkService;
 use super::service::NodeService;
 use crate::server::{Connection, RpcServer, ServerOptions};
 use crate::session::MESSAGE_BYTES;
@@ -35,9 +36,9 @@ impl NodeServer {
             .max_decoding_message_size(MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES);
         let rpc = RpcServer::builder(options)
-            .authenticator(service)
+            .authenticator(service.clone())
             .add(SessionsService::new(sessions.clone()))
-            .add(node)
+            .add(BulkService::new(service, node))
             .build()?;
         Ok(NodeServer { rpc, sessions })
     }

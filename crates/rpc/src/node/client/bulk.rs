@@ -1,43 +1,40 @@
 //! Bulk transfers, on a connection of their own.
 
 use super::NodeClient;
+use crate::node::bulk::incoming::{Incoming, Origin};
+use crate::node::bulk::message::whole_message;
+use crate::node::bulk::outgoing::ChunkBody;
+use crate::node::bulk::service::{FETCH, FETCH_EXECUTABLE, STORE, UPLOAD_EXECUTABLE};
 use crate::node::bulk::{Chunks, Download};
 use crate::node::convert::unreadable;
 use crate::node::request::{ExecutableUpload, ObjectUpload};
-use crate::status::to_failure;
+use crate::session::MESSAGE_BYTES;
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
-use mobula_proto::{ConvertError, wire};
+use futures::StreamExt;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, TE};
+use http_body_util::Full;
+use mobula_proto::wire;
 use mobula_types::outcome::StoredCopy;
 use mobula_types::{ExecutableHash, Failure, FailureKind, ObjectId};
 use parking_lot::Mutex;
-use std::sync::Arc;
+use prost::Message;
 use std::time::Duration;
-use tonic::Streaming;
+use tonic::body::Body;
+use tonic::metadata::GRPC_CONTENT_TYPE;
+use tower::{Service, ServiceExt};
 
 /// A transfer that brings nothing for so long has failed.
 const STALL: Duration = Duration::from_secs(30);
 /// The slowest pace at which an upload is waited for, in bytes a second.
 const SLOWEST: u64 = 1 << 20;
 
-/// Takes the chunks of an upload until one is a failure, which is kept: the call's own error is only its consequence.
-fn until_failure(
-    chunks: Chunks,
-) -> (impl Stream<Item = Bytes> + Send + 'static, Arc<Mutex<Option<Failure>>>) {
-    let failed = Arc::new(Mutex::new(None));
-    let keep = failed.clone();
-    let chunks = tokio_stream::StreamExt::map_while(chunks, move |chunk| match chunk {
-        Ok(chunk) => Some(chunk),
-        Err(failure) => {
-            *keep.lock() = Some(failure);
-            None
-        }
-    });
-    (Box::pin(chunks), failed)
-}
-
 fn patience(length: u64) -> Duration {
     Duration::from_secs(length / SLOWEST)
+}
+
+/// The failure of an upload: of the chunks themselves, if there was one; the call's own is only its consequence.
+fn first_of(failed: &Mutex<Option<Failure>>, of_call: Failure) -> Failure {
+    failed.lock().take().unwrap_or(of_call)
 }
 
 impl NodeClient {
@@ -47,10 +44,7 @@ impl NodeClient {
     /// As for every call; `NotFound` where it is not there.
     pub async fn fetch(&self, object: ObjectId) -> Result<Download, Failure> {
         let request = wire::FetchRequest { object: Some(object.into()) };
-        let mut client = self.bulk().await?;
-        let what = "fetch an object";
-        let stream = self.within(what, Duration::ZERO, client.fetch(request)).await?;
-        self.download(what, stream).await
+        self.download("fetch an object", FETCH, &request).await
     }
 
     /// The bytes of an executable.
@@ -59,31 +53,24 @@ impl NodeClient {
     /// As for every call; `NotFound` where it is not there.
     pub async fn fetch_executable(&self, hash: ExecutableHash) -> Result<Download, Failure> {
         let request = wire::ExecutableRequest { hash: hash.to_string() };
-        let mut client = self.bulk().await?;
-        let what = "fetch an executable";
-        let stream = self.within(what, Duration::ZERO, client.fetch_executable(request)).await?;
-        self.download(what, stream).await
+        self.download("fetch an executable", FETCH_EXECUTABLE, &request).await
     }
 
     async fn download(
         &self,
         what: &'static str,
-        mut stream: Streaming<wire::DataChunk>,
+        path: &'static str,
+        request: &impl Message,
     ) -> Result<Download, Failure> {
         let address = self.address().clone();
-        let first = match tokio::time::timeout(STALL, stream.message()).await {
-            Ok(Ok(message)) => message,
-            Ok(Err(status)) => return Err(to_failure(&status, what, &address)),
-            Err(_) => return Err(stalled(what, &address)),
-        };
-        let header = first.and_then(|first| first.header);
-        let header = header.ok_or_else(|| unreadable(ConvertError::missing("data_chunk.header")))?;
-        let chunks = tokio_stream::StreamExt::timeout(stream, STALL).map(move |chunk| match chunk {
-            Ok(Ok(chunk)) => Ok(chunk.data),
-            Ok(Err(status)) => Err(to_failure(&status, what, &address)),
-            Err(_) => Err(stalled(what, &address)),
-        });
-        let chunks = Chunks::new(header.length, chunks);
+        let body: Full<Bytes> = Full::new(whole_message(request));
+        let call = self.bulk_call(what, path, Body::new(body));
+        let incoming = self.in_time(what, Duration::ZERO, call).await?;
+        let started = tokio::time::timeout(STALL, incoming.transfer::<wire::DataHeader>()).await;
+        let (header, pieces) = started.unwrap_or_else(|_elapsed| Err(stalled(what, &address)))?;
+        let pieces = tokio_stream::StreamExt::timeout(pieces, STALL)
+            .map(move |piece| piece.unwrap_or_else(|_elapsed| Err(stalled(what, &address))));
+        let chunks = Chunks::new(header.length, pieces);
         Ok(Download { length: header.length, checksum: header.checksum, chunks })
     }
 
@@ -92,13 +79,9 @@ impl NodeClient {
     /// # Errors
     /// As for every call; the first failure among the chunks.
     pub async fn store(&self, upload: ObjectUpload, chunks: Chunks) -> Result<StoredCopy, Failure> {
-        let header = wire::StoreChunk { header: Some((&upload).into()), data: Bytes::new() };
-        let (chunks, failed) = until_failure(chunks);
-        let rest = chunks.map(|data| wire::StoreChunk { header: None, data });
-        let messages = futures::stream::iter([header]).chain(rest);
-        let mut client = self.bulk().await?;
-        let stored = self.within("store an object", patience(upload.length), client.store(messages)).await;
-        let stored = stored.map_err(|failure| failed.lock().take().unwrap_or(failure))?;
+        let (body, failed) = ChunkBody::upload(&wire::StoreHeader::from(&upload), chunks);
+        let call = self.upload::<wire::StoredCopy>("store an object", STORE, upload.length, body);
+        let stored = call.await.map_err(|failure| first_of(&failed, failure))?;
         stored.try_into().map_err(unreadable)
     }
 
@@ -107,14 +90,49 @@ impl NodeClient {
     /// # Errors
     /// As for every call; the first failure among the chunks; `ExecutableRefused` where it cannot run on the node.
     pub async fn upload_executable(&self, upload: ExecutableUpload, chunks: Chunks) -> Result<(), Failure> {
-        let header = wire::ExecutableChunk { header: Some((&upload).into()), data: Bytes::new() };
-        let (chunks, failed) = until_failure(chunks);
-        let rest = chunks.map(|data| wire::ExecutableChunk { header: None, data });
-        let messages = futures::stream::iter([header]).chain(rest);
-        let mut client = self.bulk().await?;
-        let call = client.upload_executable(messages);
-        let uploaded = self.within("upload an executable", patience(upload.length), call).await;
-        uploaded.map(drop).map_err(|failure| failed.lock().take().unwrap_or(failure))
+        let (body, failed) = ChunkBody::upload(&wire::ExecutableHeader::from(&upload), chunks);
+        let call = self.upload("upload an executable", UPLOAD_EXECUTABLE, upload.length, body);
+        let uploaded: Result<wire::Empty, Failure> = call.await;
+        uploaded.map(drop).map_err(|failure| first_of(&failed, failure))
+    }
+
+    async fn upload<A: Message + Default>(
+        &self,
+        what: &'static str,
+        path: &'static str,
+        length: u64,
+        body: ChunkBody,
+    ) -> Result<A, Failure> {
+        let call = async {
+            let incoming = self.bulk_call(what, path, Body::new(body)).await?;
+            incoming.message(MESSAGE_BYTES).await
+        };
+        self.in_time(what, patience(length), call).await
+    }
+
+    /// Sends a request, and waits for the start of its answer.
+    async fn bulk_call(
+        &self,
+        what: &'static str,
+        path: &'static str,
+        body: Body,
+    ) -> Result<Incoming, Failure> {
+        let origin = Origin { what, address: self.address().clone() };
+        let mut request = http::Request::new(body);
+        *request.method_mut() = http::Method::POST;
+        *request.version_mut() = http::Version::HTTP_2;
+        *request.uri_mut() = http::Uri::from_static(path);
+        let headers = request.headers_mut();
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
+        if let Some(bearer) = self.inner.connector.bearer().value() {
+            headers.insert(AUTHORIZATION, bearer.clone());
+        }
+        let mut channel = self.bulk().await?;
+        let broken =
+            |error: tonic::transport::Error| origin.failure(&tonic::Status::from_error(Box::new(error)));
+        let response = channel.ready().await.map_err(broken)?.call(request).await.map_err(broken)?;
+        Incoming::answer(response, origin)
     }
 }
 
