@@ -11,6 +11,7 @@ mod buffer;
 mod checksum;
 mod crash_page;
 pub mod executable;
+mod pool;
 mod store;
 
 pub use buffer::ValueBuffer;

@@ -1,17 +1,21 @@
 //! The in-memory shard of one node.
 
+use crate::buffer::ValueBuffer;
+use crate::pool::{BufferPool, Evicted};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use mobula_types::{JobId, ObjectId};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The values that one node holds, keyed by object; never over its capacity.
 ///
-/// Room is reserved before bytes arrive, so that transfers under way count too. Clones are the same store.
+/// Room is reserved before bytes arrive, so that transfers under way count too. Memory of large values that are gone is
+/// kept for the next ones of their job, as long as there is room for it beside the values. Clones are the same store.
 #[derive(Clone)]
 pub struct ObjectStore {
     shared: Arc<Shared>,
@@ -21,11 +25,14 @@ struct Shared {
     capacity: u64,
     inner: Mutex<Inner>,
     freed: Notify,
+    pool: BufferPool,
 }
+
+type Objects = IndexMap<ObjectId, StoredObject, foldhash::fast::FixedState>;
 
 #[derive(Default)]
 struct Inner {
-    objects: IndexMap<ObjectId, StoredObject, foldhash::fast::FixedState>,
+    objects: Objects,
     used: u64,
     by_job: BTreeMap<JobId, u64>,
 }
@@ -78,12 +85,23 @@ pub struct Reservation {
 impl ObjectStore {
     /// An empty store of at most `capacity` bytes.
     pub fn new(capacity: u64) -> Self {
-        let shared = Shared { capacity, inner: Mutex::default(), freed: Notify::new() };
+        let pool = BufferPool::new(capacity);
+        let shared = Shared { capacity, inner: Mutex::default(), freed: Notify::new(), pool };
         ObjectStore { shared: Arc::new(shared) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the values do not need may lie idle.
+    fn leave_room(&self, inner: &Inner) -> Evicted {
+        self.shared.pool.set_room(self.shared.capacity.saturating_sub(inner.used))
+    }
+
+    /// Gives memory that lay idle since the call before last back to the system. To be called at a steady pace.
+    pub fn sweep(&self) {
+        drop(self.shared.pool.sweep());
     }
 
     /// Takes room for a value of `length` bytes.
@@ -96,6 +114,9 @@ impl ObjectStore {
             return Err(inner.full(length, self.shared.capacity));
         }
         inner.take(job, length);
+        let evicted = self.leave_room(&inner);
+        drop(inner);
+        drop(evicted);
         Ok(Reservation { store: self.clone(), job, length })
     }
 
@@ -140,6 +161,7 @@ impl ObjectStore {
         let mut inner = self.inner();
         let Some(removed) = inner.objects.swap_remove(object) else { return false };
         inner.give_back(removed.job, removed.bytes.len() as u64);
+        self.leave_room(&inner);
         drop(inner);
         self.shared.freed.notify_waiters();
         true
@@ -148,16 +170,15 @@ impl ObjectStore {
     /// Drops every value of a job; says how many there were.
     pub fn remove_job(&self, job: JobId) -> usize {
         let mut inner = self.inner();
-        let before = inner.objects.len();
-        let mut freed = 0;
-        inner.objects.retain(|_, stored| {
-            let stays = stored.job != job;
-            freed += if stays { 0 } else { stored.bytes.len() as u64 };
-            stays
-        });
-        inner.give_back(job, freed);
-        let removed = before - inner.objects.len();
+        let (gone, stays): (Objects, Objects) =
+            std::mem::take(&mut inner.objects).into_iter().partition(|(_, stored)| stored.job == job);
+        inner.objects = stays;
+        inner.give_back(job, gone.values().map(|stored| stored.bytes.len() as u64).sum());
+        self.leave_room(&inner);
+        let removed = gone.len();
         drop(inner);
+        drop(gone);
+        drop(self.shared.pool.remove_job(job));
         self.shared.freed.notify_waiters();
         removed
     }
@@ -205,6 +226,15 @@ impl Reservation {
         self.length
     }
 
+    /// Memory for the value, of the reserved length.
+    ///
+    /// # Errors
+    /// Where the system has no memory for it.
+    pub fn buffer(&self) -> io::Result<ValueBuffer> {
+        let length = usize::try_from(self.length).unwrap_or(usize::MAX);
+        ValueBuffer::pooled(&self.store.shared.pool, self.job, length)
+    }
+
     /// Stores the value under the reservation. A copy that is already here stays, and this one is dropped.
     /// Bytes beyond the reserved length are refused: `false`, and nothing is stored.
     pub fn commit(mut self, object: ObjectId, bytes: Bytes, checksum: u32) -> bool {
@@ -217,6 +247,7 @@ impl Reservation {
             return true;
         }
         inner.give_back(self.job, self.length - length);
+        self.store.leave_room(&inner);
         inner.objects.insert(object, StoredObject { job: self.job, bytes, checksum });
         drop(inner);
         self.length = 0;
@@ -227,7 +258,10 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.length > 0 {
-            self.store.inner().give_back(self.job, self.length);
+            let mut inner = self.store.inner();
+            inner.give_back(self.job, self.length);
+            self.store.leave_room(&inner);
+            drop(inner);
             self.store.shared.freed.notify_waiters();
         }
     }
@@ -292,6 +326,34 @@ mod tests {
         put(&store, 1, 10).unwrap();
         put(&store, 1, 10).unwrap();
         assert_eq!(store.usage(), StoreUsage { used: 10, capacity: 100, objects: 1 });
+    }
+
+    #[test]
+    fn values_take_the_place_of_those_before_them_and_idle_memory_leaves_room() {
+        const LARGE: u64 = 8 << 20;
+        let store = ObjectStore::new(2 * LARGE);
+        let put_large = |number: u64| {
+            let reservation = store.reserve(JobId(1), LARGE).unwrap();
+            let mut buffer = reservation.buffer().unwrap();
+            assert!(buffer.push(&vec![number as u8; LARGE as usize]));
+            let bytes = buffer.into_bytes();
+            let place = bytes.as_ptr() as usize;
+            assert!(reservation.commit(object(number), bytes, 0));
+            place
+        };
+        let first = put_large(1);
+        store.remove(&object(1));
+        assert_eq!(store.shared.pool.idle_bytes(), LARGE);
+        assert_eq!(put_large(2), first);
+        let read = store.get(&object(2)).unwrap().bytes;
+        store.remove(&object(2));
+        assert_ne!(put_large(3), first, "somebody still reads it");
+        drop(read);
+        assert_eq!(store.shared.pool.idle_bytes(), LARGE);
+        let _reserved = store.reserve(JobId(1), 1).unwrap();
+        assert_eq!(store.shared.pool.idle_bytes(), 0, "values come first");
+        assert_eq!(store.remove_job(JobId(1)), 1);
+        assert_eq!(store.shared.pool.idle_bytes(), 0, "nothing of the job stays");
     }
 
     #[tokio::test]
