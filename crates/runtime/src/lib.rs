@@ -1,6 +1,6 @@
 //! Owns every tokio task, clock and process-wide service of Mobula's programs.
 //!
-//! - [`spawn`] and [`spawn_local`] give each task a name and an owner: the [`TaskHandle`] ends it when it is dropped.
+//! - [`spawn`], [`spawn_local`] and [`spawn_on`] give each task a name and an owner: the [`TaskHandle`] ends it when it is dropped.
 //! - [`clock`] is the only place that reads a clock.
 //! - [`Shutdown`] tells components to end, and waits for nobody by itself.
 //! - [`telemetry`] sets up logging for a binary.
@@ -12,4 +12,4 @@ pub mod telemetry;
 pub mod thread;
 
 pub use shutdown::Shutdown;
-pub use task::{TaskHandle, spawn, spawn_blocking, spawn_local};
+pub use task::{TaskHandle, spawn, spawn_blocking, spawn_local, spawn_on};

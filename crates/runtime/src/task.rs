@@ -65,6 +65,15 @@ where
     TaskHandle { name, handle: tokio::spawn(future), detached: false }
 }
 
+/// Starts a task on another thread's runtime, which has to outlive it: a task of a runtime that is gone gives `None`.
+pub fn spawn_on<F>(runtime: &tokio::runtime::Handle, name: &'static str, future: F) -> TaskHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    TaskHandle { name, handle: runtime.spawn(future), detached: false }
+}
+
 /// Starts a task that stays on this thread; needs a `LocalSet` around it.
 pub fn spawn_local<F>(name: &'static str, future: F) -> TaskHandle<F::Output>
 where

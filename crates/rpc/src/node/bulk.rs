@@ -10,7 +10,7 @@ pub(super) mod service;
 use bytes::Bytes;
 use futures::Stream;
 use futures::stream::BoxStream;
-use mobula_objects::{ValueBuffer, checksum_of_more};
+use mobula_objects::ValueBuffer;
 use mobula_types::{Failure, FailureKind};
 use std::fmt;
 use std::pin::Pin;
@@ -91,19 +91,30 @@ impl Chunks {
     /// # Errors
     /// The transfer's own, `Malformed` for another length, `BadValue` for another checksum, `StoreFull` where there is no
     /// memory.
-    pub async fn collect_checked(mut self, length: u64, expected: u32) -> Result<Bytes, Failure> {
-        let no_memory = |error: std::io::Error| {
-            Failure::new(FailureKind::StoreFull, format!("no memory for a value of {length} bytes: {error}"))
-        };
+    pub async fn collect_checked(self, length: u64, expected: u32) -> Result<Bytes, Failure> {
         let room = usize::try_from(length).unwrap_or(usize::MAX);
-        let mut buffer = ValueBuffer::new(room).map_err(no_memory)?;
+        self.collect_into(ValueBuffer::new(room), length, expected).await
+    }
+
+    /// The same in memory that the caller has got. This is the only copy of what came.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn collect_into(
+        mut self,
+        buffer: std::io::Result<ValueBuffer>,
+        length: u64,
+        expected: u32,
+    ) -> Result<Bytes, Failure> {
+        let mut buffer = buffer.map_err(|error| {
+            let message = format!("no memory for a value of {length} bytes: {error}");
+            Failure::new(FailureKind::StoreFull, message)
+        })?;
         let mut checksum = 0;
         while let Some(chunk) = self.next().await {
-            let chunk = chunk?;
-            checksum = checksum_of_more(checksum, &chunk);
-            if !buffer.push(&chunk) {
-                return Err(self.wrong_length(length, self.passed));
-            }
+            checksum = buffer
+                .push_checked(checksum, &chunk?)
+                .ok_or_else(|| self.wrong_length(length, self.passed))?;
         }
         let bytes = buffer.into_bytes();
         if bytes.len() as u64 != length {
