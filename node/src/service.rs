@@ -21,7 +21,7 @@ use mobula_types::outcome::StoredCopy;
 use mobula_types::session::JobSecret;
 use mobula_types::{
     ClusterView, ExecutableHash, Failure, FailureKind, JobId, JobSpec, JobStatus, NodeInfo, ObjectId,
-    SessionRole, StoredValue, TaskFilter, TaskId, Time,
+    SessionRole, TaskFilter, TaskId, Time,
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -82,25 +82,26 @@ impl Service {
         }
     }
 
-    async fn has_store_copy(&self, object: ObjectId) -> Result<(), Failure> {
-        if self.store.contains(&object) {
-            return Ok(());
-        }
-        let located = self.call(|reply| Call::Locate { object, reply }).await??;
-        let StoredValue::Stored(copy) = located else {
-            let message = "the value is small and travels in frames";
-            return Err(Failure::new(FailureKind::InvalidArgument, message).of_object(object));
-        };
-        let brought = self.transfer.bring(JobId::default(), object, &copy).await.map_err(|holder| {
-            let holder = holder.map_or_else(|| "nobody".to_owned(), |holder| holder.to_string());
-            let message = format!("no holder gave the value; {holder} was asked last");
-            Failure::new(FailureKind::Unavailable, message).of_object(object)
-        })?;
+    /// Brings a value that lies elsewhere into this node's store, whole and checked.
+    async fn bring_here(&self, caller: Caller, object: ObjectId) -> Result<(), Failure> {
+        let located = self.call(|reply| Call::Locate { object, reply }).await?;
+        let (job, copy) = located.ok_or_else(|| not_here(object))?;
+        job.map_or(Ok(()), |job| caller.require_job(job))?;
+        let brought =
+            self.transfer.bring(job.unwrap_or_default(), object, &copy).await.map_err(|holder| {
+                let holder = holder.map_or_else(|| "nobody".to_owned(), |holder| holder.to_string());
+                let message = format!("no holder gave the value; {holder} was asked last");
+                Failure::new(FailureKind::Unavailable, message).of_object(object)
+            })?;
         if brought {
             self.tell(Call::Copied { object }).await?;
         }
         Ok(())
     }
+}
+
+fn not_here(object: ObjectId) -> Failure {
+    Failure::new(FailureKind::NotFound, "this node holds no copy of it").of_object(object)
 }
 
 impl Authenticator for Service {
@@ -123,13 +124,11 @@ impl NodeService for Service {
         })
     }
 
-    async fn fetch(&self, _caller: Caller, object: ObjectId) -> Result<Download, Failure> {
+    async fn fetch(&self, caller: Caller, object: ObjectId) -> Result<Download, Failure> {
         if !self.store.contains(&object) {
-            self.has_store_copy(object).await?;
+            self.bring_here(caller, object).await?;
         }
-        let stored = self.store.get(&object).ok_or_else(|| {
-            Failure::new(FailureKind::NotFound, "this node holds no copy of it").of_object(object)
-        })?;
+        let stored = self.store.get(&object).ok_or_else(|| not_here(object))?;
         let length = stored.bytes.len() as u64;
         Ok(Download { length, checksum: stored.checksum, chunks: Chunks::from_bytes(stored.bytes) })
     }

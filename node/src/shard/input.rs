@@ -6,9 +6,10 @@ use mobula_core::tasks::SessionKey;
 use mobula_rpc::head::HeadEvent;
 use mobula_rpc::session::{Session, SessionEnd};
 use mobula_types::frame::Input as TaskInput;
+use mobula_types::outcome::StoredCopy;
 use mobula_types::{
     ArgumentRef, Failure, Frame, JobId, JobInfo, NodeId, ObjectAddress, ObjectId, Outcome, Payload,
-    ResultValue, SessionRole, StoredValue, TaskFilter, TaskId, TaskTemplate, Time, WorkerId,
+    ResultValue, SessionRole, TaskFilter, TaskId, TaskTemplate, Time, WorkerId,
 };
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -73,8 +74,8 @@ pub(crate) enum Call {
     Cancel { job: JobId, task: TaskId, force: bool, recursive: bool },
     /// A job that was just opened, or that the head has explained.
     KnowJob { info: JobInfo, reply: Reply<()> },
-    /// Where an object's bytes are, for a download.
-    Locate { object: ObjectId, reply: Reply<Result<StoredValue, Failure>> },
+    /// Where an object's bytes are, for a download; nothing where they are not in stores.
+    Locate { object: ObjectId, reply: Reply<Option<(Option<JobId>, Arc<StoredCopy>)>> },
     /// The copies of these are here now.
     Copied { object: ObjectId },
     /// Tasks that this node owns.

@@ -99,7 +99,6 @@ pub(crate) struct Shard {
 #[derive(Debug)]
 enum CallWaits {
     Get(Reply<Outcome>),
-    Locate(Reply<Result<mobula_types::StoredValue, mobula_types::Failure>>),
     Put(Reply<Option<mobula_types::Failure>>),
 }
 

@@ -4,9 +4,7 @@ use super::{CallWaits, Shard};
 use mobula_core::assignment::Assignment;
 use mobula_core::executor::{self, Owner};
 use mobula_core::tasks::{Effect, Place, Requester, SessionKey};
-use mobula_types::{
-    Failure, FailureKind, Frame, NodeId, ObjectAddress, ObjectId, Outcome, StoredValue, frame,
-};
+use mobula_types::{Failure, Frame, NodeId, ObjectAddress, ObjectId, Outcome, frame};
 
 impl Shard {
     /// Performs everything that the task engine has asked for since the last time.
@@ -96,7 +94,6 @@ impl Shard {
             Requester::Peer(node) => self.send_to_peer(&node, Frame::Resolved { object, outcome }),
             Requester::Call { call, .. } => match self.calls.swap_remove(&call) {
                 Some(CallWaits::Get(reply)) => drop(reply.send(outcome)),
-                Some(CallWaits::Locate(reply)) => drop(reply.send(located(object, outcome))),
                 Some(CallWaits::Put(_)) | None => {}
             },
         }
@@ -118,17 +115,6 @@ impl Shard {
         let drivers: Vec<SessionKey> = self.sessions.clients_of(job).collect();
         for session in drivers {
             self.sessions.send(session, Frame::Warning { text: text.to_owned() });
-        }
-    }
-}
-
-fn located(object: ObjectId, outcome: Outcome) -> Result<StoredValue, Failure> {
-    match outcome {
-        Outcome::Value(value) => Ok(value.value),
-        Outcome::Failed(failure) => Err(failure),
-        Outcome::Values(_) => {
-            let message = "a request for one object was answered with several values";
-            Err(Failure::new(FailureKind::Internal, message).of_object(object))
         }
     }
 }

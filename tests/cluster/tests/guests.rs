@@ -125,6 +125,12 @@ fn a_large_result_is_passed_on() -> Result<()> {
 }
 
 #[test]
+fn a_large_result_is_got_from_wherever_it_lies() -> Result<()> {
+    let options = ClusterOptions { nodes: 2, ..ClusterOptions::default() };
+    Misfits(TestCluster::start(&options)?).gives("big from two nodes", 2 * (4 << 20) / 8)
+}
+
+#[test]
 fn many_tasks_end_once_each() -> Result<()> {
     Misfits::start()?.gives("many", (1..=20_000).sum())
 }

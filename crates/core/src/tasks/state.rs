@@ -4,8 +4,9 @@ use crate::tasks::keys::TaskKey;
 use crate::tasks::object::{Object, Value};
 use crate::tasks::task::{Phase, Task};
 use crate::tasks::{EngineSizes, ObjectSnapshot, SnapshotFilter, TaskEngine, TaskSnapshot};
+use mobula_types::outcome::{ResultValue, StoredCopy};
 use mobula_types::summary::{FailedTask, JobSummary, StateCounts, TaskState};
-use mobula_types::{JobId, ObjectId, TaskId, Time};
+use mobula_types::{JobId, ObjectId, StoredValue, TaskId, Time};
 use std::sync::Arc;
 
 impl TaskEngine {
@@ -96,6 +97,16 @@ impl TaskEngine {
             })
             .collect();
         summary
+    }
+
+    /// Where a value is that lies in stores, and the job that it belongs to, where that is known. Nobody holds it for having asked.
+    pub fn stored_copy(&self, id: ObjectId) -> Option<(Option<JobId>, Arc<StoredCopy>)> {
+        let object = &self.objects[self.lookup(id)?.at()];
+        let Value::Ready(ResultValue { value: StoredValue::Stored(copy), .. }) = &object.value else {
+            return None;
+        };
+        let job = self.jobs.get(object.job.at()).map(|job| job.id);
+        Some((job, copy.clone()))
     }
 
     /// One object that is on record.

@@ -1,7 +1,7 @@
 //! A driver whose functions misbehave, each in its own way. `misfits --cluster URL CASE` prints how the case ended as one
 //! line of JSON: the value, or the kind of the error and its text.
 
-use mobula::{Cluster, ObjectRef};
+use mobula::{Cluster, ObjectRef, Strategy};
 use std::time::Duration;
 
 #[mobula::remote]
@@ -139,6 +139,15 @@ async fn misbehave(case: &str) -> mobula::Result<u64> {
         "infeasible" => add::remote(1_u64, 1_u64).num_cpus(4096.0).fail_if_infeasible(true).submit().await,
         "exits at once" => add::remote(1_u64, 1_u64).submit().await,
         "big" => sums::remote(big::remote(4_u64 << 20).submit()).submit().await,
+        "big from two nodes" => {
+            let here = |name: &str| Strategy::NodeAffinity { node: name.into(), soft: false };
+            let mut bytes = 0;
+            for node in ["node-0", "node-1"] {
+                let values = big::remote(4_u64 << 20).strategy(here(node)).submit().await?;
+                bytes += values.len() as u64;
+            }
+            Ok(bytes)
+        }
         "nested" => nested::remote(5_u64).submit().await,
         "dies once" => {
             let marker = std::env::temp_dir().join(format!("mobula-dies-once-{}", std::process::id()));
