@@ -2,8 +2,10 @@
 //!
 //! - [`Node::start`] reads [`NodeOptions`] and gives a [`NodeHandle`].
 //! - `shard` drives the machines of `mobula_core`; `service` is the face towards `mobula_rpc`.
-//! - `workers` starts processes; `executables` keeps what they run; `transfer` moves bytes between nodes.
+//! - `workers` starts processes; `executables` keeps what they run; `transfer` moves bytes between nodes, on the
+//!   thread of `bulk`.
 
+mod bulk;
 mod data;
 mod driver;
 mod error;

@@ -1,5 +1,6 @@
 //! A node, from its start to its end.
 
+use crate::bulk::BulkThread;
 use crate::data::DataFolder;
 use crate::executables::ExecutableCache;
 use crate::secrets::Secrets;
@@ -65,11 +66,12 @@ impl Node {
         let shutdown = Shutdown::new();
         let (granted, member) = watch::channel(None);
         let (drain, drains) = mpsc::channel(1);
+        let store =
+            ObjectStore::new(options.object_store_memory.unwrap_or_else(|| machine::memory() / 10 * 3));
         let process = Process {
             registration: registration(&options, address, &url, data.id, embedded.as_ref()),
-            store: ObjectStore::new(
-                options.object_store_memory.unwrap_or_else(|| machine::memory() / 10 * 3),
-            ),
+            bulk: BulkThread::start(store.clone()).map_err(NodeError::Thread)?,
+            store,
             executables: Arc::new(executables),
             options,
             embedded,
@@ -164,6 +166,7 @@ struct Process {
     listener: TcpListener,
     data: DataFolder,
     store: ObjectStore,
+    bulk: BulkThread,
     executables: Arc<ExecutableCache>,
     granted: watch::Sender<Option<NodeId>>,
     shutdown: Shutdown,
@@ -236,6 +239,7 @@ impl Process {
         let transfer = Transfer::new(TransferParts {
             node: node.clone(),
             store: self.store.clone(),
+            bulk: self.bulk.runtime(),
             executables: self.executables.clone(),
             token: self.options.token.clone(),
             head: head.clone(),
@@ -268,6 +272,7 @@ impl Process {
             resources: self.registration.resources.clone(),
             view: ClusterView::default(),
             store: self.store.clone(),
+            bulk: self.bulk.runtime(),
             transfer,
             head: head.clone(),
             scratch: self.data.scratch(),

@@ -1,5 +1,6 @@
 //! Bytes between nodes: objects and executables.
 
+use crate::bulk::BulkRuntime;
 use crate::executables::ExecutableCache;
 use bytes::Bytes;
 use mobula_objects::{ObjectStore, checksum};
@@ -36,6 +37,8 @@ pub(crate) struct Transfer {
 pub(crate) struct TransferParts {
     pub(crate) node: NodeId,
     pub(crate) store: ObjectStore,
+    /// Where everything large is sent, received, copied and checked.
+    pub(crate) bulk: BulkRuntime,
     pub(crate) executables: Arc<ExecutableCache>,
     pub(crate) token: Option<ClusterToken>,
     pub(crate) head: HeadLinkHandle,
@@ -137,6 +140,18 @@ impl Transfer {
         copy: &StoredCopy,
         holder: &NodeId,
     ) -> Result<(), Failure> {
+        let (this, copy, holder) = (self.clone(), copy.clone(), holder.clone());
+        let pulling = async move { this.pull_here(job, object, &copy, &holder).await };
+        self.parts.bulk.run("pull a value", pulling).await
+    }
+
+    async fn pull_here(
+        &self,
+        job: JobId,
+        object: ObjectId,
+        copy: &StoredCopy,
+        holder: &NodeId,
+    ) -> Result<(), Failure> {
         let client = self.client_of(holder)?;
         let room = self.parts.store.reserve_within(job, copy.length, self.parts.patience).await;
         let room = room.map_err(|full| Failure::new(FailureKind::StoreFull, full.to_string()))?;
@@ -145,7 +160,7 @@ impl Transfer {
             let message = format!("{holder} holds another version of the value than its owner knows");
             return Err(Failure::new(FailureKind::ObjectLost, message).of_object(object));
         }
-        let bytes = download.chunks.collect_checked(copy.length, copy.checksum).await?;
+        let bytes = download.chunks.collect_into(room.buffer(), copy.length, copy.checksum).await?;
         room.commit(object, bytes, copy.checksum);
         Ok(())
     }
@@ -166,7 +181,10 @@ impl Transfer {
         object: ObjectId,
         bytes: Bytes,
     ) -> Result<StoredCopy, Failure> {
-        let (length, sum) = (bytes.len() as u64, checksum(&bytes));
+        let length = bytes.len() as u64;
+        let whole = bytes.clone();
+        let checking = async move { Ok(checksum(&whole)) };
+        let sum = self.parts.bulk.run("check a value", checking).await?;
         self.receive(job, object, length, sum, Chunks::from_bytes(bytes)).await
     }
 
@@ -182,8 +200,12 @@ impl Transfer {
         let room = self.parts.store.reserve_within(job, length, self.parts.patience).await;
         let room =
             room.map_err(|full| Failure::new(FailureKind::StoreFull, full.to_string()).of_object(object))?;
-        let bytes = chunks.collect_checked(length, sum).await?;
-        room.commit(object, bytes, sum);
+        let receiving = async move {
+            let bytes = chunks.collect_into(room.buffer(), length, sum).await?;
+            room.commit(object, bytes, sum);
+            Ok(())
+        };
+        self.parts.bulk.run("receive a value", receiving).await?;
         Ok(StoredCopy { length, checksum: sum, holders: vec![self.parts.node.clone()] })
     }
 
@@ -242,6 +264,12 @@ impl Transfer {
     }
 
     async fn fetch_executable(&self, hash: ExecutableHash, holder: &NodeId) -> Result<PathBuf, Failure> {
+        let (this, holder) = (self.clone(), holder.clone());
+        let fetching = async move { this.fetch_executable_here(hash, &holder).await };
+        self.parts.bulk.run("fetch an executable", fetching).await
+    }
+
+    async fn fetch_executable_here(&self, hash: ExecutableHash, holder: &NodeId) -> Result<PathBuf, Failure> {
         let client = self.client_of(holder)?;
         let asking = tokio::time::timeout(HOLDER_WITHIN, client.fetch_executable(hash));
         let mut download = asking.await.unwrap_or_else(|_elapsed| {
@@ -259,6 +287,12 @@ impl Transfer {
 
     /// Gives another node a copy of an executable, so that the loss of this one does not lose it.
     pub(crate) async fn replicate_executable(&self, hash: ExecutableHash) -> Result<(), Failure> {
+        let this = self.clone();
+        let replicating = async move { this.replicate_executable_here(hash).await };
+        self.parts.bulk.run("replicate an executable", replicating).await
+    }
+
+    async fn replicate_executable_here(&self, hash: ExecutableHash) -> Result<(), Failure> {
         let view = self.view();
         let others = view
             .nodes

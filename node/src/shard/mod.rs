@@ -20,6 +20,7 @@ mod worker_start;
 
 pub(crate) use input::{Call, Input, Reply};
 
+use crate::bulk::BulkRuntime;
 use crate::secrets::Secrets;
 use crate::transfer::Transfer;
 use indexmap::IndexMap;
@@ -55,6 +56,7 @@ pub(crate) struct ShardParts {
     pub(crate) resources: Resources,
     pub(crate) view: ClusterView,
     pub(crate) store: ObjectStore,
+    pub(crate) bulk: BulkRuntime,
     pub(crate) transfer: Transfer,
     pub(crate) head: HeadLinkHandle,
     pub(crate) scratch: PathBuf,

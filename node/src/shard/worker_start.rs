@@ -2,6 +2,7 @@
 
 use super::session::Party;
 use super::{Input, Shard};
+use crate::bulk::BulkRuntime;
 use crate::transfer::Transfer;
 use crate::workers::{self, Launch, WorkerExit};
 use mobula_core::executor;
@@ -95,6 +96,7 @@ impl Shard {
             logs: self.jobs.logs(job).unwrap_or_else(workers::JobLogs::new),
             transfer: self.parts.transfer.clone(),
             server: self.parts.server.clone(),
+            bulk: self.parts.bulk.clone(),
             inbox: self.parts.inbox.clone(),
         };
         self.parts.secrets.insert(&secret, job);
@@ -254,6 +256,7 @@ struct Starting {
     logs: workers::JobLogs,
     transfer: Transfer,
     server: mobula_rpc::node::NodeServer,
+    bulk: BulkRuntime,
     inbox: mpsc::Sender<Input>,
 }
 
@@ -287,14 +290,16 @@ impl Starting {
     fn serve(&mut self, process: &mut workers::WorkerProcess) -> Vec<TaskHandle<()>> {
         let mut serving = Vec::new();
         if let Some((session, bulk)) = process.sockets.take() {
-            for socket in [Connection::Unix(session), Connection::UnixBulk(bulk)] {
+            let serve = |connection: Connection| {
                 let server = self.server.clone();
-                serving.push(spawn("serve a worker", async move {
-                    if let Err(error) = server.serve_connection(socket, Shutdown::new()).await {
+                async move {
+                    if let Err(error) = server.serve_connection(connection, Shutdown::new()).await {
                         tracing::debug!(%error, "a worker's socket ended");
                     }
-                }));
-            }
+                }
+            };
+            serving.push(spawn("serve a worker's session", serve(Connection::Unix(session))));
+            serving.push(self.bulk.spawn("serve a worker's calls", serve(Connection::UnixBulk(bulk))));
         }
         let name = self.worker.0;
         if let Some(stdout) = process.stdout.take() {
