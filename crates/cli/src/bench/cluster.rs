@@ -6,11 +6,14 @@ use crate::credentials;
 use crate::process::usage;
 use anyhow::Context;
 use mobula::Cluster;
+use mobula_rpc::node::NodeClientOptions;
+use mobula_rpc::{Bearer, NodeClient};
 
 /// A cluster on this machine with this process as its driver.
 pub(super) struct BenchCluster {
     supervisor: Supervisor,
     driver: Cluster,
+    first_node: NodeClient,
     /// Goes last: the processes write into it.
     _data: tempfile::TempDir,
 }
@@ -41,7 +44,10 @@ impl BenchCluster {
     pub(super) async fn start(mode: Mode, nodes: u32) -> anyhow::Result<Self> {
         let (supervisor, data) = Self::start_processes(mode, nodes).await?;
         let driver = Self::connect(&supervisor, data.path(), mode).await?;
-        Ok(BenchCluster { supervisor, driver, _data: data })
+        let token = credentials::load_token(&data.path().join("token"))?;
+        let url = supervisor.addresses().first().context("the cluster has no node")?;
+        let first_node = NodeClient::at(url.as_str(), NodeClientOptions::new(Bearer::cluster(&token)))?;
+        Ok(BenchCluster { supervisor, driver, first_node, _data: data })
     }
 
     async fn connect(supervisor: &Supervisor, data: &std::path::Path, mode: Mode) -> anyhow::Result<Cluster> {
@@ -56,6 +62,11 @@ impl BenchCluster {
     /// The driver's end.
     pub(super) fn driver(&self) -> &Cluster {
         &self.driver
+    }
+
+    /// The node that the driver is connected to, as others call it.
+    pub(super) fn first_node(&self) -> &NodeClient {
+        &self.first_node
     }
 
     /// The resident memory of a fresh cluster's processes together, in MiB: nobody has connected yet.

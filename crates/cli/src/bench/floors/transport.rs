@@ -14,6 +14,8 @@ use tonic::transport::{Channel, Endpoint, Server};
 const STREAM_WINDOW: u32 = 16 << 20;
 /// HTTP/2 window of a connection, in bytes.
 const CONNECTION_WINDOW: u32 = 64 << 20;
+/// The most bytes of an HTTP/2 frame.
+const FRAME_SIZE: u32 = 1 << 20;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -22,6 +24,7 @@ fn server() -> Server {
         .tcp_nodelay(true)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME_SIZE)
 }
 
 /// Serves on a TCP socket until the process ends.
@@ -45,7 +48,8 @@ fn endpoint(url: String) -> anyhow::Result<Endpoint> {
         .tcp_nodelay(true)
         .connect_timeout(CONNECT_TIMEOUT)
         .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW))
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME_SIZE))
 }
 
 /// Connects to `host:port`.
