@@ -185,3 +185,87 @@ impl Stream for Pieces {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Chunks;
+    use super::super::message::{before_data, header_message};
+    use super::*;
+    use crate::status::to_status;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use mobula_proto::wire;
+
+    fn origin() -> Origin {
+        Origin { what: "fetch an object", address: "http://h:1".into() }
+    }
+
+    fn trailers(status: &Status) -> Frame<Bytes> {
+        let mut headers = HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        Frame::trailers(headers)
+    }
+
+    /// What is read of an answer whose body is that: the length that its header says, and its data.
+    async fn read(frames: Vec<Frame<Bytes>>) -> Result<(u64, Bytes), Failure> {
+        let frames = frames.into_iter().map(Ok::<_, Status>);
+        let response = http::Response::new(Body::new(StreamBody::new(tokio_stream::iter(frames))));
+        let incoming = Incoming::answer(response, origin())?;
+        let (header, pieces) = incoming.transfer::<wire::DataHeader>().await?;
+        let data = Chunks::of_unknown_length(pieces).collect(1 << 20).await?;
+        Ok((header.length, data))
+    }
+
+    fn header() -> Frame<Bytes> {
+        Frame::data(header_message(&wire::DataHeader { length: 5, checksum: 0 }))
+    }
+
+    fn data(data: &'static str) -> [Frame<Bytes>; 2] {
+        [Frame::data(before_data(data.len())), Frame::data(data.into())]
+    }
+
+    #[tokio::test]
+    async fn a_transfer_is_whole_when_its_status_says_so() {
+        let body = |end: Option<Frame<Bytes>>| {
+            [header()].into_iter().chain(data("hel")).chain(data("lo")).chain(end).collect::<Vec<_>>()
+        };
+        let whole = read(body(Some(trailers(&Status::ok(""))))).await;
+        assert_eq!(whole.unwrap(), (5, Bytes::from_static(b"hello")));
+        let lost = Failure::new(FailureKind::ObjectLost, "the file shrank");
+        assert_eq!(read(body(Some(trailers(&to_status(&lost))))).await.unwrap_err(), lost);
+        assert_eq!(read(body(None)).await.unwrap_err().kind(), FailureKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn a_status_counts_for_more_than_the_message_that_it_cuts_off() {
+        let lost = Failure::new(FailureKind::ObjectLost, "the file shrank");
+        let cut = vec![header(), Frame::data(before_data(9)), trailers(&to_status(&lost))];
+        assert_eq!(read(cut).await.unwrap_err(), lost);
+        let ended = vec![header(), Frame::data(before_data(9)), trailers(&Status::ok(""))];
+        assert_eq!(read(ended).await.unwrap_err().kind(), FailureKind::Malformed);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_transfer_is_malformed() {
+        let headless = data("hello").into_iter().chain([trailers(&Status::ok(""))]).collect();
+        assert_eq!(read(headless).await.unwrap_err().kind(), FailureKind::Malformed);
+        let compressed = vec![Frame::data(Bytes::from_static(&[1, 0, 0, 0, 0]))];
+        let failure = read(compressed).await.unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Malformed);
+        assert!(failure.message().contains("compressed"), "{failure}");
+        let empty = vec![trailers(&Status::ok(""))];
+        assert_eq!(read(empty).await.unwrap_err().kind(), FailureKind::Malformed);
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_be_a_failure_alone() {
+        let lost = Failure::new(FailureKind::NotFound, "no object");
+        let answer = Incoming::answer(to_status(&lost).into_http(), origin());
+        assert_eq!(answer.unwrap_err(), lost);
+        let mut proxy = http::Response::new(Body::empty());
+        *proxy.status_mut() = http::StatusCode::BAD_GATEWAY;
+        let failure = Incoming::answer(proxy, origin()).unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Unavailable);
+        assert!(failure.message().contains("502"), "{failure}");
+    }
+}

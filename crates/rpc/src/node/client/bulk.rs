@@ -64,7 +64,8 @@ impl NodeClient {
     ) -> Result<Download, Failure> {
         let address = self.address().clone();
         let body: Full<Bytes> = Full::new(whole_message(request));
-        let call = self.bulk_call(what, path, Body::new(body));
+        // Boxed, as every call is: its future is large, and callers hold it.
+        let call = Box::pin(self.bulk_call(what, path, Body::new(body)));
         let incoming = self.in_time(what, Duration::ZERO, call).await?;
         let started = tokio::time::timeout(STALL, incoming.transfer::<wire::DataHeader>()).await;
         let (header, pieces) = started.unwrap_or_else(|_elapsed| Err(stalled(what, &address)))?;
@@ -107,7 +108,7 @@ impl NodeClient {
             let incoming = self.bulk_call(what, path, Body::new(body)).await?;
             incoming.message(MESSAGE_BYTES).await
         };
-        self.in_time(what, patience(length), call).await
+        self.in_time(what, patience(length), Box::pin(call)).await
     }
 
     /// Sends a request, and waits for the start of its answer.
