@@ -129,6 +129,7 @@ impl NodeService for Service {
             self.bring_here(caller, object).await?;
         }
         let stored = self.store.get(&object).ok_or_else(|| not_here(object))?;
+        caller.require_job(stored.job).map_err(|failure| failure.of_object(object))?;
         let length = stored.bytes.len() as u64;
         Ok(Download { length, checksum: stored.checksum, chunks: Chunks::from_bytes(stored.bytes) })
     }

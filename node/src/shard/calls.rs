@@ -3,7 +3,7 @@
 use super::session::{Party, SessionState};
 use super::{Call, CallWaits, Shard, ShardStatus};
 use mobula_core::tasks::{self, Requester, SnapshotFilter};
-use mobula_types::{JobId, ObjectAddress};
+use mobula_types::{Frame, JobId, ObjectAddress, ObjectId};
 
 /// Calls that may wait for a value at once.
 const MOST_CALLS: usize = 100_000;
@@ -47,13 +47,14 @@ impl Shard {
             }
             Call::Cancel { job, task, force, recursive } => {
                 let requester = Requester::Call { job, call: 0 };
-                let address = ObjectAddress::at_home(mobula_types::ObjectId::result(task, 0));
+                let address = ObjectAddress::at_home(ObjectId::result(task, 0));
                 self.tell_tasks(tasks::Event::Cancel { requester, address, force, recursive });
             }
             Call::KnowJob { info, reply } => {
                 self.open_job(info);
                 let _gone = reply.send(());
             }
+            Call::JobOf { task, reply } => drop(reply.send(self.job_of_task(task))),
             Call::Copied { object } => self.on_copied(object),
             Call::Tasks { filter, limit, reply } => {
                 let filter = SnapshotFilter { job: filter.job, state: filter.state, name: filter.name };
@@ -99,8 +100,11 @@ impl Shard {
     }
 
     /// Another copy of an object is in this node's store: its owner is told.
-    fn on_copied(&mut self, object: mobula_types::ObjectId) {
+    fn on_copied(&mut self, object: ObjectId) {
         let node = self.parts.node.clone();
+        if let Some(owner) = self.tasks.object(object).and_then(|known| known.owner) {
+            self.send_to_peer(&owner, Frame::CopyMade { object });
+        }
         self.tell_tasks(tasks::Event::CopyMade { node, object });
     }
 

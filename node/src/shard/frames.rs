@@ -6,7 +6,7 @@ use mobula_core::assignment::Assignment;
 use mobula_core::executor::{self, Owner};
 use mobula_core::tasks::{self, Place, Requester, SessionKey};
 use mobula_types::frame::{self, Submit};
-use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, WorkerId};
+use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, TaskId, WorkerId};
 
 impl Shard {
     pub(super) fn on_frames(&mut self, session: SessionKey, frames: Vec<Frame>) {
@@ -130,6 +130,16 @@ impl Shard {
             }
             _ => None,
         }
+    }
+
+    /// The job of a task that runs here, whoever owns it.
+    pub(super) fn job_of_task(&self, task: TaskId) -> Option<JobId> {
+        let of_driver = JobId(task.high);
+        if self.jobs.info(of_driver).is_some() {
+            return Some(of_driver);
+        }
+        let owned_here = self.tasks.task(task).map(|known| known.job);
+        owned_here.or_else(|| self.executor.runs().find(|run| run.task == task).map(|run| run.job))
     }
 
     fn tell_waiting(&mut self, worker: WorkerId, handle: u64, waits: bool) {

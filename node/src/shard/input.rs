@@ -76,6 +76,8 @@ pub(crate) enum Call {
     KnowJob { info: JobInfo, reply: Reply<()> },
     /// Where an object's bytes are, for a download; nothing where they are not in stores.
     Locate { object: ObjectId, reply: Reply<Option<(Option<JobId>, Arc<StoredCopy>)>> },
+    /// The job of a task that runs here.
+    JobOf { task: TaskId, reply: Reply<Option<JobId>> },
     /// The copies of these are here now.
     Copied { object: ObjectId },
     /// Tasks that this node owns.

@@ -1,7 +1,7 @@
 //! Starting workers, and what their ends mean.
 
 use super::session::Party;
-use super::{Input, Shard};
+use super::{Call, Input, Shard};
 use crate::bulk::BulkRuntime;
 use crate::transfer::Transfer;
 use crate::workers::{self, Launch, WorkerExit};
@@ -207,7 +207,8 @@ impl Shard {
         }
         let role = SessionRole::Worker { worker, secret: JobSecret::default() };
         let (theirs, ours) = mobula_rpc::session::pair(role, SessionOptions::default());
-        let bulk = Arc::new(OwnStore { transfer: self.parts.transfer.clone() });
+        let (transfer, inbox) = (self.parts.transfer.clone(), self.parts.inbox.clone());
+        let bulk = Arc::new(OwnStore { transfer, inbox });
         let options = EmbeddedOptions { node: self.parts.node.clone(), worker, slots: cpus, bulk };
         match embedded.start(theirs, options) {
             Ok(running) => {
@@ -361,9 +362,23 @@ async fn wait(
 }
 
 /// The embedded worker's way to the store of its own node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct OwnStore {
     transfer: Transfer,
+    inbox: mpsc::Sender<Input>,
+}
+
+impl OwnStore {
+    /// The embedded worker serves many jobs: what it stores belongs to the job of the task that made it.
+    async fn job_of(&self, object: ObjectId) -> Result<JobId, Failure> {
+        let (reply, answer) = oneshot::channel();
+        let asked = self.inbox.send(Input::Call(Call::JobOf { task: object.task, reply })).await;
+        let job = if asked.is_ok() { answer.await.ok().flatten() } else { None };
+        job.ok_or_else(|| {
+            let message = "the task that made the value does not run here any more";
+            Failure::new(FailureKind::Cancelled, message).of_object(object)
+        })
+    }
 }
 
 impl BulkAccess for OwnStore {
@@ -373,7 +388,10 @@ impl BulkAccess for OwnStore {
     }
 
     fn store(&self, object: ObjectId, bytes: bytes::Bytes) -> BoxFuture<Result<StoredCopy, Failure>> {
-        let transfer = self.transfer.clone();
-        Box::pin(async move { transfer.write(JobId(object.task.high), object, bytes).await })
+        let own = self.clone();
+        Box::pin(async move {
+            let job = own.job_of(object).await?;
+            own.transfer.write(job, object, bytes).await
+        })
     }
 }

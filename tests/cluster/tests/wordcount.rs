@@ -38,6 +38,13 @@ fn a_stock_cluster_counts_the_words() -> Result<()> {
 }
 
 #[test]
+fn through_a_gateway_that_runs_nothing_itself() -> Result<()> {
+    let mut cluster = TestCluster::start(&three_nodes())?;
+    cluster.add_node(&["--num-cpus", "0"].map(str::to_owned))?;
+    check(cluster.driver("wordcount", 3, &["-o", "json"])?)
+}
+
+#[test]
 fn with_etcd_as_the_registry() -> Result<()> {
     let cluster = TestCluster::start(&ClusterOptions { etcd: true, ..three_nodes() })?;
     check(cluster.driver("wordcount", 0, &["-o", "json"])?)

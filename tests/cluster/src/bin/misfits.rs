@@ -55,6 +55,13 @@ fn big(bytes: u64) -> Vec<u64> {
     vec![7; (bytes / 8) as usize]
 }
 
+/// Fetches a large value that is made on another node.
+#[mobula::remote]
+fn fetches(node: String) -> mobula::Result<u64> {
+    let values = big::remote(4_u64 << 20).on_node(node.as_str(), false).submit().get_blocking()?;
+    Ok(values.iter().sum())
+}
+
 #[mobula::remote]
 fn sums(values: Vec<u64>) -> u64 {
     values.iter().sum()
@@ -148,6 +155,13 @@ async fn misbehave(case: &str) -> mobula::Result<u64> {
             }
             Ok(bytes)
         }
+        // A large value that is made on the node whose name stands before the case, in the hands of its driver.
+        "far" => {
+            let values = big::remote(4_u64 << 20).on_node(before_case().as_str(), false).submit().await?;
+            Ok(values.iter().sum())
+        }
+        // The same, in the hands of a task of the first node.
+        "far for a task" => fetches::remote(before_case()).on_node("node-0", false).submit().await,
         "nested" => nested::remote(5_u64).submit().await,
         "dies once" => {
             let marker = std::env::temp_dir().join(format!("mobula-dies-once-{}", std::process::id()));
@@ -169,7 +183,7 @@ async fn misbehave(case: &str) -> mobula::Result<u64> {
         }
         // Works until a file appears that stands before the case.
         "stays" => {
-            let file = std::env::args().rev().nth(1).unwrap_or_default();
+            let file = before_case();
             while !std::path::Path::new(&file).exists() {
                 add::remote(1_u64, 2_u64).submit().await?;
             }
@@ -183,4 +197,9 @@ async fn misbehave(case: &str) -> mobula::Result<u64> {
         assert_eq!(neighbour.await?, 6, "a neighbour was disturbed");
     }
     result
+}
+
+/// The argument that stands before the case.
+fn before_case() -> String {
+    std::env::args().rev().nth(1).unwrap_or_default()
 }
