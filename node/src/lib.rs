@@ -13,6 +13,7 @@ mod executables;
 mod machine;
 mod node;
 mod options;
+mod requests;
 mod secrets;
 mod service;
 mod shard;

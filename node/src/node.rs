@@ -3,6 +3,7 @@
 use crate::bulk::BulkThread;
 use crate::data::DataFolder;
 use crate::executables::ExecutableCache;
+use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::service::Service;
 use crate::shard::{Call, INBOX, Input, Shard, ShardParts};
@@ -246,7 +247,7 @@ impl Process {
             patience: self.options.store_patience,
             resume_within: self.options.resume_within,
         });
-        let secrets = Secrets::default();
+        let (secrets, requests) = (Secrets::default(), Requests::default());
         let service = Service {
             info: self.info(&node),
             grant: grant.clone(),
@@ -256,7 +257,7 @@ impl Process {
             secrets: secrets.clone(),
             store: self.store.clone(),
             executables: self.executables.clone(),
-            thin: ThinCalls::new(),
+            thin: ThinCalls::new(requests.clone()),
             started: clock::now(),
         };
         let options = ServerOptions::new(self.options.token.clone());
@@ -278,6 +279,7 @@ impl Process {
             scratch: self.data.scratch(),
             idle_worker: self.options.idle_worker,
             secrets,
+            requests,
             server: server.clone(),
             embedded: self.embedded.clone(),
             inbox: inbox.clone(),

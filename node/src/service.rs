@@ -1,6 +1,7 @@
 //! The face of a node towards the network: what needs no decision is answered here, the rest is passed to the shard.
 
 use crate::executables::ExecutableCache;
+use crate::requests::Method;
 use crate::secrets::Secrets;
 use crate::shard::{Call, Input, Reply};
 use crate::thin::ThinCalls;
@@ -172,13 +173,11 @@ impl NodeService for Service {
     }
 
     async fn open_job(&self, request_id: RequestId, spec: JobSpec) -> Result<OpenedJob, Failure> {
-        self.thin.once(&request_id, self.open_new_job(spec)).await
+        self.thin.requests.once(None, Method::OpenJob, &request_id, self.open_new_job(spec)).await
     }
 
     async fn keep_alive(&self, access: JobAccess) -> Result<(), Failure> {
-        self.verify(access.job, &access.secret).await?;
-        self.head.keep_alive(access.job);
-        Ok(())
+        self.begin(&access).await.map(drop)
     }
 
     async fn close_job(&self, access: JobAccess) -> Result<(), Failure> {
@@ -200,22 +199,21 @@ impl NodeService for Service {
     }
 
     async fn release(&self, access: JobAccess, objects: Vec<ObjectId>) -> Result<(), Failure> {
-        self.verify(access.job, &access.secret).await?;
-        self.head.keep_alive(access.job);
+        let _call = self.begin(&access).await?;
         let objects = objects.into_iter().map(mobula_types::ObjectAddress::at_home).collect();
         self.tell(Call::Release { job: access.job, objects }).await
     }
 
     async fn cancel_task(&self, request: CancelTask) -> Result<(), Failure> {
         let CancelTask { access, task, force, recursive } = request;
-        self.verify(access.job, &access.secret).await?;
-        self.head.keep_alive(access.job);
+        let _call = self.begin(&access).await?;
         self.tell(Call::Cancel { job: access.job, task, force, recursive }).await
     }
 
     async fn submit_job(&self, request: SubmitJob) -> Result<OpenedJob, Failure> {
         let SubmitJob { request_id, spec, arguments } = request;
-        self.thin.once(&request_id, self.run_driver(spec, arguments)).await
+        let running = self.run_driver(spec, arguments);
+        self.thin.requests.once(None, Method::SubmitJob, &request_id, running).await
     }
 
     async fn stop_job(&self, job: JobId) -> Result<(), Failure> {

@@ -1,10 +1,12 @@
 //! Unary calls of thin clients: tasks and objects without a session.
 
+use crate::requests::{Method, Requests};
 use crate::service::Service;
 use crate::shard::Call;
 use bytes::Bytes;
+use mobula_rpc::head::CallGuard;
 use mobula_rpc::node::{
-    Arguments, GetObject, ObjectValue, PutObject, RequestId, SubmitTask, SubmittedTask, ValueBytes,
+    Arguments, GetObject, JobAccess, ObjectValue, PutObject, SubmitTask, SubmittedTask, ValueBytes,
 };
 use mobula_runtime::clock;
 use mobula_types::outcome::StoredCopy;
@@ -12,96 +14,43 @@ use mobula_types::{
     ArgumentRef, ArgumentShape, Failure, FailureKind, FunctionId, INLINE_LIMIT, JobId, ObjectAddress,
     ObjectId, ObjectIndex, Outcome, Payload, ResultValue, StoredValue, TaskId, TaskTemplate,
 };
-use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The largest value that a unary call carries.
 const VALUE_LIMIT: u64 = 4 << 20;
 /// How long a `GetObject` waits unless it says otherwise, and at most.
 const GET_PATIENCE: Duration = Duration::from_secs(30);
-/// Requests whose answers are remembered.
-const REMEMBERED: usize = 10_000;
-
 /// What thin calls share: answers by request id, and the numbers of what they make.
 #[derive(Debug)]
 pub(crate) struct ThinCalls {
-    answers: Mutex<Answers>,
+    pub(crate) requests: Requests,
     next: AtomicU64,
 }
 
-#[derive(Default)]
-struct Answers {
-    by_id: BTreeMap<String, Slot>,
-    order: VecDeque<String>,
-}
-
-/// Held while a request runs, so that its repeat waits for the same answer.
-type Slot = Arc<tokio::sync::Mutex<Option<Arc<dyn Any + Send + Sync>>>>;
-
-impl std::fmt::Debug for Answers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Answers({})", self.order.len())
-    }
-}
-
 impl ThinCalls {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(requests: Requests) -> Self {
         // Sequence numbers of thin clients start high, apart from those of drivers of the same job.
-        ThinCalls {
-            answers: Mutex::default(),
-            next: AtomicU64::new(1 << 62 | u64::from(rand::random::<u32>()) << 24),
-        }
+        ThinCalls { requests, next: AtomicU64::new(1 << 62 | u64::from(rand::random::<u32>()) << 24) }
     }
 
     fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
-
-    /// Runs a request once: a repeat with the same id gets the first one's answer. Failures are not remembered.
-    pub(crate) async fn once<T: Clone + Send + Sync + 'static>(
-        &self,
-        id: &RequestId,
-        request: impl Future<Output = Result<T, Failure>> + Send,
-    ) -> Result<T, Failure> {
-        if id.0.is_empty() {
-            return request.await;
-        }
-        let slot = self.slot(&id.0);
-        let mut answer = slot.lock().await;
-        if let Some(known) = answer.as_ref().and_then(|answer| answer.downcast_ref::<T>()) {
-            return Ok(known.clone());
-        }
-        let value = request.await?;
-        *answer = Some(Arc::new(value.clone()));
-        Ok(value)
-    }
-
-    fn slot(&self, id: &str) -> Slot {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = answers.by_id.get(id) {
-            return slot.clone();
-        }
-        if answers.order.len() >= REMEMBERED
-            && let Some(oldest) = answers.order.pop_front()
-        {
-            answers.by_id.remove(&oldest);
-        }
-        let slot = Slot::default();
-        answers.by_id.insert(id.to_owned(), slot.clone());
-        answers.order.push_back(id.to_owned());
-        slot
-    }
 }
 
 impl Service {
+    /// Begins a call of a job: the job lives for as long as the guard, and for another grace.
+    pub(crate) async fn begin(&self, access: &JobAccess) -> Result<CallGuard, Failure> {
+        self.verify(access.job, &access.secret).await?;
+        Ok(self.head.call(access.job))
+    }
+
     pub(crate) async fn submit_thin(&self, request: SubmitTask) -> Result<SubmittedTask, Failure> {
-        self.verify(request.access.job, &request.access.secret).await?;
-        self.head.keep_alive(request.access.job);
-        let id = request.request_id.clone();
-        self.thin.once(&id, self.submit_new(request)).await
+        let _call = self.begin(&request.access).await?;
+        let (job, id) = (request.access.job, request.request_id.clone());
+        self.thin.requests.once(Some(job), Method::SubmitTask, &id, self.submit_new(request)).await
     }
 
     async fn submit_new(&self, request: SubmitTask) -> Result<SubmittedTask, Failure> {
@@ -128,8 +77,7 @@ impl Service {
 
     pub(crate) async fn get_thin(&self, request: GetObject) -> Result<ObjectValue, Failure> {
         let GetObject { access, object, timeout, json } = request;
-        self.verify(access.job, &access.secret).await?;
-        self.head.keep_alive(access.job);
+        let _call = self.begin(&access).await?;
         let patience = timeout.unwrap_or(GET_PATIENCE).min(GET_PATIENCE);
         let address = ObjectAddress::at_home(object);
         let waiting = self.call(|reply| Call::Get { address, job: access.job, reply });
@@ -174,10 +122,9 @@ impl Service {
     }
 
     pub(crate) async fn put_thin(&self, request: PutObject) -> Result<ObjectId, Failure> {
-        self.verify(request.access.job, &request.access.secret).await?;
-        self.head.keep_alive(request.access.job);
-        let id = request.request_id.clone();
-        self.thin.once(&id, self.put_new(request)).await
+        let _call = self.begin(&request.access).await?;
+        let (job, id) = (request.access.job, request.request_id.clone());
+        self.thin.requests.once(Some(job), Method::PutObject, &id, self.put_new(request)).await
     }
 
     async fn put_new(&self, request: PutObject) -> Result<ObjectId, Failure> {
@@ -246,16 +193,5 @@ mod tests {
         assert!(encode_arguments(&Arguments::Json("{}".into())).is_err());
         assert!(encode_arguments(&Arguments::Json("[1,".into())).is_err());
         assert_eq!(to_json(&[0x92, 1, 0xa1, b'a']).as_deref(), Some("[1,\"a\"]"));
-    }
-
-    #[tokio::test]
-    async fn a_repeated_request_is_answered_and_not_run_again() {
-        let calls = ThinCalls::new();
-        let id = RequestId("x".into());
-        let first = calls.once(&id, async { Ok(calls.number()) }).await.unwrap();
-        let second = calls.once(&id, async { Ok(calls.number()) }).await.unwrap();
-        assert_eq!(first, second);
-        let other = calls.once(&RequestId::default(), async { Ok(calls.number()) }).await.unwrap();
-        assert_ne!(first, other);
     }
 }

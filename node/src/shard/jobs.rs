@@ -196,6 +196,7 @@ impl Shard {
         self.tell_executor(executor::Event::JobEnded { job });
         self.parts.store.remove_job(job);
         self.parts.secrets.forget_job(job);
+        self.parts.requests.forget_job(job);
         if let Some(known) = self.jobs.known.remove(&job) {
             known.logs.end();
             self.jobs.keep_logs(job, known.logs);

@@ -21,6 +21,7 @@ mod worker_start;
 pub(crate) use input::{Call, Input, Reply};
 
 use crate::bulk::BulkRuntime;
+use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::transfer::Transfer;
 use indexmap::IndexMap;
@@ -63,6 +64,7 @@ pub(crate) struct ShardParts {
     pub(crate) idle_worker: Duration,
     pub(crate) server: mobula_rpc::node::NodeServer,
     pub(crate) secrets: Secrets,
+    pub(crate) requests: Requests,
     pub(crate) embedded: Option<Arc<dyn EmbeddedWorker<Session>>>,
     pub(crate) inbox: mpsc::Sender<Input>,
     pub(crate) shutdown: Shutdown,

@@ -17,7 +17,7 @@ mod service;
 mod targets;
 
 pub use client::{HeadClient, HeadClientOptions, ViewStream};
-pub use link::{HeadEvent, HeadLink, HeadLinkHandle, HeadLinkOptions, LeaseClock, probe};
+pub use link::{CallGuard, HeadEvent, HeadLink, HeadLinkHandle, HeadLinkOptions, LeaseClock, probe};
 pub use message::{Grant, HeadMessage, HeadOrder, JoinRequest, NodeReport};
 pub use mobula_types::ProbeAnswer;
 pub use server::HeadServer;

@@ -1,5 +1,6 @@
 //! A node's side of the link: what it reports.
 
+use super::calls::CallGuard;
 use super::lease::LeaseClock;
 use super::state::LinkState;
 use crate::head::HeadClient;
@@ -72,9 +73,14 @@ impl HeadLinkHandle {
         self.report(|state| state.driver(job, session, false, goodbye));
     }
 
-    /// A driver without a stream made a call: its job lives for another grace.
+    /// A driver without a stream was started: its job lives for another grace.
     pub fn keep_alive(&self, job: JobId) {
-        self.shared.state.lock().keep_alive(job);
+        self.report(|state| state.keep_alive(job));
+    }
+
+    /// A driver without a stream makes a call: its job lives for as long as the call, and for another grace after it.
+    pub fn call(&self, job: JobId) -> CallGuard {
+        CallGuard::new(job, self.shared.clone())
     }
 
     /// A session with another node has a stream, or has it no more.

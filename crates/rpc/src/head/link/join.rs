@@ -223,6 +223,7 @@ impl Joiner {
             let now = clock::now();
             if now >= next_beat {
                 next_beat = now + member.beat;
+                shared.state.lock().beat();
             }
             if let Some(end) = send_reports(&shared, &mut member).await {
                 return end;

@@ -8,6 +8,7 @@
 //! - Messages of a lower term than the highest one seen are ignored, and their sender is left for another head.
 //! - A head that is away costs nothing: the link goes on trying, with pauses up to a second, and says so once.
 
+mod calls;
 mod event;
 mod handle;
 mod join;
@@ -16,6 +17,7 @@ mod probe;
 mod renew;
 mod state;
 
+pub use calls::CallGuard;
 pub use event::HeadEvent;
 pub use handle::HeadLinkHandle;
 pub use lease::LeaseClock;
@@ -26,7 +28,7 @@ use crate::ClusterToken;
 use handle::{LinkOwner, LinkShared};
 use join::Joiner;
 use mobula_runtime::Shutdown;
-use mobula_types::{Failure, NodeId, NodeRegistration};
+use mobula_types::{Failure, NodeId, NodeRegistration, SessionId};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
@@ -59,7 +61,7 @@ impl HeadLink {
     pub fn start(options: HeadLinkOptions) -> Result<(HeadLinkHandle, mpsc::Receiver<HeadEvent>), Failure> {
         let client = HeadClient::new(HeadClientOptions::new(options.heads, options.token))?;
         let shared = Arc::new(LinkShared {
-            state: Mutex::new(state::LinkState::new(options.registration)),
+            state: Mutex::new(state::LinkState::new(options.registration, SessionId(rand::random()))),
             lease: Mutex::new(None),
             changed: Notify::new(),
             rejoin: Notify::new(),

@@ -1,5 +1,6 @@
 //! What a node has to tell its heads: the whole of it for a new head, and what changed for the one that it has joined.
 
+use super::calls::Calls;
 use crate::head::message::{JoinRequest, NodeReport};
 use mobula_types::view::NodeLoad;
 use mobula_types::{
@@ -29,13 +30,16 @@ pub(super) struct LinkState {
     summaries: BTreeMap<JobId, JobSummary>,
     events: VecDeque<TaskEvent>,
     keep_alives: BTreeSet<JobId>,
+    calls: Calls,
+    /// As which session heads hear of calls: one for all of a job.
+    calling: SessionId,
     changes: Vec<NodeReport>,
     joined: bool,
     leaving: bool,
 }
 
 impl LinkState {
-    pub(super) fn new(registration: NodeRegistration) -> Self {
+    pub(super) fn new(registration: NodeRegistration, calling: SessionId) -> Self {
         LinkState {
             registration,
             drivers: BTreeSet::new(),
@@ -47,6 +51,8 @@ impl LinkState {
             summaries: BTreeMap::new(),
             events: VecDeque::new(),
             keep_alives: BTreeSet::new(),
+            calls: Calls::default(),
+            calling,
             changes: Vec::new(),
             joined: false,
             leaving: false,
@@ -90,6 +96,7 @@ impl LinkState {
         self.summaries.clear();
         self.events.clear();
         self.keep_alives.clear();
+        self.calls.forget_told();
     }
 
     /// What the joined head has yet to hear, in order.
@@ -122,6 +129,10 @@ impl LinkState {
     pub(super) fn driver(&mut self, job: JobId, session: SessionId, attached: bool, goodbye: bool) {
         let changed =
             if attached { self.drivers.insert((job, session)) } else { self.drivers.remove(&(job, session)) };
+        if goodbye && self.calls.is_over(job) {
+            // A call that is over must not hold up the end of a job whose driver has left.
+            self.driver(job, self.calling, false, false);
+        }
         if goodbye && self.departed.len() < DEPARTED_LIMIT {
             self.departed.insert(job);
         }
@@ -136,6 +147,28 @@ impl LinkState {
     pub(super) fn job_ended(&mut self, job: JobId) {
         self.departed.remove(&job);
         self.keep_alives.remove(&job);
+        self.calls.forget_job(job);
+        self.drivers.remove(&(job, self.calling));
+    }
+
+    /// `true` where there is something to send.
+    pub(super) fn call_started(&mut self, job: JobId) -> bool {
+        let is_news = self.calls.start(job);
+        if is_news {
+            self.driver(job, self.calling, true, false);
+        }
+        is_news
+    }
+
+    pub(super) fn call_ended(&mut self, job: JobId) {
+        self.calls.end(job);
+    }
+
+    /// Heads are to hear of what waited for this: the ends of calls.
+    pub(super) fn beat(&mut self) {
+        for job in self.calls.over() {
+            self.driver(job, self.calling, false, false);
+        }
     }
 
     pub(super) fn keep_alive(&mut self, job: JobId) {
@@ -200,7 +233,7 @@ mod tests {
     use mobula_types::{NodeName, Resources};
 
     fn state() -> LinkState {
-        LinkState::new(NodeRegistration {
+        let registration = NodeRegistration {
             name: NodeName::from("a"),
             address: "http://a:1".into(),
             own_address: "a:1".into(),
@@ -210,7 +243,81 @@ mod tests {
             object_store_memory: 0,
             version: "1".into(),
             data_folder: None,
-        })
+        };
+        LinkState::new(registration, CALLING)
+    }
+
+    const CALLING: SessionId = SessionId(9);
+
+    fn attached(job: JobId, attached: bool) -> NodeReport {
+        match attached {
+            true => NodeReport::DriverAttached { job, session: CALLING },
+            false => NodeReport::DriverDetached { job, session: CALLING, goodbye: false },
+        }
+    }
+
+    /// A head has joined and heard everything.
+    fn joined() -> LinkState {
+        let mut state = state();
+        state.join(None, None, HeadTerm::default());
+        state.take_reports();
+        state
+    }
+
+    #[test]
+    fn a_call_under_way_counts_as_a_drivers_stream() {
+        let job = JobId(1);
+        let mut state = joined();
+        assert!(state.call_started(job));
+        assert_eq!(state.take_reports(), [attached(job, true)]);
+        state.beat();
+        assert_eq!(state.take_reports(), [], "it waits still");
+        state.parted();
+        assert_eq!(state.join(None, None, HeadTerm::default()).drivers, [(job, CALLING)]);
+        state.take_reports();
+        state.call_ended(job);
+        state.beat();
+        assert_eq!(state.take_reports(), [attached(job, false)]);
+    }
+
+    #[test]
+    fn one_call_after_the_other_is_told_once_a_beat() {
+        let job = JobId(1);
+        let mut state = joined();
+        assert!(state.call_started(job));
+        for _ in 0..100 {
+            state.call_ended(job);
+            assert!(!state.call_started(job));
+        }
+        state.call_ended(job);
+        assert_eq!(state.take_reports(), [attached(job, true)]);
+        state.beat();
+        assert_eq!(state.take_reports(), [attached(job, false)]);
+    }
+
+    #[test]
+    fn a_call_that_is_over_does_not_outlast_a_goodbye() {
+        let (job, session) = (JobId(1), SessionId(2));
+        let mut state = joined();
+        state.driver(job, session, true, false);
+        state.call_started(job);
+        state.call_ended(job);
+        state.take_reports();
+        state.driver(job, session, false, true);
+        let goodbye = NodeReport::DriverDetached { job, session, goodbye: true };
+        assert_eq!(state.take_reports(), [attached(job, false), goodbye]);
+    }
+
+    #[test]
+    fn calls_of_an_ended_job_are_forgotten_and_those_of_a_fenced_generation_told_anew() {
+        let job = JobId(1);
+        let mut state = joined();
+        state.call_started(job);
+        state.job_ended(job);
+        assert_eq!(state.join(None, None, HeadTerm::default()).drivers, []);
+        state.give_up();
+        assert!(state.call_started(job));
+        assert_eq!(state.join(None, None, HeadTerm::default()).drivers, [(job, CALLING)]);
     }
 
     #[test]
