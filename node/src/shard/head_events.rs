@@ -40,6 +40,7 @@ impl Shard {
             return;
         }
         self.parts.transfer.set_view(self.view.clone());
+        self.cut_off_earlier_generations();
         self.tell_tasks(tasks::Event::View(self.view.clone()));
         let clients: Vec<_> = self.sessions.clients().collect();
         for session in clients {

@@ -16,6 +16,8 @@ mod session;
 mod sessions_open;
 mod task_effects;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod worker_start;
 
 pub(crate) use input::{Call, Input, Reply};

@@ -51,6 +51,11 @@ impl Workers {
         self.known.get(&worker)?.session
     }
 
+    #[cfg(test)]
+    pub(crate) fn secret(&self, worker: WorkerId) -> Option<JobSecret> {
+        self.known.get(&worker).map(|state| state.secret.clone())
+    }
+
     pub(crate) fn launched(&mut self, worker: WorkerId, process: u32) {
         if let Some(state) = self.known.get_mut(&worker) {
             state.process = Some(process);
@@ -158,10 +163,11 @@ impl Shard {
     }
 
     pub(super) fn on_worker_failed(&mut self, worker: WorkerId, failure: Failure) {
-        if let Some(state) = self.workers.known.remove(&worker)
-            && let Some(session) = state.session
-        {
-            self.close_worker_session(session);
+        if let Some(state) = self.workers.known.remove(&worker) {
+            self.parts.secrets.forget(&state.secret);
+            if let Some(session) = state.session {
+                self.close_worker_session(session);
+            }
         }
         tracing::warn!(worker = worker.0, %failure, "a worker could not be started");
         self.tell_executor(executor::Event::WorkerStartFailed { worker, failure });

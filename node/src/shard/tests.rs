@@ -1,0 +1,250 @@
+//! A shard and its service, spoken to as by others, without a head.
+
+use super::{Call, INBOX, Input, Shard, ShardParts};
+use crate::executables::ExecutableCache;
+use crate::requests::Requests;
+use crate::secrets::Secrets;
+use crate::service::Service;
+use crate::thin::ThinCalls;
+use crate::transfer::{Transfer, TransferParts};
+use mobula_objects::ObjectStore;
+use mobula_rpc::head::{Grant, HeadEvent, HeadLink, HeadLinkOptions};
+use mobula_rpc::node::NodeService;
+use mobula_rpc::session::{Session, SessionOptions};
+use mobula_rpc::{Authenticator, Caller, NodeServer, ServerOptions};
+use mobula_runtime::{Shutdown, clock};
+use mobula_types::job::JobState;
+use mobula_types::session::JobSecret;
+use mobula_types::view::NodeLoad;
+use mobula_types::{
+    ClusterView, ExecutableHash, Failure, FailureKind, Frame, JobId, JobInfo, JobSpec, NodeId, NodeInfo,
+    NodeRegistration, NodeState, ObjectId, Resources, SessionRole, TaskId, WorkerId,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// What lives as long as a test's node.
+struct World {
+    shard: Shard,
+    service: Arc<Service>,
+    inputs: mpsc::Receiver<Input>,
+    _folder: tempfile::TempDir,
+}
+
+fn node(name: &str, generation: u64) -> NodeId {
+    NodeId::new(name, generation)
+}
+
+fn info(id: NodeId) -> NodeInfo {
+    NodeInfo {
+        id,
+        address: "http://127.0.0.1:1".into(),
+        resources: Resources::cpus(1),
+        labels: Default::default(),
+        state: NodeState::Alive,
+        functions: Vec::new(),
+        object_store_memory: 1 << 20,
+        version: "1".into(),
+        load: NodeLoad::default(),
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let own = info(node("own", 1));
+        let registration = NodeRegistration {
+            name: own.id.name.clone(),
+            address: own.address.clone(),
+            own_address: "127.0.0.1:1".into(),
+            resources: own.resources.clone(),
+            labels: Default::default(),
+            functions: Vec::new(),
+            object_store_memory: own.object_store_memory,
+            version: "1".into(),
+            data_folder: None,
+        };
+        // Nobody listens there.
+        let heads = vec!["http://127.0.0.1:1".to_owned()];
+        let link = HeadLinkOptions { heads, token: None, registration, previous: None };
+        let (head, _events) = HeadLink::start(link).unwrap();
+        let (inbox, inputs) = mpsc::channel(INBOX);
+        let store = ObjectStore::new(1 << 20);
+        let executables = Arc::new(ExecutableCache::open(folder.path().join("executables")).unwrap());
+        let transfer = Transfer::new(TransferParts {
+            node: own.id.clone(),
+            store: store.clone(),
+            executables: executables.clone(),
+            token: None,
+            head: head.clone(),
+            patience: Duration::from_secs(1),
+            resume_within: Duration::from_secs(30),
+        });
+        let (secrets, requests) = (Secrets::default(), Requests::default());
+        let service = Arc::new(Service {
+            grant: Grant {
+                node: own.id.clone(),
+                cluster: Default::default(),
+                term: Default::default(),
+                lease: Duration::from_secs(60),
+                lease_id: 1,
+                rejoined: false,
+            },
+            info: own.clone(),
+            inbox: inbox.clone(),
+            transfer: transfer.clone(),
+            head: head.clone(),
+            secrets: secrets.clone(),
+            store: store.clone(),
+            executables,
+            thin: ThinCalls::new(requests.clone()),
+            started: clock::now(),
+        });
+        let server = NodeServer::new(service.clone(), ServerOptions::new(None)).unwrap();
+        let shard = Shard::new(ShardParts {
+            node: own.id,
+            resources: own.resources,
+            view: ClusterView::default(),
+            store,
+            transfer,
+            head,
+            scratch: folder.path().join("jobs"),
+            idle_worker: Duration::from_secs(60),
+            server,
+            secrets,
+            requests,
+            embedded: None,
+            inbox,
+            shutdown: Shutdown::new(),
+        });
+        World { shard, service, inputs, _folder: folder }
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.shard.on_input(input);
+        self.shard.settle();
+    }
+
+    fn open_job(&mut self, job: JobId, executable: Option<ExecutableHash>) {
+        let spec = JobSpec { executable, ..JobSpec::default() };
+        let info = JobInfo {
+            job,
+            spec,
+            state: JobState::Running,
+            reason: String::new(),
+            opened_millis: 0,
+            ended_millis: 0,
+        };
+        let (reply, _known) = oneshot::channel();
+        self.tell(Input::Call(Call::KnowJob { info, reply }));
+    }
+
+    /// The other end of a session that was opened with this node; `None` where it was refused.
+    fn open_session(&mut self, role: SessionRole) -> Result<Session, Failure> {
+        let (theirs, ours) = mobula_rpc::session::pair(role.clone(), SessionOptions::default());
+        let (reply, mut answer) = oneshot::channel();
+        self.tell(Input::Opened { role, session: ours, reply });
+        answer.try_recv().unwrap().map(|()| theirs)
+    }
+
+    fn sees(&mut self, nodes: &[NodeId]) {
+        let mut view = ClusterView::default();
+        view.version.revision = self.shard.view.version.revision + 1;
+        for id in nodes {
+            view.nodes.insert(id.name.clone(), Arc::new(info(id.clone())));
+        }
+        self.tell(Input::Head(HeadEvent::View(view.full_delta())));
+    }
+
+    fn sessions(&self) -> usize {
+        self.shard.sessions.iter().count()
+    }
+
+    /// Passes on what reaches the shard while a call of the service is answered.
+    async fn serve<T>(&mut self, call: impl Future<Output = T>) -> T {
+        let mut call = std::pin::pin!(call);
+        loop {
+            tokio::select! {
+                answer = &mut call => return answer,
+                Some(input) = self.inputs.recv() => {
+                    self.shard.on_input(input);
+                    self.shard.settle();
+                }
+            }
+        }
+    }
+}
+
+fn peer(generation: u64) -> SessionRole {
+    SessionRole::Peer { node: node("other", generation) }
+}
+
+/// The keys of all sessions.
+fn keys(world: &World) -> Vec<mobula_core::tasks::SessionKey> {
+    world.shard.sessions.iter().map(|(key, _)| key).collect()
+}
+
+#[tokio::test]
+async fn nothing_is_accepted_from_a_dead_generation() {
+    let mut world = World::new();
+    world.sees(&[node("other", 2)]);
+    let _sessions = [world.open_session(peer(2)).unwrap(), world.open_session(peer(2)).unwrap()];
+    let keys = keys(&world);
+    assert_eq!(keys.len(), 2);
+    world.tell(Input::Head(HeadEvent::FenceNode(node("other", 2))));
+    assert_eq!(world.sessions(), 0, "the one in use and the other one");
+    // What it sent before and nobody has read yet: it would be answered, or end the session.
+    for session in keys {
+        let frames = vec![Frame::Resolve { object: ObjectId::result(TaskId::from_hash(1), 0) }];
+        world.tell(Input::Frames { session, frames });
+    }
+    assert_eq!(world.open_session(peer(2)).unwrap_err().kind(), FailureKind::Fenced);
+    assert_eq!(world.open_session(peer(1)).unwrap_err().kind(), FailureKind::Fenced);
+    assert!(world.open_session(peer(3)).is_ok());
+}
+
+#[tokio::test]
+async fn a_later_generation_in_the_view_ends_the_earlier_ones() {
+    let mut world = World::new();
+    world.sees(&[node("other", 2)]);
+    let _session = world.open_session(peer(2)).unwrap();
+    world.sees(&[node("other", 3)]);
+    assert_eq!(world.sessions(), 0);
+    assert_eq!(world.open_session(peer(2)).unwrap_err().kind(), FailureKind::Fenced);
+    assert!(world.open_session(peer(3)).is_ok());
+}
+
+#[tokio::test]
+async fn a_jobs_secret_fetches_that_jobs_values_alone() {
+    let mut world = World::new();
+    let (own, other) = (JobId(1), JobId(2));
+    world.open_job(own, None);
+    world.open_job(other, None);
+    let object = ObjectId::result(TaskId::of_driver(own, 1), 0);
+    let service = world.service.clone();
+    // Neither whether it exists.
+    let failure = world.serve(service.fetch(Caller::Job(other), object)).await.unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::NotFound);
+    service.transfer.write(own, object, vec![7; 1000].into()).await.unwrap();
+    let failure = world.serve(service.fetch(Caller::Job(other), object)).await.unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::PermissionDenied);
+    for caller in [Caller::Job(own), Caller::Cluster] {
+        assert_eq!(world.serve(service.fetch(caller, object)).await.unwrap().length, 1000);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_start_leaves_no_secret() {
+    let mut world = World::new();
+    let job = JobId(1);
+    world.open_job(job, Some(ExecutableHash([7; 32])));
+    let worker = WorkerId(3);
+    world.shard.start_worker(worker, job, 1);
+    let secret = world.shard.workers.secret(worker).unwrap();
+    assert_eq!(world.service.job_of(&secret), Some(job));
+    let failure = Failure::new(FailureKind::NotFound, "no node holds the executable");
+    world.tell(Input::WorkerFailed { worker, failure });
+    assert_eq!(world.service.job_of(&secret), None);
+    assert_eq!(world.service.job_of(&JobSecret([0; 32])), None);
+}
