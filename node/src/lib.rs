@@ -10,7 +10,7 @@ mod data;
 mod driver;
 mod error;
 mod executables;
-mod machine;
+pub mod machine;
 mod node;
 mod options;
 mod requests;

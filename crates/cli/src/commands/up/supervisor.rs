@@ -3,6 +3,7 @@
 use super::state::RunningCluster;
 use crate::failure::{CommandFailure, Exit, Outcome};
 use crate::process::{Child, ChildError, ProcessIdentity};
+use mobula_node::machine;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -176,9 +177,9 @@ fn node_arguments(plan: LocalPlan<'_>, number: u32, head_url: &str) -> Vec<OsStr
     arguments.extend(["--data".into(), plan.data.join(format!("node-{number}")).into()]);
     arguments.extend(["--grace".into(), format!("{}s", GRACE.as_secs()).into()]);
     if plan.nodes > 1 {
-        // Each node would take its part of the whole machine's memory by itself.
+        // Each node would take its part of all the memory by itself.
         let shares = u64::from(plan.nodes);
-        let memory = machine_memory();
+        let memory = machine::memory();
         arguments.extend(["--memory".into(), (memory / 10 * 7 / shares).to_string().into()]);
         arguments.extend(["--object-store-memory".into(), (memory / 10 * 3 / shares).to_string().into()]);
     }
@@ -190,15 +191,34 @@ fn node_arguments(plan: LocalPlan<'_>, number: u32, head_url: &str) -> Vec<OsStr
 
 impl LocalPlan<'_> {
     fn cpus_per_node(self) -> f64 {
-        self.num_cpus.unwrap_or_else(|| {
-            let machine = std::thread::available_parallelism().map_or(1, usize::from);
-            (machine / self.nodes.max(1) as usize).max(1) as f64
-        })
+        self.num_cpus.unwrap_or_else(|| (machine::cpus() / u64::from(self.nodes.max(1))).max(1) as f64)
     }
 }
 
-/// The machine's memory, in bytes.
-fn machine_memory() -> u64 {
-    let info = rustix::system::sysinfo();
-    info.totalram.saturating_mul(u64::from(info.mem_unit))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(nodes: u32) -> Vec<String> {
+        let (data, token_file) = (Path::new("data"), Path::new("token"));
+        let plan = LocalPlan { nodes, port: 0, num_cpus: Some(1.0), embed: false, data, token_file };
+        node_arguments(plan, 1, "http://127.0.0.1:1")
+            .into_iter()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    /// A limit on this process binds its nodes: a node sizes itself by it, and several share it out.
+    #[test]
+    fn nodes_share_what_one_node_would_take() {
+        assert!(!arguments(1).contains(&"--memory".to_owned()), "a lone node measures for itself");
+        let arguments = arguments(3);
+        let value = |flag: &str| {
+            let position = arguments.iter().position(|argument| argument == flag).expect("the flag is there");
+            arguments[position + 1].parse::<u64>().expect("it is a number")
+        };
+        let memory = mobula_node::machine::memory();
+        assert_eq!(value("--memory"), memory / 10 * 7 / 3);
+        assert_eq!(value("--object-store-memory"), memory / 10 * 3 / 3);
+    }
 }
