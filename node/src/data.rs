@@ -28,6 +28,11 @@ impl DataFolder {
         lock(&path, temporary).map_err(|source| NodeError::Data { path, source })
     }
 
+    /// Whether the folder goes with the node.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.temporary
+    }
+
     /// The folder of executables.
     pub(crate) fn executables(&self) -> PathBuf {
         self.path.join("executables")

@@ -13,6 +13,7 @@ mod executables;
 pub mod machine;
 mod node;
 mod options;
+mod replication;
 mod requests;
 mod secrets;
 mod service;

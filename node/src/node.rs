@@ -2,7 +2,7 @@
 
 use crate::bulk::BulkThread;
 use crate::data::DataFolder;
-use crate::executables::ExecutableCache;
+use crate::executables::{CacheOptions, ExecutableCache};
 use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::service::Service;
@@ -61,7 +61,8 @@ impl Node {
         let address = listener.local_addr().map_err(listen)?;
         let url: Arc<str> = options.advertise.clone().unwrap_or_else(|| format!("http://{address}")).into();
         let data = DataFolder::open(options.data.as_deref())?;
-        let executables = ExecutableCache::open(data.executables())
+        let cache = CacheOptions { limit: options.executable_cache, durable: !data.is_temporary() };
+        let executables = ExecutableCache::open(data.executables(), cache)
             .map_err(|source| NodeError::Data { path: data.executables(), source })?;
 
         let shutdown = Shutdown::new();
@@ -196,6 +197,8 @@ impl Process {
                 return;
             }
         };
+        let heads = head.clone();
+        self.executables.tell_of_dropped(move |hash| heads.executable_held(hash, false));
         for hash in self.executables.list() {
             head.executable_held(hash, true);
         }
@@ -275,6 +278,7 @@ impl Process {
             store: self.store.clone(),
             bulk: self.bulk.runtime(),
             transfer,
+            executables: self.executables.clone(),
             head: head.clone(),
             scratch: self.data.scratch(),
             idle_worker: self.options.idle_worker,

@@ -35,6 +35,8 @@ pub struct NodeOptions {
     pub object_store_memory: Option<u64>,
     /// Its folder for executables and scratch; `None` is a temporary one that goes with the node.
     pub data: Option<PathBuf>,
+    /// Bytes that its cache of executables may hold (10 GiB). What no open job uses makes room, least recently used first.
+    pub executable_cache: u64,
     /// How long a broken session may be resumed (30 s).
     pub resume_within: Duration,
     /// How long a worker stays without work (60 s).
@@ -59,6 +61,7 @@ impl NodeOptions {
             labels: Labels::new(),
             object_store_memory: None,
             data: None,
+            executable_cache: 10 << 30,
             resume_within: Duration::from_secs(30),
             idle_worker: Duration::from_secs(60),
             store_patience: Duration::from_secs(10),

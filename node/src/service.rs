@@ -16,7 +16,7 @@ use mobula_rpc::node::{
 };
 use mobula_rpc::session::{Session, SessionRequest, Welcome};
 use mobula_rpc::{Authenticator, Caller};
-use mobula_runtime::{clock, spawn};
+use mobula_runtime::clock;
 use mobula_types::job::JobState;
 use mobula_types::outcome::StoredCopy;
 use mobula_types::session::JobSecret;
@@ -142,27 +142,18 @@ impl NodeService for Service {
     }
 
     async fn has_executable(&self, hash: ExecutableHash) -> Result<bool, Failure> {
-        Ok(self.executables.path(hash).is_some())
+        Ok(self.executables.find(hash).await.is_some())
     }
 
     async fn upload_executable(&self, upload: ExecutableUpload, chunks: Chunks) -> Result<(), Failure> {
         let hash = upload.hash;
         let head = self.head.clone();
         let held = move || head.executable_held(hash, true);
-        crate::executables::receive(&self.executables, upload, chunks, held).await?;
-        let transfer = self.transfer.clone();
-        let replicating = spawn("give an executable to another node", async move {
-            if let Err(failure) = transfer.replicate_executable(hash).await {
-                tracing::warn!(%hash, %failure, "no other node has a copy of an executable");
-            }
-        });
-        // It ends by itself: with the upload, or with the other node's answer.
-        replicating.detach();
-        Ok(())
+        crate::executables::receive(&self.executables, upload, chunks, held).await
     }
 
     async fn fetch_executable(&self, hash: ExecutableHash) -> Result<Download, Failure> {
-        let path = self.executables.path(hash).ok_or_else(|| {
+        let path = self.executables.find(hash).await.ok_or_else(|| {
             Failure::new(
                 FailureKind::NotFound,
                 format!("{} does not hold the executable {hash}", self.grant.node),
@@ -283,7 +274,7 @@ impl Service {
     /// Opens a job with the head; this node knows it when this returns.
     pub(crate) async fn open_new_job(&self, spec: JobSpec) -> Result<OpenedJob, Failure> {
         if let Some(hash) = spec.executable
-            && self.executables.path(hash).is_none()
+            && self.executables.find(hash).await.is_none()
         {
             let message = format!("the executable {hash} is not here: upload it before the job is opened");
             return Err(Failure::new(FailureKind::NotFound, message));

@@ -1,11 +1,12 @@
 //! Bytes between nodes: objects and executables.
 
 use crate::bulk::BulkRuntime;
-use crate::executables::ExecutableCache;
+use crate::executables::{ExecutableCache, Fetching, receive};
 use bytes::Bytes;
+use mobula_core::directory::copy_targets;
 use mobula_objects::{ObjectStore, checksum};
 use mobula_rpc::head::HeadLinkHandle;
-use mobula_rpc::node::{Chunks, NodeClient, NodeClientOptions};
+use mobula_rpc::node::{ChunkEncoding, Chunks, ExecutableUpload, NodeClient, NodeClientOptions};
 use mobula_rpc::session::Session;
 use mobula_rpc::{Bearer, ClusterToken};
 use mobula_runtime::clock;
@@ -22,6 +23,8 @@ const EXECUTABLE_PATIENCE: Duration = Duration::from_secs(15);
 const HEAD_WITHIN: Duration = Duration::from_secs(1);
 /// How long a node may take to say whether it has an executable.
 const HOLDER_WITHIN: Duration = Duration::from_secs(3);
+/// The slowest pace at which an executable is waited for, in bytes a second.
+const SLOWEST: u64 = 1 << 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -50,8 +53,7 @@ pub(crate) struct TransferParts {
 struct Shared {
     clients: Mutex<BTreeMap<Arc<str>, NodeClient>>,
     view: Mutex<Arc<ClusterView>>,
-    /// Executables are fetched one after the other: whoever waits finds the one that it wants.
-    fetching: tokio::sync::Mutex<()>,
+    fetching: Fetching,
 }
 
 impl Transfer {
@@ -232,11 +234,12 @@ impl Transfer {
     }
 
     async fn look_for_executable(&self, hash: ExecutableHash) -> Result<PathBuf, Failure> {
-        if let Some(path) = self.parts.executables.path(hash) {
+        if let Some(path) = self.parts.executables.find(hash).await {
             return Ok(path);
         }
-        let _one_at_a_time = self.shared.fetching.lock().await;
-        if let Some(path) = self.parts.executables.path(hash) {
+        // Whoever has it is bound by the deadlines below.
+        let _turn = self.shared.fetching.turn(hash).await;
+        if let Some(path) = self.parts.executables.find(hash).await {
             return Ok(path);
         }
         let holders = self.holders_of_executable(hash).await;
@@ -272,20 +275,38 @@ impl Transfer {
     async fn fetch_executable_here(&self, hash: ExecutableHash, holder: &NodeId) -> Result<PathBuf, Failure> {
         let client = self.client_of(holder)?;
         let asking = tokio::time::timeout(HOLDER_WITHIN, client.fetch_executable(hash));
-        let mut download = asking.await.unwrap_or_else(|_elapsed| {
+        let download = asking.await.unwrap_or_else(|_elapsed| {
             let message = format!("{holder} did not answer within {HOLDER_WITHIN:?}");
             Err(Failure::new(FailureKind::Unavailable, message))
         })?;
-        let mut upload = self.parts.executables.upload(hash, download.length)?;
-        while let Some(chunk) = download.chunks.next().await {
-            upload.write(&chunk?)?;
-        }
-        let path = upload.finish()?;
-        self.parts.head.executable_held(hash, true);
-        Ok(path)
+        let head = self.parts.head.clone();
+        let within = HOLDER_WITHIN + Duration::from_secs(download.length / SLOWEST);
+        let arriving = receive(
+            &self.parts.executables,
+            description(hash, download.length),
+            download.chunks,
+            move || head.executable_held(hash, true),
+        );
+        tokio::time::timeout(within, arriving).await.unwrap_or_else(|_elapsed| {
+            let message = format!("{holder} did not give the executable {hash} within {within:?}");
+            Err(Failure::new(FailureKind::Unavailable, message))
+        })?;
+        self.parts.executables.find(hash).await.ok_or_else(|| {
+            let message = format!("the executable {hash} went as it came");
+            Failure::new(FailureKind::Unavailable, message)
+        })
     }
 
-    /// Gives another node a copy of an executable, so that the loss of this one does not lose it.
+    /// The executables of open jobs that are here.
+    pub(crate) fn executables_in_use(&self) -> Vec<ExecutableHash> {
+        self.parts.executables.in_use()
+    }
+
+    /// Gives another node a copy of an executable that is here, unless one has it: so that the loss of this node does not
+    /// lose it.
+    ///
+    /// # Errors
+    /// The head's, where it does not say who has it; that of the last node that did not take it.
     pub(crate) async fn replicate_executable(&self, hash: ExecutableHash) -> Result<(), Failure> {
         let this = self.clone();
         let replicating = async move { this.replicate_executable_here(hash).await };
@@ -293,33 +314,44 @@ impl Transfer {
     }
 
     async fn replicate_executable_here(&self, hash: ExecutableHash) -> Result<(), Failure> {
-        let view = self.view();
-        let others = view
-            .nodes
-            .values()
-            .filter(|node| node.id != self.parts.node && node.state == mobula_types::NodeState::Alive);
-        for other in others {
-            let client = self.client(&other.address)?;
-            if client.has_executable(hash).await? {
-                return Ok(());
-            }
-            let Some(path) = self.parts.executables.path(hash) else { return Ok(()) };
-            let (length, chunks) = file_chunks(path)?;
-            let upload = mobula_rpc::node::ExecutableUpload {
-                hash,
-                length,
-                target: std::env::consts::ARCH.into(),
-                encoding: mobula_rpc::node::ChunkEncoding::Plain,
-            };
-            match client.upload_executable(upload, chunks).await {
+        let own = &self.parts.node;
+        if copy_targets(own, &self.view(), &[]).is_empty() {
+            return Ok(());
+        }
+        let asking = tokio::time::timeout(HOLDER_WITHIN, self.parts.head.locate_executable(hash));
+        let holders = asking.await.unwrap_or_else(|_elapsed| {
+            let message = format!("no head answered within {HOLDER_WITHIN:?}");
+            Err(Failure::new(FailureKind::Unavailable, message))
+        })?;
+        let mut last = Ok(());
+        for target in copy_targets(own, &self.view(), &holders) {
+            match self.give_executable(hash, &target).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => {
-                    tracing::warn!(node = %other.id, %failure, "a node did not take an executable")
+                    tracing::warn!(node = %target, %failure, "a node did not take an executable");
+                    last = Err(failure);
                 }
             }
         }
-        Ok(())
+        last
     }
+
+    /// Gives a node a copy of an executable, unless it has it.
+    async fn give_executable(&self, hash: ExecutableHash, node: &NodeId) -> Result<(), Failure> {
+        let client = self.client_of(node)?;
+        if client.has_executable(hash).await? {
+            return Ok(());
+        }
+        let Some(path) = self.parts.executables.find(hash).await else { return Ok(()) };
+        let (length, chunks) = file_chunks(path)?;
+        client.upload_executable(description(hash, length), chunks).await
+    }
+}
+
+/// How an executable of this machine is announced.
+fn description(hash: ExecutableHash, length: u64) -> ExecutableUpload {
+    let target = std::env::consts::ARCH.into();
+    ExecutableUpload { hash, length, target, encoding: ChunkEncoding::Plain }
 }
 
 /// The bytes of a file, read by a thread that may block.

@@ -38,7 +38,7 @@ pub(crate) async fn receive(
 }
 
 fn write(
-    cache: &ExecutableCache,
+    cache: &Arc<ExecutableCache>,
     upload: &ExecutableUpload,
     chunks: mpsc::Receiver<Bytes>,
 ) -> Result<(), Failure> {

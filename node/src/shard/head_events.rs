@@ -12,6 +12,7 @@ impl Shard {
         match event {
             HeadEvent::Granted(grant) => {
                 tracing::info!(node = %grant.node, term = %grant.term, rejoined = grant.rejoined, "member of the cluster");
+                self.replication.look();
             }
             HeadEvent::View(delta) => self.on_view(&delta),
             HeadEvent::FenceNode(node) => self.on_fence(node),
@@ -40,6 +41,7 @@ impl Shard {
             return;
         }
         self.parts.transfer.set_view(self.view.clone());
+        self.replication.set_view(&self.view);
         self.cut_off_earlier_generations();
         self.tell_tasks(tasks::Event::View(self.view.clone()));
         let clients: Vec<_> = self.sessions.clients().collect();

@@ -1,6 +1,7 @@
 //! The jobs that a shard knows of.
 
 use super::{Input, Shard};
+use crate::executables::ExecutableUse;
 use crate::workers::JobLogs;
 use indexmap::IndexMap;
 use mobula_core::assignment::Assignment;
@@ -35,6 +36,8 @@ pub(crate) struct Jobs {
 struct Job {
     info: JobInfo,
     logs: JobLogs,
+    /// What its processes run stays in the cache until it ends.
+    _executable: Option<ExecutableUse>,
     /// Its driver is a process of this node: the end of that process ends the job, not the driver's goodbye.
     driven: bool,
 }
@@ -153,7 +156,12 @@ impl Shard {
             self.tell_executor(executor::Event::JobOpened { job, has_executable, weight });
             let owner_term = OwnerTerm::default();
             self.tell_tasks(tasks::Event::JobOpened { job, has_executable, weight, owner_term });
-            self.jobs.known.insert(job, Job { info, logs: JobLogs::new(), driven: false });
+            let executable = info.spec.executable.map(|hash| self.parts.executables.hold(hash));
+            let known = Job { info, logs: JobLogs::new(), _executable: executable, driven: false };
+            self.jobs.known.insert(job, known);
+            if has_executable {
+                self.replication.look();
+            }
         }
         if let Some(unknown) = self.jobs.unknown.remove(&job) {
             for (owner, assignment) in unknown.waiting {

@@ -23,6 +23,8 @@ mod worker_start;
 pub(crate) use input::{Call, Input, Reply};
 
 use crate::bulk::BulkRuntime;
+use crate::executables::ExecutableCache;
+use crate::replication::Replication;
 use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::transfer::Transfer;
@@ -61,6 +63,7 @@ pub(crate) struct ShardParts {
     pub(crate) store: ObjectStore,
     pub(crate) bulk: BulkRuntime,
     pub(crate) transfer: Transfer,
+    pub(crate) executables: Arc<ExecutableCache>,
     pub(crate) head: HeadLinkHandle,
     pub(crate) scratch: PathBuf,
     pub(crate) idle_worker: Duration,
@@ -92,6 +95,7 @@ pub(crate) struct Shard {
     peers: Peers,
     workers: Workers,
     jobs: Jobs,
+    replication: Replication,
     view: Arc<ClusterView>,
     calls: IndexMap<u64, CallWaits, foldhash::fast::FixedState>,
     next_call: u64,
@@ -125,6 +129,7 @@ impl Shard {
             peers: Peers::default(),
             workers: Workers::default(),
             jobs: Jobs::new(parts.scratch.clone()),
+            replication: Replication::start(parts.transfer.clone()),
             view,
             calls: IndexMap::default(),
             next_call: 0,

@@ -1,7 +1,8 @@
 //! A shard and its service, spoken to as by others, without a head.
 
 use super::{Call, INBOX, Input, Shard, ShardParts};
-use crate::executables::ExecutableCache;
+use crate::bulk::BulkThread;
+use crate::executables::{CacheOptions, ExecutableCache};
 use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::service::Service;
@@ -29,6 +30,7 @@ struct World {
     shard: Shard,
     service: Arc<Service>,
     inputs: mpsc::Receiver<Input>,
+    _bulk: BulkThread,
     _folder: tempfile::TempDir,
 }
 
@@ -71,8 +73,12 @@ impl World {
         let (head, _events) = HeadLink::start(link).unwrap();
         let (inbox, inputs) = mpsc::channel(INBOX);
         let store = ObjectStore::new(1 << 20);
-        let executables = Arc::new(ExecutableCache::open(folder.path().join("executables")).unwrap());
+        let cache = CacheOptions { limit: 1 << 20, durable: false };
+        let cache = ExecutableCache::open(folder.path().join("executables"), cache).unwrap();
+        let executables = Arc::new(cache);
+        let bulk = BulkThread::start(store.clone()).unwrap();
         let transfer = Transfer::new(TransferParts {
+            bulk: bulk.runtime(),
             node: own.id.clone(),
             store: store.clone(),
             executables: executables.clone(),
@@ -97,7 +103,7 @@ impl World {
             head: head.clone(),
             secrets: secrets.clone(),
             store: store.clone(),
-            executables,
+            executables: executables.clone(),
             thin: ThinCalls::new(requests.clone()),
             started: clock::now(),
         });
@@ -107,7 +113,9 @@ impl World {
             resources: own.resources,
             view: ClusterView::default(),
             store,
+            bulk: bulk.runtime(),
             transfer,
+            executables,
             head,
             scratch: folder.path().join("jobs"),
             idle_worker: Duration::from_secs(60),
@@ -118,7 +126,7 @@ impl World {
             inbox,
             shutdown: Shutdown::new(),
         });
-        World { shard, service, inputs, _folder: folder }
+        World { shard, service, inputs, _bulk: bulk, _folder: folder }
     }
 
     fn tell(&mut self, input: Input) {

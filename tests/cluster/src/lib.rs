@@ -3,12 +3,14 @@
 
 mod driver;
 mod etcd;
+mod processes;
 mod program;
 mod server;
 
 pub use driver::{Driver, DriverOutput};
 pub use etcd::Etcd;
-pub use program::{example, mobula};
+pub use processes::children;
+pub use program::{example, misfits as misfits_program, mobula};
 pub use server::{Head, Node, Server};
 
 use anyhow::{Context, Result};
@@ -170,7 +172,7 @@ impl TestCluster {
     /// # Errors
     /// As [`misfits`](Self::misfits).
     pub fn misfits_with(&self, node: usize, arguments: &[&str]) -> Result<Driver> {
-        Driver::start(&program::built("misfits")?, self.url(node), &self.token_file(), arguments)
+        Driver::start(&program::misfits()?, self.url(node), &self.token_file(), arguments)
     }
 }
 

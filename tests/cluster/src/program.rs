@@ -19,7 +19,15 @@ pub fn example(name: &str) -> Result<PathBuf> {
     built(&format!("examples/{name}"))
 }
 
-pub(crate) fn built(name: &str) -> Result<PathBuf> {
+/// The driver whose functions misbehave.
+///
+/// # Errors
+/// Where it has not been built.
+pub fn misfits() -> Result<PathBuf> {
+    built("misfits")
+}
+
+fn built(name: &str) -> Result<PathBuf> {
     // This program is target/PROFILE/deps/NAME.
     let own = std::env::current_exe().context("where this program is")?;
     let profile = own.parent().and_then(Path::parent).context("the folder of this program's profile")?;

@@ -83,6 +83,10 @@ struct NodeSettings {
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
+    /// What the executables of jobs may take of the data folder [default: 10GiB]
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    executable_cache: Option<ByteSize>,
     /// How long a broken connection of a client may be resumed [default: 30s]
     #[arg(long, value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +126,7 @@ const KEYS: &[&str] = &[
     "labels",
     "object_store_memory",
     "data",
+    "executable_cache",
     "resume_within",
     "idle_worker",
     "store_patience",
@@ -193,6 +198,9 @@ fn options(settings: &NodeSettings) -> Outcome<NodeOptions> {
     options.memory = settings.memory.map(|bytes| bytes.0);
     options.object_store_memory = settings.object_store_memory.map(|bytes| bytes.0);
     options.data = settings.data.clone();
+    if let Some(ByteSize(bytes)) = settings.executable_cache {
+        options.executable_cache = bytes;
+    }
     for Pair(name, amount) in &settings.resources {
         options.resources.insert(Arc::from(name.as_str()), quantity(name, *amount)?);
     }

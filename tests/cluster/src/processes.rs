@@ -1,0 +1,20 @@
+//! Processes that others have started.
+
+use anyhow::Result;
+
+/// How many processes a process has started that still run.
+///
+/// # Errors
+/// Where the system does not list its processes.
+pub fn children(process: u32) -> Result<usize> {
+    let mut count = 0;
+    for entry in std::fs::read_dir("/proc")? {
+        // Processes may end while they are looked at.
+        let Ok(status) = std::fs::read_to_string(entry?.path().join("stat")) else { continue };
+        let Some((_, after_name)) = status.rsplit_once(") ") else { continue };
+        let mut fields = after_name.split(' ');
+        let (state, parent) = (fields.next(), fields.next());
+        count += usize::from(state != Some("Z") && parent == Some(process.to_string().as_str()));
+    }
+    Ok(count)
+}
