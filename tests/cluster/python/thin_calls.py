@@ -34,9 +34,14 @@ def check_values(node):
             assert job.get(job.put(value)) == value, value
 
 
+def functions(node, ending):
+    """The functions whose names end so."""
+    names = {function["info"]["id"]["name"] for function in node.ListFunctions().get("functions", [])}
+    return [name for name in names if name.endswith(ending)]
+
+
 def check_tasks(node):
-    functions = {function["info"]["id"]["name"] for function in node.ListFunctions().get("functions", [])}
-    (submit_many,) = [name for name in functions if name.endswith("::submit_many")]
+    (submit_many,) = functions(node, "::submit_many")
     with Job(node) as job:
         request = uuid.uuid4().hex
         first = job.submit(submit_many, 3, request_id=request)
@@ -56,6 +61,40 @@ def check_tasks(node):
         assert job.get(by_reference["objects"][0]) == 2
         wrong = job.submit(submit_many, "three")
         refused(lambda: job.get(wrong), grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
+
+
+def check_request_ids(node):
+    """Each job numbers its requests as it likes."""
+    (submit_many,) = functions(node, "::submit_many")
+    with Job(node) as mine, Job(node) as theirs:
+        objects = {job.submit(submit_many, 1, request_id="1") for job in [mine, theirs] for _ in range(2)}
+        assert len(objects) == 2, objects
+        puts = [
+            node.PutObject(request_id="1", json="7", job=job.job, secret=job.secret)["object"]
+            for job in [mine, theirs]
+        ]
+        assert len({*objects, *puts}) == 4, "a put is no submit"
+        assert (mine.get(puts[0]), theirs.get(puts[1])) == (7, 7)
+
+
+def check_large_results(node):
+    """A result that no unary call carries says so, and is there for others."""
+    (make_bytes,) = functions(node, "::make_bytes")
+    (take_bytes,) = functions(node, "::take_bytes")
+    with Job(node) as job:
+        large = job.submit(make_bytes, 5 << 20)
+        error = refused(lambda: job.get(large), grpc.StatusCode.RESOURCE_EXHAUSTED)
+        assert "a unary call carries" in error.details(), error.details()
+        reference = {"parameter": 0, "object": large}
+        length = node.SubmitTask(
+            request_id=uuid.uuid4().hex,
+            job=job.job,
+            secret=job.secret,
+            function=take_bytes,
+            json="[]",
+            references=[reference],
+        )
+        assert job.get(length["objects"][0]) == 5 << 20
 
 
 def check_malformed_streams(node):
@@ -96,7 +135,16 @@ def check_refusals(node):
 
 def main():
     node = Service(TARGET, TOKEN)
-    for check in [check_services, check_values, check_tasks, check_malformed_streams, check_refusals]:
+    checks = [
+        check_services,
+        check_values,
+        check_tasks,
+        check_request_ids,
+        check_large_results,
+        check_malformed_streams,
+        check_refusals,
+    ]
+    for check in checks:
         check(node)
         print(f"{check.__name__}: ok", flush=True)
 

@@ -1,27 +1,13 @@
 //! What becomes of a driver that goes without a word, or that never reads, and of the cluster beside it.
 
 use anyhow::{Context, Result};
-use mobula_cluster_tests::{ClusterOptions, TestCluster, eventually};
+use mobula_cluster_tests::{ClusterOptions, TestCluster, children, eventually};
 use serde_json::Value;
 
 fn cluster(head_flags: &[&str], node_flags: &[&str], etcd: bool) -> Result<TestCluster> {
     let owned = |flags: &[&str]| flags.iter().map(|flag| (*flag).to_owned()).collect();
     let (head_flags, node_flags) = (owned(head_flags), owned(node_flags));
     TestCluster::start(&ClusterOptions { head_flags, node_flags, etcd, ..ClusterOptions::default() })
-}
-
-/// How many processes a process has started that still run.
-fn children(process: u32) -> Result<usize> {
-    let mut count = 0;
-    for entry in std::fs::read_dir("/proc")? {
-        // Processes may end while they are looked at.
-        let Ok(status) = std::fs::read_to_string(entry?.path().join("stat")) else { continue };
-        let Some((_, after_name)) = status.rsplit_once(") ") else { continue };
-        let mut fields = after_name.split(' ');
-        let (state, parent) = (fields.next(), fields.next());
-        count += usize::from(state != Some("Z") && parent == Some(process.to_string().as_str()));
-    }
-    Ok(count)
 }
 
 fn running(cluster: &TestCluster) -> Result<usize> {

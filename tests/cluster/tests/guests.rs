@@ -1,7 +1,7 @@
 //! Functions that misbehave: each ends in a typed error that names it, and nobody else is disturbed.
 
 use anyhow::Result;
-use mobula_cluster_tests::{ClusterOptions, TestCluster};
+use mobula_cluster_tests::{ClusterOptions, TestCluster, children, eventually};
 use serde_json::Value;
 
 struct Misfits(TestCluster);
@@ -135,14 +135,48 @@ fn many_tasks_end_once_each() -> Result<()> {
     Misfits::start()?.gives("many", (1..=20_000).sum())
 }
 
+fn with_flags(flags: &[&str]) -> Result<Misfits> {
+    let node_flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    Ok(Misfits(TestCluster::start(&ClusterOptions { node_flags, ..ClusterOptions::default() })?))
+}
+
 #[test]
-fn a_worker_stays_warm() -> Result<()> {
-    let cluster = TestCluster::start(&ClusterOptions {
-        node_flags: ["--num-cpus", "1"].map(str::to_owned).to_vec(),
-        ..ClusterOptions::default()
+fn a_worker_stays_warm_for_its_job_alone() -> Result<()> {
+    let misfits = with_flags(&["--num-cpus", "1"])?;
+    let processes = [misfits.run("same worker")?, misfits.run("same worker")?];
+    // Each job's tasks had one process, or there would be an error; another job has another one.
+    assert!(processes.iter().all(|result| result["value"].is_u64()), "{processes:?}");
+    assert_ne!(processes[0]["value"], processes[1]["value"]);
+    Ok(())
+}
+
+#[test]
+fn there_are_no_more_workers_than_cpus() -> Result<()> {
+    let misfits = with_flags(&["--num-cpus", "3"])?;
+    let node = misfits.0.nodes[0].server.pid();
+    // A thousand that wait for ever.
+    let _driver = misfits.0.misfits(0, "for ever")?;
+    eventually("all CPUs are busy", || {
+        let running = misfits.0.json(&["list", "tasks", "--state", "running"])?;
+        Ok(running.as_array().is_some_and(|running| running.len() == 3))
     })?;
-    let misfits = Misfits(cluster);
-    // Another job has workers of its own.
-    assert_ne!(misfits.run("same worker")?["value"], misfits.run("same worker")?["value"]);
+    assert_eq!(children(node)?, 3);
+    Ok(())
+}
+
+#[test]
+fn an_idle_worker_ends_and_another_one_follows() -> Result<()> {
+    let misfits = with_flags(&["--num-cpus", "1", "--idle-worker", "200ms"])?;
+    let node = misfits.0.nodes[0].server.pid();
+    let folder = misfits.0.folder().join("idles");
+    std::fs::create_dir(&folder)?;
+    let driver = misfits.0.misfits_with(0, &[&folder.display().to_string(), "idles"])?;
+    eventually("a task has run", || Ok(folder.join("ran").exists()))?;
+    eventually("its worker ends", || Ok(children(node)? == 0))?;
+    std::fs::write(folder.join("go on"), "")?;
+    let output = driver.finish()?;
+    assert!(output.status.success(), "{}", output.stderr);
+    let result: Value = serde_json::from_str(&output.stdout)?;
+    assert_eq!(result["value"], 2, "two processes for two tasks: {result}");
     Ok(())
 }

@@ -21,13 +21,28 @@ fn python() -> Result<PathBuf> {
 #[test]
 fn a_thin_client_needs_nothing_but_grpc() -> Result<()> {
     let options = ClusterOptions { node_flags: vec!["--embed".into()], ..ClusterOptions::default() };
-    let cluster = TestCluster::start(&options)?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/thin_calls.py");
+    run(&TestCluster::start(&options)?, "thin_calls.py", &[])
+}
+
+#[test]
+fn a_call_that_waits_keeps_its_job() -> Result<()> {
+    let options = ClusterOptions {
+        node_flags: vec!["--embed".into()],
+        head_flags: ["--job-grace", "2s"].map(str::to_owned).to_vec(),
+        ..ClusterOptions::default()
+    };
+    run(&TestCluster::start(&options)?, "waiting_call.py", &["5000"])
+}
+
+/// Runs a script as a client of the cluster.
+fn run(cluster: &TestCluster, script: &str, arguments: &[&str]) -> Result<()> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script);
     let output = Command::new(python()?)
         .arg("-B")
         .arg(script)
         .arg(cluster.url(0).trim_start_matches("http://"))
         .arg(cluster.token_file())
+        .args(arguments)
         .output()
         .context("running the thin client")?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

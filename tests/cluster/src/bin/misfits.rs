@@ -190,7 +190,27 @@ async fn misbehave(case: &str) -> mobula::Result<u64> {
             add::remote(1_u64, 2_u64).submit().await
         }
         "large put" => mobula::put(vec![u64::MAX; 10 << 20]).await.map(|_reference| 0),
-        "same worker" => Ok(u64::from(process::remote().submit().await?)),
+        // The process in which all of them ran, one after the other.
+        "same worker" => {
+            let first = process::remote().submit().await?;
+            for _ in 0..20 {
+                let next = process::remote().submit().await?;
+                assert_eq!(next, first, "a task of the same job had another process");
+            }
+            Ok(u64::from(first))
+        }
+        // How many processes had a task, and another one after a file appeared in the folder that stands before the case.
+        "idles" => {
+            let folder = std::path::PathBuf::from(before_case());
+            let first = process::remote().submit().await?;
+            neighbour.get().await?;
+            std::fs::write(folder.join("ran"), "").expect("the folder is there");
+            while !folder.join("go on").exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            let second = process::remote().submit().await?;
+            Ok(if first == second { 1 } else { 2 })
+        }
         other => add::remote(other.len() as u64, 0_u64).submit().await,
     };
     if case != "exits at once" {
