@@ -1,11 +1,8 @@
 //! Which templates the home node knows.
 
 use foldhash::HashMap;
-use mobula_types::{Failure, FailureKind, Frame, TaskTemplate, TemplateId};
+use mobula_types::{Failure, FailureKind, Frame, MAX_TEMPLATES, TaskTemplate, TemplateId};
 use std::sync::Arc;
-
-/// How many templates one session has at most.
-const MOST: usize = 100_000;
 
 /// The templates of a session, each sent once, before its first use.
 #[derive(Debug, Default)]
@@ -30,9 +27,9 @@ impl Templates {
         if let Some(id) = self.by_place.get(&place).or_else(|| self.by_content.get(template)) {
             return Ok(*id);
         }
-        if self.all.len() >= MOST {
+        if self.all.len() >= MAX_TEMPLATES as usize {
             let message = format!(
-                "this program has used {MOST} different sets of options; names and other options that differ from \
+                "this program has used {MAX_TEMPLATES} different sets of options; names and other options that differ from \
                  call to call are not meant for so many calls"
             );
             return Err(Failure::new(FailureKind::ResourceExhausted, message));

@@ -7,7 +7,7 @@ use mobula_host::{
     Call, CallResult, CancelToken, CrashMarker, Function, FunctionTable, Host, HostOptions, QueuedRun,
 };
 use mobula_runtime::clock;
-use mobula_types::{Failure, FailureKind, Frame, TaskTemplate, TemplateId, frame};
+use mobula_types::{Failure, FailureKind, Frame, MAX_TEMPLATES, TaskTemplate, TemplateId, frame};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -39,10 +39,6 @@ struct Template {
     function: Result<Arc<Function>, Failure>,
 }
 
-/// More templates than a program has functions times the options that it uses; a node that numbers beyond has lost
-/// count.
-const MOST_TEMPLATES: u32 = 1 << 20;
-
 impl Guest {
     /// The worker over that link. Announces its functions.
     pub(crate) fn start(link: &Arc<Link>, options: GuestOptions) -> Self {
@@ -59,7 +55,7 @@ impl Guest {
     }
 
     fn template(&mut self, id: TemplateId, template: Arc<TaskTemplate>) {
-        if id.0 >= MOST_TEMPLATES {
+        if id.0 >= MAX_TEMPLATES {
             tracing::error!(
                 id = id.0,
                 "the node numbers its templates beyond the bound; this one is not kept"

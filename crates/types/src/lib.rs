@@ -43,7 +43,9 @@ pub use resources::{Quantity, Resources};
 pub use session::{SessionId, SessionRole};
 pub use strategy::Strategy;
 pub use summary::{FailedTask, JobSummary, StateCounts, TaskEvent, TaskFilter, TaskState};
-pub use task::{ArgumentRef, ArgumentShape, TaskOptions, TaskTemplate, TemplateId};
+pub use task::{
+    ArgumentRef, ArgumentShape, MAX_RETURNS, MAX_TEMPLATES, TaskOptions, TaskTemplate, TemplateId,
+};
 pub use time::Time;
 pub use view::{ClusterView, NodeInfo, NodeState, ViewDelta, ViewVersion};
 

@@ -3,7 +3,7 @@
 use super::session::{Party, SessionState};
 use super::{Call, CallWaits, Shard, ShardStatus};
 use mobula_core::tasks::{self, Requester, SnapshotFilter};
-use mobula_types::{Frame, JobId, ObjectAddress, ObjectId};
+use mobula_types::{Failure, Frame, JobId, ObjectAddress, ObjectId, Outcome, TaskId};
 
 /// Calls that may wait for a value at once.
 const MOST_CALLS: usize = 100_000;
@@ -12,8 +12,9 @@ impl Shard {
     pub(super) fn on_call(&mut self, call: Call) {
         match call {
             Call::Submit { job, task, template, arguments, references, deadline, reply } => {
-                let _gone = reply.send(self.known_job(job).map(|()| {
+                let _gone = reply.send(self.known_job(job).and_then(|()| {
                     let requester = Requester::Call { job, call: 0 };
+                    let before = self.task_effects.len();
                     self.tell_tasks(tasks::Event::Submitted {
                         requester,
                         job,
@@ -26,6 +27,7 @@ impl Shard {
                         parent: None,
                         reoffered: false,
                     });
+                    refusal(&self.task_effects[before..], task).map_or(Ok(()), Err)
                 }));
             }
             Call::Get { address, job, reply } => {
@@ -77,7 +79,7 @@ impl Shard {
         }
     }
 
-    fn known_job(&self, job: JobId) -> Result<(), mobula_types::Failure> {
+    fn known_job(&self, job: JobId) -> Result<(), Failure> {
         self.jobs.info(job).map(drop).ok_or_else(|| Shard::job_ended(job))
     }
 
@@ -137,6 +139,16 @@ impl super::session::Sessions {
     pub(super) fn clients(&self) -> impl Iterator<Item = tasks::SessionKey> + '_ {
         self.iter().filter(|(_, state)| is_client(state, None)).map(|(key, _)| key)
     }
+}
+
+/// Why the engine has not taken a task, if that is among what it wants done.
+fn refusal(effects: &[tasks::Effect], task: TaskId) -> Option<Failure> {
+    effects.iter().find_map(|effect| match effect {
+        tasks::Effect::Got { object, outcome: Outcome::Failed(failure), .. } if object.task == task => {
+            Some(failure.clone())
+        }
+        _ => None,
+    })
 }
 
 fn is_client(state: &SessionState, of: Option<JobId>) -> bool {

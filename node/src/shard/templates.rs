@@ -1,11 +1,11 @@
 //! The templates of one session, both ways.
 
 use indexmap::IndexMap;
-use mobula_types::{Failure, FailureKind, Frame, TaskTemplate, TemplateId};
+use mobula_types::{Failure, FailureKind, Frame, MAX_TEMPLATES, TaskTemplate, TemplateId};
 use std::sync::Arc;
 
-/// Numbers in use at once; a number is given anew when the table is full. Frames arrive in order, so both sides always
-/// mean the same template by it.
+/// Numbers that this side uses at once; a number is given anew when the table is full. Frames arrive in order, so both sides
+/// always mean the same template by it.
 const ROOM: usize = 4096;
 
 /// Templates that the other side has named.
@@ -32,13 +32,15 @@ impl ReceivedTemplates {
         if number < self.templates.len() {
             self.templates[number] = template;
             Ok(())
-        } else if number == self.templates.len() && number < ROOM {
+        } else if number == self.templates.len() && id.0 < MAX_TEMPLATES {
             self.templates.push(template);
             Ok(())
         } else {
             Err(Failure::new(
                 FailureKind::Malformed,
-                format!("template number {number} leaves a gap or is too high"),
+                format!(
+                    "template number {number} leaves a gap, or is not below the bound of {MAX_TEMPLATES}"
+                ),
             ))
         }
     }
@@ -104,6 +106,10 @@ mod tests {
         }
         assert_eq!(&*received.get(TemplateId(0)).unwrap().function.name, "4096");
         assert_eq!(sent.number(&first, &mut outgoing), TemplateId(1));
-        assert!(received.insert(TemplateId(ROOM as u32), first).is_err());
+        assert!(received.insert(TemplateId(ROOM as u32 + 1), first.clone()).is_err(), "a gap");
+        for number in ROOM as u32..MAX_TEMPLATES {
+            received.insert(TemplateId(number), first.clone()).unwrap();
+        }
+        assert!(received.insert(TemplateId(MAX_TEMPLATES), first).is_err(), "beyond the bound");
     }
 }

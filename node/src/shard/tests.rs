@@ -10,7 +10,7 @@ use crate::thin::ThinCalls;
 use crate::transfer::{Transfer, TransferParts};
 use mobula_objects::ObjectStore;
 use mobula_rpc::head::{Grant, HeadEvent, HeadLink, HeadLinkOptions};
-use mobula_rpc::node::NodeService;
+use mobula_rpc::node::{Arguments, JobAccess, NodeService, RequestId, SubmitTask};
 use mobula_rpc::session::{Session, SessionOptions};
 use mobula_rpc::{Authenticator, Caller, NodeServer, ServerOptions};
 use mobula_runtime::{Shutdown, clock};
@@ -19,7 +19,7 @@ use mobula_types::session::JobSecret;
 use mobula_types::view::NodeLoad;
 use mobula_types::{
     ClusterView, ExecutableHash, Failure, FailureKind, Frame, JobId, JobInfo, JobSpec, NodeId, NodeInfo,
-    NodeRegistration, NodeState, ObjectId, Resources, SessionRole, TaskId, WorkerId,
+    NodeRegistration, NodeState, ObjectId, Resources, SessionRole, TaskId, TaskOptions, WorkerId,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -255,4 +255,29 @@ async fn a_worker_that_does_not_start_leaves_no_secret() {
     world.tell(Input::WorkerFailed { worker, failure });
     assert_eq!(world.service.job_of(&secret), None);
     assert_eq!(world.service.job_of(&JobSecret([0; 32])), None);
+}
+
+#[tokio::test]
+async fn a_thin_submit_is_told_why_it_was_refused() {
+    let mut world = World::new();
+    let (job, secret) = (JobId(1), JobSecret([7; 32]));
+    world.open_job(job, None);
+    world.shard.parts.secrets.insert(&secret, job);
+    let mut request = SubmitTask {
+        request_id: RequestId("1".into()),
+        access: JobAccess { job, secret },
+        function: "f".into(),
+        version: String::new(),
+        arguments: Arguments::MessagePack(Default::default()),
+        references: Vec::new(),
+        options: TaskOptions { num_returns: u32::MAX, ..TaskOptions::default() },
+        deadline: None,
+    };
+    let service = world.service.clone();
+    let failure = world.serve(service.submit_thin(request.clone())).await.unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::InvalidArgument);
+    assert!(failure.message().contains("num_returns"), "{failure}");
+    request.request_id = RequestId("2".into());
+    request.options.num_returns = 2;
+    assert_eq!(world.serve(service.submit_thin(request)).await.unwrap().objects.len(), 2);
 }

@@ -8,14 +8,11 @@ use crate::tasks::task::{InputHold, Inputs, Phase, TASK_COST, Task};
 use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, Requester, TaskEngine};
 use mobula_types::{
-    ArgumentRef, ArgumentShape, Attempt, Failure, FailureKind, JobId, ObjectAddress, ObjectId, Outcome,
-    Payload, TaskId, TaskTemplate, Time,
+    ArgumentRef, ArgumentShape, Attempt, Failure, FailureKind, JobId, MAX_RETURNS, ObjectAddress, ObjectId,
+    Outcome, Payload, TaskId, TaskTemplate, Time,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
-
-/// The most results that a task may have.
-const MAX_RETURNS: u32 = 65_536;
 
 /// A task as it was submitted.
 #[derive(Debug)]
