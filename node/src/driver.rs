@@ -1,24 +1,30 @@
 //! Drivers that are run as jobs: programs that a node starts, and that connect back to it.
 
 use crate::service::Service;
-use crate::shard::Call;
-use crate::workers::JobLogs;
+use crate::shard::{Call, Workplace};
+use crate::workers::{self, JobLogs};
 use mobula_rpc::node::{LogSource, OpenedJob};
-use mobula_runtime::{TaskHandle, spawn};
+use mobula_runtime::{Shutdown, TaskHandle, spawn};
 use mobula_types::job::JobState;
 use mobula_types::{Failure, FailureKind, JobSpec};
+use rustix::process::Signal;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 use tokio::process::{Child, Command};
+
+/// How long a driver whose job is over may take to end by itself.
+const DRIVER_GRACE: Duration = Duration::from_secs(5);
 
 impl Service {
     /// Opens a job and starts its driver here, in the job's scratch, as a child that inherits the cluster and the job.
     /// Its exit ends the job.
     pub(crate) async fn run_driver(
         &self,
-        spec: JobSpec,
+        mut spec: JobSpec,
         arguments: Vec<String>,
     ) -> Result<OpenedJob, Failure> {
+        spec.driven = true;
         let Some(hash) = spec.executable else {
             return Err(Failure::new(FailureKind::InvalidArgument, "a job to be run names no executable"));
         };
@@ -26,7 +32,7 @@ impl Service {
         let program = self.transfer.executable(hash).await?;
         let opened = self.open_new_job(spec).await?;
         let job = opened.job;
-        let (logs, scratch) = self.call(|reply| Call::Workplace { job, reply }).await??;
+        let Workplace { logs, scratch, end } = self.call(|reply| Call::Workplace { job, reply }).await??;
         let secret: String = opened.secret.0.iter().map(|byte| format!("{byte:02x}")).collect();
         let child = write_secret(&scratch, &secret).and_then(|()| {
             start(&program, &scratch, &arguments, |command| {
@@ -45,12 +51,18 @@ impl Service {
             }
         };
         self.head.keep_alive(job);
-        self.tell(Call::Own { task: self.watch_driver(child, logs, job) }).await?;
+        self.tell(Call::Own { task: self.watch_driver(child, logs, job, end) }).await?;
         Ok(opened)
     }
 
-    /// Waits for the driver's end, and ends its job with it.
-    fn watch_driver(&self, mut child: Child, logs: JobLogs, job: mobula_types::JobId) -> TaskHandle<()> {
+    /// Waits for the driver's end, and ends its job with it; ends the driver where its job ends first.
+    fn watch_driver(
+        &self,
+        mut child: Child,
+        logs: JobLogs,
+        job: mobula_types::JobId,
+        end: Shutdown,
+    ) -> TaskHandle<()> {
         let head = self.head.clone();
         spawn("own a driver", async move {
             let outputs = (child.stdout.take(), child.stderr.take());
@@ -68,7 +80,7 @@ impl Service {
                 };
                 tokio::join!(printed, complained);
             };
-            let (status, ()) = tokio::join!(child.wait(), printing);
+            let (status, ()) = tokio::join!(exit_of(&mut child, &end), printing);
             let (state, reason) = match status {
                 Ok(status) if status.success() => (JobState::Ended, "its driver has finished".to_owned()),
                 Ok(status) => (JobState::Failed, format!("its driver ended with {status}")),
@@ -79,6 +91,25 @@ impl Service {
             }
         })
     }
+}
+
+/// How the driver exits: by itself, or because it is told to when its job is over.
+async fn exit_of(child: &mut Child, end: &Shutdown) -> std::io::Result<ExitStatus> {
+    let process = child.id();
+    tokio::select! {
+        status = child.wait() => return status,
+        () = end.wait() => {}
+    }
+    if let Some(process) = process {
+        workers::signal_group(process, Signal::TERM);
+    }
+    if let Ok(status) = tokio::time::timeout(DRIVER_GRACE, child.wait()).await {
+        return status;
+    }
+    if let Some(process) = process {
+        workers::signal_group(process, Signal::KILL);
+    }
+    child.wait().await
 }
 
 fn start(

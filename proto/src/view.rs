@@ -128,6 +128,7 @@ impl From<JobSpec> for wire::JobSpec {
             environment: spec.environment,
             weight: spec.weight,
             origin: spec.origin,
+            driven: spec.driven,
         }
     }
 }
@@ -146,6 +147,7 @@ impl TryFrom<wire::JobSpec> for JobSpec {
             environment: spec.environment,
             weight: spec.weight,
             origin: spec.origin,
+            driven: spec.driven,
         })
     }
 }

@@ -114,6 +114,7 @@ async fn open_job(
         environment: builder.environment,
         weight: builder.weight.unwrap_or(1),
         origin: format!("{user}@{host} {program}"),
+        ..JobSpec::default()
     };
     client.open_job(RequestId::random(), spec).await
 }

@@ -29,6 +29,9 @@ pub(super) fn job() -> Result<Option<JobAccess>, Failure> {
     let secret =
         parse_secret(text.trim()).ok_or_else(|| invalid("it is not 64 hexadecimal digits".into()))?;
     let job = job.parse().map_err(|error: mobula_types::id::ParseIdError| invalid(error.to_string()))?;
+    // The job fails when its node is lost: its driver must not go on for nobody.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|error| invalid(format!("it cannot be bound to its node's life: {error}")))?;
     Ok(Some(JobAccess { job, secret }))
 }
 

@@ -16,6 +16,8 @@ pub struct JobSpec {
     pub weight: u32,
     /// Who opened it (`user@host`, program), for people.
     pub origin: String,
+    /// A node runs its driver, as that node's child: the job has failed where that is lost, and is over when it exits.
+    pub driven: bool,
 }
 
 /// How a job stands.

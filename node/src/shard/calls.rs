@@ -67,11 +67,7 @@ impl Shard {
                 let _gone = reply.send(self.jobs.logs(job));
             }
             Call::Workplace { job, reply } => {
-                let logs = self
-                    .known_job(job)
-                    .and_then(|()| self.jobs.logs(job).ok_or_else(|| Shard::job_ended(job)));
-                self.jobs.set_driven(job);
-                let _gone = reply.send(logs.map(|logs| (logs, self.jobs.scratch(job))));
+                let _gone = reply.send(self.jobs.workplace(job).ok_or_else(|| Shard::job_ended(job)));
             }
             Call::Own { task } => self.own(task),
             Call::Status { reply } => drop(reply.send(self.status())),

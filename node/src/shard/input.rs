@@ -87,11 +87,21 @@ pub(crate) enum Call {
     /// The logs of a job on this node.
     Logs { job: JobId, reply: Reply<Option<crate::workers::JobLogs>> },
     /// Where a job's driver runs and what it prints.
-    Workplace { job: JobId, reply: Reply<Result<(crate::workers::JobLogs, std::path::PathBuf), Failure>> },
+    Workplace { job: JobId, reply: Reply<Result<Workplace, Failure>> },
     /// The shard owns this task from now on.
     Own { task: mobula_runtime::TaskHandle<()> },
     /// How this node stands.
     Status { reply: Reply<super::ShardStatus> },
     /// Let running work end, hand drivers over, then leave.
     Drain { reply: Reply<()> },
+}
+
+/// Where the driver of a job works, as a process of this node.
+#[derive(Debug)]
+pub(crate) struct Workplace {
+    pub(crate) logs: crate::workers::JobLogs,
+    /// Its working directory.
+    pub(crate) scratch: std::path::PathBuf,
+    /// Given when the job is over.
+    pub(crate) end: mobula_runtime::Shutdown,
 }

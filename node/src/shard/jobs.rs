@@ -1,13 +1,13 @@
 //! The jobs that a shard knows of.
 
-use super::{Input, Shard};
+use super::{Input, Shard, Workplace};
 use crate::executables::ExecutableUse;
 use crate::workers::JobLogs;
 use indexmap::IndexMap;
 use mobula_core::assignment::Assignment;
 use mobula_core::executor::{self, Owner, RunKey};
 use mobula_core::tasks;
-use mobula_runtime::{TaskHandle, spawn};
+use mobula_runtime::{Shutdown, TaskHandle, spawn};
 use mobula_types::frame::AssignmentEnd;
 use mobula_types::job::JobState;
 use mobula_types::{Failure, FailureKind, Frame, JobId, JobInfo, OwnerTerm, Time};
@@ -38,8 +38,8 @@ struct Job {
     logs: JobLogs,
     /// What its processes run stays in the cache until it ends.
     _executable: Option<ExecutableUse>,
-    /// Its driver is a process of this node: the end of that process ends the job, not the driver's goodbye.
-    driven: bool,
+    /// Its driver is a process of this node: told when the job is over.
+    driver: Option<Shutdown>,
 }
 
 #[derive(Debug)]
@@ -69,15 +69,17 @@ impl Jobs {
         self.known.get(&job).map(|job| job.logs.clone()).or_else(ended)
     }
 
-    /// The job's driver is a process of this node.
-    pub(crate) fn set_driven(&mut self, job: JobId) {
-        if let Some(job) = self.known.get_mut(&job) {
-            job.driven = true;
-        }
+    /// Where the job's driver works, which is a process of this node from now on; `None` where the job has ended.
+    pub(crate) fn workplace(&mut self, job: JobId) -> Option<Workplace> {
+        let scratch = self.scratch(job);
+        let known = self.known.get_mut(&job)?;
+        let end = known.driver.get_or_insert_default().clone();
+        Some(Workplace { logs: known.logs.clone(), scratch, end })
     }
 
+    /// Whether a node runs the job's driver: the end of that process ends the job, not the driver's goodbye.
     pub(crate) fn is_driven(&self, job: JobId) -> bool {
-        self.known.get(&job).is_some_and(|job| job.driven)
+        self.known.get(&job).is_some_and(|job| job.info.spec.driven)
     }
 
     fn keep_logs(&mut self, job: JobId, logs: JobLogs) {
@@ -157,7 +159,7 @@ impl Shard {
             let owner_term = OwnerTerm::default();
             self.tell_tasks(tasks::Event::JobOpened { job, has_executable, weight, owner_term });
             let executable = info.spec.executable.map(|hash| self.parts.executables.hold(hash));
-            let known = Job { info, logs: JobLogs::new(), _executable: executable, driven: false };
+            let known = Job { info, logs: JobLogs::new(), _executable: executable, driver: None };
             self.jobs.known.insert(job, known);
             if has_executable {
                 self.replication.look();
@@ -207,6 +209,9 @@ impl Shard {
         self.parts.requests.forget_job(job);
         if let Some(known) = self.jobs.known.remove(&job) {
             known.logs.end();
+            if let Some(driver) = known.driver {
+                driver.trigger();
+            }
             self.jobs.keep_logs(job, known.logs);
             let scratch = self.jobs.scratch(job);
             let removing = mobula_runtime::spawn_blocking("remove scratch", move || {

@@ -20,7 +20,7 @@ mod templates;
 mod tests;
 mod worker_start;
 
-pub(crate) use input::{Call, Input, Reply};
+pub(crate) use input::{Call, Input, Reply, Workplace};
 
 use crate::bulk::BulkRuntime;
 use crate::executables::ExecutableCache;

@@ -6,4 +6,4 @@ mod process;
 
 pub(crate) use launch::{Launch, launch};
 pub(crate) use logs::JobLogs;
-pub(crate) use process::{WorkerExit, WorkerProcess};
+pub(crate) use process::{WorkerExit, WorkerProcess, signal_group};

@@ -2,6 +2,7 @@
 
 use mobula_objects::CrashPage;
 use mobula_types::{Failure, FailureKind, WorkerId};
+use rustix::process::{Pid, Signal};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -63,13 +64,16 @@ impl WorkerProcess {
 
     /// Ends the whole process group at once.
     pub(crate) fn kill(&mut self) {
-        let group = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw);
-        let killed =
-            group.map(|group| rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
-        if !matches!(killed, Some(Ok(()))) {
+        if !signal_group(self.pid, Signal::KILL) {
             let _already_gone = self.child.start_kill();
         }
     }
+}
+
+/// Sends a signal to the group of processes that a process leads; `false` where there is none.
+pub(crate) fn signal_group(leader: u32, signal: Signal) -> bool {
+    let group = i32::try_from(leader).ok().and_then(Pid::from_raw);
+    group.is_some_and(|group| rustix::process::kill_process_group(group, signal).is_ok())
 }
 
 fn describe(status: ExitStatus) -> String {

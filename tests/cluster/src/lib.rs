@@ -126,9 +126,9 @@ impl TestCluster {
     /// As [`mobula`](Self::mobula).
     pub fn mobula_at(&self, url: &str, arguments: &[&str]) -> Result<String> {
         let output = std::process::Command::new(mobula()?)
-            .args(arguments)
             .args(["--cluster", url, "--token-file"])
             .arg(self.token_file())
+            .args(arguments)
             .output()
             .context("running the command line")?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -147,7 +147,7 @@ impl TestCluster {
     /// # Errors
     /// As [`mobula`](Self::mobula).
     pub fn json(&self, arguments: &[&str]) -> Result<serde_json::Value> {
-        let text = self.mobula(&[arguments, &["-o", "json"]].concat())?;
+        let text = self.mobula(&[&["-o", "json"], arguments].concat())?;
         serde_json::from_str(&text).with_context(|| format!("mobula {}: {text}", arguments.join(" ")))
     }
 

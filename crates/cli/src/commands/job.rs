@@ -85,6 +85,7 @@ async fn submit(arguments: SubmitArguments, connection: &Connection, format: Out
         environment: arguments.env.into_iter().map(|pair| (pair.0, pair.1)).collect::<BTreeMap<_, _>>(),
         weight: 1,
         origin: origin(),
+        ..JobSpec::default()
     };
     let request = SubmitJob { request_id: RequestId::random(), spec, arguments: arguments.arguments };
     let opened = connection.submit_job(request).await?;

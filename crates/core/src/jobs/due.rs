@@ -39,8 +39,14 @@ impl Jobs {
         }
         match job.phase {
             Phase::Running if self.settled && job.ends_at <= now => {
-                let reason = format!("its driver was gone for {grace:?} and did not come back");
-                self.end(wall_millis, id, JobState::Ended, reason, effects);
+                let (state, reason) = if job.record.info.spec.driven {
+                    let lost = "the node that ran its driver was lost";
+                    (JobState::Failed, format!("{lost}: nothing was heard of the driver for {grace:?}"))
+                } else {
+                    let gone = format!("its driver was gone for {grace:?} and did not come back");
+                    (JobState::Ended, gone)
+                };
+                self.end(wall_millis, id, state, reason, effects);
             }
             Phase::Ended { since } if since + keep <= now => self.delete(id, effects),
             _ => {}

@@ -114,8 +114,8 @@ fn main() {
 
 async fn run() -> mobula::Result<u64> {
     let arguments: Vec<String> = std::env::args().collect();
-    let url =
-        arguments.iter().skip_while(|argument| *argument != "--cluster").nth(1).cloned().unwrap_or_default();
+    let url = arguments.iter().skip_while(|argument| *argument != "--cluster").nth(1).cloned();
+    let url = url.or_else(|| std::env::var("MOBULA_CLUSTER").ok()).unwrap_or_default();
     let case = arguments.last().cloned().unwrap_or_default();
     let cluster = Cluster::builder();
     let cluster = if case == "exits at once" { cluster.env("MISFIT_EXITS_AT_ONCE", "1") } else { cluster };
