@@ -4,6 +4,7 @@ use crate::executables::ExecutableCache;
 use crate::requests::Method;
 use crate::secrets::Secrets;
 use crate::shard::{Call, Input, Reply};
+use crate::state::unknown_task;
 use crate::thin::ThinCalls;
 use crate::transfer::{Transfer, file_chunks};
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use mobula_rpc::head::{FunctionStatus, Grant, HeadLinkHandle};
 use mobula_rpc::node::{
     CancelTask, Chunks, Download, ExecutableUpload, GetObject, JobAccess, LogStream, NodeService, NodeStatus,
     ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask,
-    TaskList, TaskRecord,
+    TaskList, TaskRecord, TaskScope,
 };
 use mobula_rpc::session::{Session, SessionRequest, Welcome};
 use mobula_rpc::{Authenticator, Caller};
@@ -221,12 +222,23 @@ impl NodeService for Service {
         Ok(crate::state::log_stream(&logs, follow))
     }
 
-    async fn list_tasks(&self, filter: TaskFilter, limit: usize) -> Result<TaskList, Failure> {
-        self.tasks_of_cluster(filter, limit).await
+    async fn list_tasks(
+        &self,
+        filter: TaskFilter,
+        limit: usize,
+        scope: TaskScope,
+    ) -> Result<TaskList, Failure> {
+        match scope {
+            TaskScope::Cluster => self.tasks_of_cluster(filter, limit).await,
+            TaskScope::Owned => self.own_tasks(filter, limit).await,
+        }
     }
 
-    async fn get_task(&self, task: TaskId) -> Result<TaskRecord, Failure> {
-        self.task_of_cluster(task).await
+    async fn get_task(&self, task: TaskId, scope: TaskScope) -> Result<TaskRecord, Failure> {
+        match scope {
+            TaskScope::Cluster => self.task_of_cluster(task).await,
+            TaskScope::Owned => self.own_task(task).await?.ok_or_else(|| unknown_task(task)),
+        }
     }
 
     async fn node_status(&self) -> Result<NodeStatus, Failure> {

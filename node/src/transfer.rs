@@ -86,7 +86,7 @@ impl Transfer {
         Ok(client)
     }
 
-    fn client_of(&self, node: &NodeId) -> Result<NodeClient, Failure> {
+    pub(crate) fn client_of(&self, node: &NodeId) -> Result<NodeClient, Failure> {
         let view = self.view();
         let info = view.node(node).ok_or_else(|| {
             Failure::new(

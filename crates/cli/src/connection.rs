@@ -7,7 +7,7 @@ use crate::settings::Contexts;
 use mobula_rpc::head::{FunctionStatus, HeadClient, HeadClientOptions};
 use mobula_rpc::node::{
     JobAccess, LogStream, NodeStatus, OpenedJob, RequestId, SubmitJob, SubmitTask, SubmittedTask, TaskList,
-    TaskRecord,
+    TaskRecord, TaskScope,
 };
 use mobula_rpc::{Bearer, ClusterToken, NodeClient, NodeClientOptions};
 use mobula_types::view::NodeState;
@@ -133,9 +133,9 @@ impl Connection {
         /// The functions that nodes have by name.
         functions => list_functions() -> Vec<FunctionStatus>, "list functions";
         /// Tasks.
-        tasks => list_tasks(filter: TaskFilter, limit: usize) -> TaskList, "list tasks";
+        tasks => list_tasks(filter: TaskFilter, limit: usize, scope: TaskScope) -> TaskList, "list tasks";
         /// One task.
-        task => get_task(task: TaskId) -> TaskRecord, "look up the task";
+        task => get_task(task: TaskId, scope: TaskScope) -> TaskRecord, "look up the task";
         /// Runs a program as a job.
         submit_job => submit_job(request: SubmitJob) -> OpenedJob, "submit the job";
         /// Stops a job.

@@ -21,4 +21,4 @@ pub use request::{
 };
 pub use server::NodeServer;
 pub use service::{LogStream, NodeService};
-pub use state::{NodeStatus, TaskList, TaskRecord};
+pub use state::{NodeStatus, TaskList, TaskRecord, TaskScope};

@@ -60,7 +60,8 @@ impl Shard {
             Call::Copied { object } => self.on_copied(object),
             Call::Tasks { filter, limit, reply } => {
                 let filter = SnapshotFilter { job: filter.job, state: filter.state, name: filter.name };
-                let _gone = reply.send(self.tasks.tasks(&filter, limit));
+                let started = |task, attempt| self.executor.has_started(task, attempt);
+                let _gone = reply.send(self.tasks.tasks(&filter, limit, started));
             }
             Call::Task { task, reply } => drop(reply.send(self.tasks.task(task))),
             Call::Logs { job, reply } => {

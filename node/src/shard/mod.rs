@@ -27,20 +27,22 @@ use crate::executables::ExecutableCache;
 use crate::replication::Replication;
 use crate::requests::Requests;
 use crate::secrets::Secrets;
+use crate::state::event_of;
 use crate::transfer::Transfer;
 use indexmap::IndexMap;
 use jobs::Jobs;
 use mobula_core::executor::{self, Executor, ExecutorOptions};
-use mobula_core::tasks::{self, EngineOptions, SessionKey, TaskEngine};
+use mobula_core::tasks::{self, EngineOptions, SessionKey, SnapshotFilter, TaskEngine, TaskSnapshot};
 use mobula_host::embedded::EmbeddedWorker;
 use mobula_objects::ObjectStore;
 use mobula_rpc::head::HeadLinkHandle;
 use mobula_rpc::session::Session;
 use mobula_runtime::{Shutdown, TaskHandle, clock};
 use mobula_types::view::NodeLoad;
-use mobula_types::{ClusterView, NodeId, Outcome, Resources, Time, WorkerId};
+use mobula_types::{Attempt, ClusterView, NodeId, Outcome, Resources, TaskId, TaskState, Time, WorkerId};
 use peers::Peers;
 use session::Sessions;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +53,8 @@ use worker_start::Workers;
 pub(crate) const INBOX: usize = 4096;
 /// Inputs that are taken in one turn before what they caused is sent.
 const TURN: usize = 64;
+/// How many tasks the head is told of with each sample.
+const REPORTED_TASKS: usize = 64;
 /// How often the load is sampled for the next renewal of the lease.
 const SAMPLE: Duration = Duration::from_millis(500);
 
@@ -103,6 +107,8 @@ pub(crate) struct Shard {
     executor_effects: Vec<executor::Effect>,
     drain: Option<Reply<()>>,
     background: Vec<TaskHandle<()>>,
+    /// The tasks of the last sample, as the head knows them.
+    reported: BTreeSet<(TaskId, Attempt, TaskState)>,
 }
 
 /// Who waits for the answer of the task engine to a call.
@@ -137,6 +143,7 @@ impl Shard {
             executor_effects: Vec::new(),
             drain: None,
             background: Vec::new(),
+            reported: BTreeSet::new(),
             parts,
         }
     }
@@ -252,6 +259,20 @@ impl Shard {
             let summary = self.tasks.job_summary(job, clock::wall_millis());
             self.parts.head.job_summary(job, summary);
         }
+        self.report_tasks();
+    }
+
+    /// Tells the head of some tasks: what it then knows of this node's where it cannot be asked.
+    fn report_tasks(&mut self) {
+        let filter = SnapshotFilter::default();
+        let started = |task, attempt| self.executor.has_started(task, attempt);
+        let sample = self.tasks.tasks(&filter, REPORTED_TASKS, started);
+        let changed = |task: &TaskSnapshot| !self.reported.contains(&(task.task, task.attempt, task.state));
+        let news: Vec<_> = sample.iter().filter(|task| changed(task)).cloned().map(event_of).collect();
+        if !news.is_empty() {
+            self.parts.head.task_events(news);
+        }
+        self.reported = sample.into_iter().map(|task| (task.task, task.attempt, task.state)).collect();
     }
 
     fn load(&self) -> NodeLoad {

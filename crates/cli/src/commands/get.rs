@@ -5,6 +5,7 @@ use crate::arguments::GlobalArguments;
 use crate::connection::{Connection, Target};
 use crate::failure::Outcome;
 use crate::output::print;
+use mobula_rpc::node::TaskScope;
 use mobula_runtime::clock;
 use mobula_types::TaskId;
 
@@ -22,6 +23,6 @@ pub(crate) enum GetCommand {
 pub(crate) async fn run(command: &GetCommand, global: &GlobalArguments) -> Outcome {
     let connection = Connection::open(&Target::find(global)?).await?;
     let GetCommand::Task { id } = command;
-    let task = TaskRow::from(&connection.task(*id).await?);
+    let task = TaskRow::from(&connection.task(*id, TaskScope::Cluster).await?);
     print(global.output, &task, || task.details(clock::wall_millis()))
 }

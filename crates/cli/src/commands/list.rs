@@ -5,6 +5,7 @@ use crate::arguments::GlobalArguments;
 use crate::connection::{Connection, Target};
 use crate::failure::Outcome;
 use crate::output::{OutputFormat, is_coloured, print_line, render};
+use mobula_rpc::node::TaskScope;
 use mobula_runtime::clock;
 use mobula_types::{JobId, TaskFilter, TaskState};
 use std::time::Duration;
@@ -116,7 +117,12 @@ async fn list(kind: &Kind, connection: &Connection, format: OutputFormat) -> Out
                 state: arguments.state.map(TaskState::from),
                 name: arguments.name.clone(),
             };
-            let list = connection.tasks(filter, arguments.limit as usize).await?;
+            let list = connection.tasks(filter, arguments.limit as usize, TaskScope::Cluster).await?;
+            for node in &list.silent {
+                eprintln!(
+                    "mobula: {node} did not answer: of its tasks only those are shown that the head has heard of"
+                );
+            }
             let tasks: Vec<TaskRow> = list.tasks.iter().map(TaskRow::from).collect();
             render(format, &tasks, || {
                 let table = TaskRow::table(&tasks, clock::wall_millis());

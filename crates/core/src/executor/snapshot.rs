@@ -117,6 +117,13 @@ impl Executor {
         self.runs.get(key).map(|run| self.snapshot(key, run))
     }
 
+    /// Whether an attempt is here and has started.
+    pub fn has_started(&self, task: TaskId, attempt: Attempt) -> bool {
+        self.runs.find(task, attempt).is_some_and(|key| {
+            self.is_head(key) || self.runs.get(key).is_some_and(|run| run.wait != Wait::No)
+        })
+    }
+
     /// All attempts that are here.
     pub fn runs(&self) -> impl Iterator<Item = RunSnapshot> + '_ {
         self.runs.iter().map(|(key, run)| self.snapshot(key, run))

@@ -13,7 +13,8 @@ pub struct TaskSnapshot {
     pub job: JobId,
     /// Its name for people: the option's, else the function's.
     pub name: Arc<str>,
-    /// How it stands. `Running` is all that was handed to a node, queued there or not.
+    /// How it stands. `Running` is all that was handed to a node, queued there or not, but for what is known to wait on this
+    /// one.
     pub state: TaskState,
     /// The attempt that runs or is next.
     pub attempt: Attempt,

@@ -3,10 +3,10 @@
 use crate::tasks::keys::TaskKey;
 use crate::tasks::object::{Object, Value};
 use crate::tasks::task::{Phase, Task};
-use crate::tasks::{EngineSizes, ObjectSnapshot, SnapshotFilter, TaskEngine, TaskSnapshot};
+use crate::tasks::{EngineSizes, ObjectSnapshot, Place, SnapshotFilter, TaskEngine, TaskSnapshot};
 use mobula_types::outcome::{ResultValue, StoredCopy};
 use mobula_types::summary::{FailedTask, JobSummary, StateCounts, TaskState};
-use mobula_types::{JobId, ObjectId, StoredValue, TaskId, Time};
+use mobula_types::{Attempt, JobId, ObjectId, StoredValue, TaskId, Time};
 use std::sync::Arc;
 
 impl TaskEngine {
@@ -16,16 +16,27 @@ impl TaskEngine {
     }
 
     /// Up to `limit` tasks on record that pass the filter, in the order in which they were recorded, as far as that is
-    /// known.
-    pub fn tasks(&self, filter: &SnapshotFilter, limit: usize) -> Vec<TaskSnapshot> {
+    /// known. What was handed to this node's executor counts as running only where `has_started` says so.
+    pub fn tasks(
+        &self,
+        filter: &SnapshotFilter,
+        limit: usize,
+        has_started: impl Fn(TaskId, Attempt) -> bool,
+    ) -> Vec<TaskSnapshot> {
+        let state = |task: &Task| match (task.phase, &task.place) {
+            (Phase::Assigned, Some(Place::Local)) if !has_started(task.id, task.attempt) => TaskState::Queued,
+            _ => state_of(task.phase),
+        };
         let passes = |(_, task): &(usize, &Task)| {
             let name = &self.shapes[task.shape.at()].name;
             filter.job.is_none_or(|job| self.jobs[task.job.at()].id == job)
-                && filter.state.is_none_or(|state| state_of(task.phase) == state)
                 && filter.name.as_deref().is_none_or(|part| name.contains(part))
+                && filter.state.is_none_or(|wanted| state(task) == wanted)
         };
         let passing = self.tasks.iter().filter(passes).take(limit);
-        passing.map(|(place, _)| self.snapshot(TaskKey::new(place))).collect()
+        let snapshot =
+            |(place, task)| TaskSnapshot { state: state(task), ..self.snapshot(TaskKey::new(place)) };
+        passing.map(snapshot).collect()
     }
 
     fn snapshot(&self, key: TaskKey) -> TaskSnapshot {

@@ -5,6 +5,7 @@ use super::convert::{
 };
 use super::request::{CancelTask, GetObject, JobAccess, PutObject, SubmitTask};
 use super::service::NodeService;
+use super::state::TaskScope;
 use crate::auth::Caller;
 use crate::session::accept::SessionHost;
 use crate::session::{Session, SessionRequest, Welcome};
@@ -34,6 +35,10 @@ impl SessionHost for Adapter {
 }
 
 type Answer<T> = Result<Response<T>, Status>;
+
+fn scope(owned: bool) -> TaskScope {
+    if owned { TaskScope::Owned } else { TaskScope::Cluster }
+}
 
 fn refuse(failure: Failure) -> Status {
     to_status(&failure)
@@ -162,17 +167,19 @@ impl wire::node_server::Node for Adapter {
             name: Some(request.name).filter(|name| !name.is_empty()),
         };
         let limit = if request.limit == 0 { DEFAULT_LIMIT } else { request.limit.min(MOST_TASKS) };
-        let list = self.service.list_tasks(filter, limit as usize).await;
+        let list = self.service.list_tasks(filter, limit as usize, scope(request.owned)).await;
         answer(list.map(|list| wire::TaskList {
             tasks: list.tasks.into_iter().map(task_to_wire).collect(),
             more: list.more,
+            silent: list.silent.iter().map(ToString::to_string).collect(),
         }))
     }
 
     async fn get_task(&self, request: Request<wire::GetTaskRequest>) -> Answer<wire::TaskRecord> {
         privileged(&request, "look at tasks")?;
-        let task = read(id(&request.into_inner().task, "get_task_request.task"))?;
-        answer(self.service.get_task(task).await.map(task_to_wire))
+        let request = request.into_inner();
+        let task = read(id(&request.task, "get_task_request.task"))?;
+        answer(self.service.get_task(task, scope(request.owned)).await.map(task_to_wire))
     }
 
     async fn get_node_status(&self, request: Request<wire::Empty>) -> Answer<wire::NodeStatus> {

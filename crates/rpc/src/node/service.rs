@@ -5,7 +5,7 @@ use super::request::{
     CancelTask, ExecutableUpload, GetObject, JobAccess, LogChunk, ObjectUpload, ObjectValue, OpenedJob,
     PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask,
 };
-use super::state::{NodeStatus, TaskList, TaskRecord};
+use super::state::{NodeStatus, TaskList, TaskRecord, TaskScope};
 use crate::auth::{Authenticator, Caller};
 use crate::head::FunctionStatus;
 use crate::session::{Session, SessionRequest, Welcome};
@@ -78,10 +78,15 @@ pub trait NodeService: Authenticator {
     async fn job_logs(&self, job: JobId, follow: bool) -> Result<LogStream, Failure>;
 
     /// Tasks, running ones first, then the newest; at most `limit`.
-    async fn list_tasks(&self, filter: TaskFilter, limit: usize) -> Result<TaskList, Failure>;
+    async fn list_tasks(
+        &self,
+        filter: TaskFilter,
+        limit: usize,
+        scope: TaskScope,
+    ) -> Result<TaskList, Failure>;
 
     /// One task; `NotFound` where nobody knows it.
-    async fn get_task(&self, task: TaskId) -> Result<TaskRecord, Failure>;
+    async fn get_task(&self, task: TaskId, scope: TaskScope) -> Result<TaskRecord, Failure>;
 
     /// How the node stands.
     async fn node_status(&self) -> Result<NodeStatus, Failure>;

@@ -1,8 +1,8 @@
 //! What nodes tell of their state, for tools: everything here can be serialised.
 
 use mobula_types::{
-    Attempt, ClusterId, Failure, FailureKind, FunctionId, JobId, NodeId, NodeInfo, TaskId, TaskState,
-    ViewVersion,
+    Attempt, ClusterId, Failure, FailureKind, FunctionId, JobId, NodeId, NodeInfo, NodeName, TaskId,
+    TaskState, ViewVersion,
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,17 @@ pub struct TaskList {
     pub tasks: Vec<TaskRecord>,
     /// Whether the limit cut the list.
     pub more: bool,
+    /// Nodes that did not answer: of their tasks only those are here that the head has heard of.
+    pub silent: Vec<NodeName>,
+}
+
+/// Whose tasks are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TaskScope {
+    /// Everybody's.
+    Cluster,
+    /// Those that the node which is asked owns.
+    Owned,
 }
 
 /// How a node stands.

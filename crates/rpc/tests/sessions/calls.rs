@@ -3,6 +3,7 @@
 use crate::node::{self, JOB, Running, SECRET, access, node_id, node_status, task_record, within};
 use bytes::Bytes;
 use futures::StreamExt;
+use mobula_rpc::node::TaskScope;
 use mobula_rpc::node::{
     Arguments, CancelTask, ChunkEncoding, Chunks, ExecutableUpload, GetObject, JobAccess, ObjectUpload,
     PutObject, RequestId, SubmitJob, SubmitTask, ValueBytes,
@@ -123,10 +124,11 @@ async fn thin_calls_arrive_whole() {
 async fn state_arrives_whole() {
     within(async {
         let (_node, client) = started().await;
-        assert_eq!(client.get_task(task_record().task).await.unwrap(), task_record());
+        assert_eq!(client.get_task(task_record().task, TaskScope::Cluster).await.unwrap(), task_record());
         assert_eq!(client.node_status().await.unwrap(), node_status());
         let filter = TaskFilter { job: Some(JOB), state: Some(TaskState::Failed), name: Some("x".into()) };
-        let list = client.list_tasks(filter.clone(), 7).await.unwrap();
+        let list = client.list_tasks(filter.clone(), 7, TaskScope::Owned).await.unwrap();
+        assert_eq!(list.silent, ["Owned".into()]);
         assert_eq!((list.tasks[0].name.clone(), list.more), (format!("{filter:?} 7"), true));
         assert_eq!(client.cluster_view().await.unwrap().nodes.len(), 1);
         assert!(client.list_jobs().await.unwrap().is_empty());

@@ -7,7 +7,7 @@ use mobula_rpc::head::FunctionStatus;
 use mobula_rpc::node::{
     CancelTask, Chunks, Download, ExecutableUpload, GetObject, JobAccess, LogChunk, LogSource, LogStream,
     NodeService, NodeStatus, ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob,
-    SubmitTask, SubmittedTask, TaskList, TaskRecord,
+    SubmitTask, SubmittedTask, TaskList, TaskRecord, TaskScope,
 };
 use mobula_rpc::session::{SessionRequest, Welcome};
 use mobula_rpc::{
@@ -226,12 +226,17 @@ impl NodeService for TestNode {
         Ok(futures::stream::iter([Ok(chunk), Err(missing("more"))]).boxed())
     }
 
-    async fn list_tasks(&self, filter: TaskFilter, limit: usize) -> Result<TaskList, Failure> {
+    async fn list_tasks(
+        &self,
+        filter: TaskFilter,
+        limit: usize,
+        scope: TaskScope,
+    ) -> Result<TaskList, Failure> {
         let record = TaskRecord { name: format!("{filter:?} {limit}"), ..task_record() };
-        Ok(TaskList { tasks: vec![record], more: true })
+        Ok(TaskList { tasks: vec![record], more: true, silent: vec![format!("{scope:?}").as_str().into()] })
     }
 
-    async fn get_task(&self, task: TaskId) -> Result<TaskRecord, Failure> {
+    async fn get_task(&self, task: TaskId, _scope: TaskScope) -> Result<TaskRecord, Failure> {
         if task == task_record().task { Ok(task_record()) } else { Err(missing("task")) }
     }
 

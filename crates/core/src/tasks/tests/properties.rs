@@ -381,7 +381,7 @@ impl History {
             self.tell(Event::Tick);
         }
         let left = self.world.engine.objects(None, 5);
-        let tasks = self.world.engine.tasks(&Default::default(), 5);
+        let tasks = self.world.engine.tasks(&Default::default(), 5, |_, _| true);
         assert!(self.world.is_empty(), "left: {:?}\n{left:#?}\n{tasks:#?}", self.world.engine.sizes());
     }
 }

@@ -10,12 +10,13 @@ use crate::node::request::{
     SubmitTask, SubmittedTask,
 };
 use crate::node::service::LogStream;
-use crate::node::state::{NodeStatus, TaskList, TaskRecord};
+use crate::node::state::{NodeStatus, TaskList, TaskRecord, TaskScope};
 use crate::status::to_failure;
 use futures::StreamExt;
 use mobula_proto::{ConvertError, wire};
 use mobula_types::{
-    ClusterView, ExecutableHash, Failure, JobId, JobSpec, JobStatus, ObjectId, TaskFilter, TaskId, ViewDelta,
+    ClusterView, ExecutableHash, Failure, JobId, JobSpec, JobStatus, NodeName, ObjectId, TaskFilter, TaskId,
+    ViewDelta,
 };
 use std::time::Duration;
 
@@ -158,26 +159,33 @@ impl NodeClient {
     ///
     /// # Errors
     /// As for every call.
-    pub async fn list_tasks(&self, filter: TaskFilter, limit: usize) -> Result<TaskList, Failure> {
+    pub async fn list_tasks(
+        &self,
+        filter: TaskFilter,
+        limit: usize,
+        scope: TaskScope,
+    ) -> Result<TaskList, Failure> {
         let state = filter.state.map_or(wire::TaskState::Unspecified, Into::into);
         let request = wire::ListTasksRequest {
             job: filter.job.map(|job| job.to_string()).unwrap_or_default(),
             state: state.into(),
             name: filter.name.unwrap_or_default(),
             limit: u32::try_from(limit.max(1)).unwrap_or(u32::MAX),
+            owned: scope == TaskScope::Owned,
         };
         let call = async |mut client: super::Client| client.list_tasks(request).await;
         let list = self.call("list tasks", NO_MORE, call).await?;
         let tasks = list.tasks.into_iter().map(task_from_wire).collect::<Result<_, _>>();
-        Ok(TaskList { tasks: tasks.map_err(unreadable)?, more: list.more })
+        let silent = list.silent.iter().map(|name| NodeName::from(name.as_str())).collect();
+        Ok(TaskList { tasks: tasks.map_err(unreadable)?, more: list.more, silent })
     }
 
     /// One task.
     ///
     /// # Errors
     /// As for every call; `NotFound` where nobody knows it.
-    pub async fn get_task(&self, task: TaskId) -> Result<TaskRecord, Failure> {
-        let request = wire::GetTaskRequest { task: task.to_string() };
+    pub async fn get_task(&self, task: TaskId, scope: TaskScope) -> Result<TaskRecord, Failure> {
+        let request = wire::GetTaskRequest { task: task.to_string(), owned: scope == TaskScope::Owned };
         let call = async |mut client: super::Client| client.get_task(request).await;
         task_from_wire(self.call("look up a task", NO_MORE, call).await?).map_err(unreadable)
     }
