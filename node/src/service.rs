@@ -6,7 +6,7 @@ use crate::secrets::Secrets;
 use crate::shard::{Call, Input, Reply};
 use crate::state::unknown_task;
 use crate::thin::ThinCalls;
-use crate::transfer::{Transfer, file_chunks};
+use crate::transfer::{NotBrought, Transfer, file_chunks};
 use async_trait::async_trait;
 use mobula_objects::ObjectStore;
 use mobula_rpc::head::{FunctionStatus, Grant, HeadLinkHandle};
@@ -89,16 +89,25 @@ impl Service {
         let located = self.call(|reply| Call::Locate { object, reply }).await?;
         let (job, copy) = located.ok_or_else(|| not_here(object))?;
         job.map_or(Ok(()), |job| caller.require_job(job))?;
-        let brought =
-            self.transfer.bring(job.unwrap_or_default(), object, &copy).await.map_err(|holder| {
-                let holder = holder.map_or_else(|| "nobody".to_owned(), |holder| holder.to_string());
-                let message = format!("no holder gave the value; {holder} was asked last");
-                Failure::new(FailureKind::Unavailable, message).of_object(object)
-            })?;
-        if brought {
-            self.tell(Call::Copied { object }).await?;
+        match self.transfer.bring(job.unwrap_or_default(), object, &copy).await {
+            Ok(false) => Ok(()),
+            Ok(true) => self.tell(Call::Copied { object }).await,
+            Err(failed) => Err(self.not_brought(object, failed).await),
         }
-        Ok(())
+    }
+
+    /// What to tell who wanted a value that could not be brought here. Its owner hears of a copy that is gone, and looks for
+    /// another one: asking again helps.
+    pub(crate) async fn not_brought(&self, object: ObjectId, failed: NotBrought) -> Failure {
+        let message = match &failed {
+            NotBrought::Gone(holder) => format!("{holder} holds the value no more"),
+            NotBrought::NoHolder => "no node is known to hold the value".to_owned(),
+            NotBrought::Unavailable(failure) => format!("no holder gave the value: {failure}"),
+        };
+        if let NotBrought::Gone(holder) = failed {
+            let _shard_ended = self.tell(Call::CopyGone { object, holder }).await;
+        }
+        Failure::new(FailureKind::Unavailable, message).of_object(object)
     }
 }
 

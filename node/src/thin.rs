@@ -110,11 +110,10 @@ impl Service {
         match value.value {
             StoredValue::Inline(payload) => Ok(payload.into_bytes()),
             StoredValue::Stored(copy) => {
-                let brought = self.transfer.bring(job, object, &copy).await.map_err(|_| {
-                    Failure::new(FailureKind::Unavailable, "no holder gave the value").of_object(object)
-                })?;
-                if brought {
-                    self.tell(Call::Copied { object }).await?;
+                match self.transfer.bring(job, object, &copy).await {
+                    Ok(false) => {}
+                    Ok(true) => self.tell(Call::Copied { object }).await?,
+                    Err(failed) => return Err(self.not_brought(object, failed).await),
                 }
                 self.transfer.read(object)
             }

@@ -35,6 +35,17 @@ pub(crate) struct Transfer {
     shared: Arc<Shared>,
 }
 
+/// Why a value was not brought here.
+#[derive(Clone, Debug)]
+pub(crate) enum NotBrought {
+    /// That holder has it no more.
+    Gone(NodeId),
+    /// Nobody was said to hold it.
+    NoHolder,
+    /// A holder could not be reached, or there is no room here. The copies may be there all the same.
+    Unavailable(Failure),
+}
+
 /// What transfers need.
 #[derive(Debug)]
 pub(crate) struct TransferParts {
@@ -108,31 +119,39 @@ impl Transfer {
     /// be told.
     ///
     /// # Errors
-    /// The last holder that did not have it; `None` where nobody was said to hold it, or this node has no room.
+    /// [`NotBrought`]: a copy counts as gone only where its holder itself says so.
     pub(crate) async fn bring(
         &self,
         job: JobId,
         object: ObjectId,
         copy: &StoredCopy,
-    ) -> Result<bool, Option<NodeId>> {
+    ) -> Result<bool, NotBrought> {
         if self.parts.store.contains(&object) {
             return Ok(false);
         }
-        let mut missing = None;
+        let (mut gone, mut unavailable) = (None, None);
         for holder in &copy.holders {
             if *holder == self.parts.node {
-                missing = Some(holder.clone());
+                gone = Some(holder.clone());
                 continue;
             }
-            match self.pull(job, object, copy, holder).await {
+            let failure = match self.pull(job, object, copy, holder).await {
                 Ok(()) => return Ok(true),
-                Err(failure) => {
-                    tracing::warn!(%object, %holder, %failure, "a holder did not give a value");
-                    missing = Some(holder.clone());
-                }
+                Err(failure) => failure,
+            };
+            tracing::warn!(%object, %holder, %failure, "a holder did not give a value");
+            match failure.kind() {
+                FailureKind::NotFound | FailureKind::ObjectLost => gone = Some(holder.clone()),
+                // No holder can help.
+                FailureKind::StoreFull => return Err(NotBrought::Unavailable(failure)),
+                _ => unavailable = Some(failure),
             }
         }
-        Err(missing)
+        Err(match (gone, unavailable) {
+            (Some(holder), _) => NotBrought::Gone(holder),
+            (None, Some(failure)) => NotBrought::Unavailable(failure),
+            (None, None) => NotBrought::NoHolder,
+        })
     }
 
     async fn pull(

@@ -7,16 +7,24 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use mobula_host::{BoxFuture, BulkAccess};
+use mobula_runtime::clock;
 use mobula_types::outcome::StoredCopy;
 use mobula_types::{Failure, FailureKind, Frame, ObjectId, Payload, StoredValue};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Transfers under way at one time.
 const AT_ONCE: usize = 16;
-/// How often an object is fetched before a failure of its stores is passed on.
+/// How often an object is fetched before a failure of its stores is passed on: of one that will not pass by itself, and of one
+/// that may. With the pauses between them the latter take about two minutes: longer than it takes to find out that a silent
+/// node is dead, from when on its owner looks for another copy or makes the object again.
 const FETCHES: u32 = 3;
+const PATIENT_FETCHES: u32 = 64;
+/// The pause after the first failed fetch; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A transfer that is over.
 pub(super) enum Transfer {
@@ -31,6 +39,8 @@ pub(super) enum Transfer {
     },
     /// Its answer has gone to whoever asked.
     Answered,
+    /// No transfer: the pause before another try is over.
+    Again(Arc<Handle>),
 }
 
 /// Transfers under way, and those that wait for their turn: at most one per handle, and within the bound of the inbox.
@@ -38,16 +48,31 @@ pub(super) enum Transfer {
 pub(super) struct Transfers {
     running: FuturesUnordered<BoxFuture<Transfer>>,
     waiting: VecDeque<BoxFuture<Transfer>>,
+    /// Pauses before other tries.
+    pauses: FuturesUnordered<BoxFuture<Transfer>>,
 }
 
 impl Transfers {
     /// The next one that is over; for ever where there is none. Cancellation safe.
     pub(super) async fn next(&mut self) -> Transfer {
-        let Some(transfer) = self.running.next().await else { return std::future::pending().await };
-        if let Some(waiting) = self.waiting.pop_front() {
-            self.running.push(waiting);
+        tokio::select! {
+            Some(transfer) = self.running.next() => {
+                if let Some(waiting) = self.waiting.pop_front() {
+                    self.running.push(waiting);
+                }
+                transfer
+            }
+            Some(over) = self.pauses.next() => over,
+            else => std::future::pending().await,
         }
-        transfer
+    }
+
+    fn pause(&mut self, tries: u32, handle: Arc<Handle>) {
+        let pause = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
+        self.pauses.push(Box::pin(async move {
+            clock::sleep(pause).await;
+            Transfer::Again(handle)
+        }));
     }
 
     /// Gives up everything: the node is lost.
@@ -139,6 +164,7 @@ impl Io {
             }
             Transfer::Fetched { handle, result } => self.fetched(&handle, result),
             Transfer::Answered => {}
+            Transfer::Again(handle) => self.get(&handle),
         }
     }
 
@@ -161,11 +187,12 @@ impl Io {
         };
         let tries = self.fetches.entry(handle.object()).or_default();
         *tries += 1;
-        if *tries < FETCHES {
+        let most = if failure.kind().is_retryable() { PATIENT_FETCHES } else { FETCHES };
+        if *tries < most {
             // The owner looks for another copy, or makes the object again.
             tracing::debug!(object = %handle.object(), %failure, "a fetch failed; its owner is asked again");
             self.announce |= handle.resolve(State::Pending(Default::default()), &mut self.wakers);
-            self.get(handle);
+            self.transfers.pause(*tries, handle.clone());
         } else {
             self.fetches.remove(&handle.object());
             self.announce |= handle.resolve(State::Failed(failure), &mut self.wakers);

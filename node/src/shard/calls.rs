@@ -57,6 +57,9 @@ impl Shard {
                 let _gone = reply.send(());
             }
             Call::JobOf { task, reply } => drop(reply.send(self.job_of_task(task))),
+            Call::CopyGone { object, holder } => {
+                self.tell_tasks(tasks::Event::CopiesLost { node: holder, objects: vec![object] });
+            }
             Call::Copied { object } => self.on_copied(object),
             Call::Tasks { filter, limit, reply } => {
                 let filter = SnapshotFilter { job: filter.job, state: filter.state, name: filter.name };

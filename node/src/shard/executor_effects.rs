@@ -1,6 +1,7 @@
 //! Performing what the executor wants done.
 
 use super::{Input, Shard};
+use crate::transfer::NotBrought;
 use mobula_core::executor::{Effect, Owner, RunKey, RunOrder};
 use mobula_core::tasks::{self, Place};
 use mobula_runtime::spawn;
@@ -118,8 +119,8 @@ impl Shard {
                 match transfer.bring(job, input.object, copy).await {
                     Ok(true) => brought.push(input.object),
                     Ok(false) => {}
-                    Err(holder) => {
-                        result = Err((input.object, holder));
+                    Err(failed) => {
+                        result = Err((input.object, failed));
                         break;
                     }
                 }
@@ -134,13 +135,19 @@ impl Shard {
         &mut self,
         run: RunKey,
         brought: &[ObjectId],
-        result: Result<Vec<TaskInput>, (ObjectId, Option<NodeId>)>,
+        result: Result<Vec<TaskInput>, (ObjectId, NotBrought)>,
     ) {
         self.jobs.cancel_fetch(run);
         self.tell_of_copies(run, brought);
         self.tell_executor(match result {
             Ok(inputs) => mobula_core::executor::Event::InputsReady { run, inputs },
-            Err((object, holder)) => mobula_core::executor::Event::InputLost { run, object, holder },
+            Err((object, NotBrought::Gone(holder))) => {
+                mobula_core::executor::Event::InputLost { run, object, holder: Some(holder) }
+            }
+            Err((object, NotBrought::NoHolder)) => {
+                mobula_core::executor::Event::InputLost { run, object, holder: None }
+            }
+            Err((_, NotBrought::Unavailable(_))) => mobula_core::executor::Event::InputsUnavailable { run },
         });
     }
 }

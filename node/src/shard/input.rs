@@ -1,5 +1,6 @@
 //! What reaches a shard.
 
+use crate::transfer::NotBrought;
 use crate::workers::WorkerExit;
 use mobula_core::executor::RunKey;
 use mobula_core::tasks::SessionKey;
@@ -40,11 +41,7 @@ pub(crate) enum Input {
     WorkerExited { worker: WorkerId, exit: WorkerExit },
     /// A run's inputs are here, or one is lost: the object and the holder that did not have it. `brought` are those that
     /// were copied for it.
-    Fetched {
-        run: RunKey,
-        brought: Vec<ObjectId>,
-        result: Result<Vec<TaskInput>, (ObjectId, Option<NodeId>)>,
-    },
+    Fetched { run: RunKey, brought: Vec<ObjectId>, result: Result<Vec<TaskInput>, (ObjectId, NotBrought)> },
     /// What the head knows of a job, or that it could not say.
     JobKnown { job: JobId, info: Result<JobInfo, Failure> },
     /// A call from outside any session.
@@ -80,6 +77,8 @@ pub(crate) enum Call {
     JobOf { task: TaskId, reply: Reply<Option<JobId>> },
     /// The copies of these are here now.
     Copied { object: ObjectId },
+    /// That node has its copy of this no more.
+    CopyGone { object: ObjectId, holder: NodeId },
     /// Tasks that this node owns.
     Tasks { filter: TaskFilter, limit: usize, reply: Reply<Vec<mobula_core::tasks::TaskSnapshot>> },
     /// One task that this node owns.

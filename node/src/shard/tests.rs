@@ -7,7 +7,7 @@ use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::service::Service;
 use crate::thin::ThinCalls;
-use crate::transfer::{Transfer, TransferParts};
+use crate::transfer::{NotBrought, Transfer, TransferParts};
 use mobula_objects::ObjectStore;
 use mobula_rpc::head::{Grant, HeadEvent, HeadLink, HeadLinkOptions};
 use mobula_rpc::node::{Arguments, JobAccess, NodeService, RequestId, SubmitTask};
@@ -15,6 +15,7 @@ use mobula_rpc::session::{Session, SessionOptions};
 use mobula_rpc::{Authenticator, Caller, NodeServer, ServerOptions};
 use mobula_runtime::{Shutdown, clock};
 use mobula_types::job::JobState;
+use mobula_types::outcome::StoredCopy;
 use mobula_types::session::JobSecret;
 use mobula_types::view::NodeLoad;
 use mobula_types::{
@@ -280,4 +281,28 @@ async fn a_thin_submit_is_told_why_it_was_refused() {
     request.request_id = RequestId("2".into());
     request.options.num_returns = 2;
     assert_eq!(world.serve(service.submit_thin(request)).await.unwrap().objects.len(), 2);
+}
+
+/// Only a holder that says so itself has lost its copy: the owner drops that one, and keeps the others on record.
+#[tokio::test]
+async fn a_holder_that_cannot_be_reached_has_lost_nothing() {
+    let mut world = World::new();
+    let holder = node("other", 2);
+    world.sees(std::slice::from_ref(&holder));
+    let object = ObjectId::result(TaskId::of_driver(JobId(1), 1), 0);
+    let bring = |length, holders| {
+        let transfer = world.service.transfer.clone();
+        let copy = StoredCopy { length, checksum: 0, holders };
+        async move { transfer.bring(JobId(1), object, &copy).await.unwrap_err() }
+    };
+    assert!(matches!(bring(1, vec![holder.clone()]).await, NotBrought::Unavailable(_)));
+    assert!(matches!(bring(1, vec![node("unknown", 1)]).await, NotBrought::Unavailable(_)));
+    assert!(matches!(bring(1, Vec::new()).await, NotBrought::NoHolder));
+    let own = world.shard.parts.node.clone();
+    assert!(matches!(bring(1, vec![own.clone()]).await, NotBrought::Gone(gone) if gone == own));
+    // More than the whole store holds.
+    let NotBrought::Unavailable(failure) = bring(1 << 30, vec![holder]).await else {
+        panic!("it is not lost")
+    };
+    assert_eq!(failure.kind(), FailureKind::StoreFull);
 }

@@ -171,6 +171,16 @@ impl Executor {
         self.end_unsent(key, Some(AssignmentEnd::InputLost { object, holder }), effects);
     }
 
+    pub(super) fn inputs_unavailable(&mut self, key: RunKey, effects: &mut Vec<Effect>) {
+        let Some(run) = self.runs.get_mut(key).filter(|run| run.phase == Phase::Fetching) else { return };
+        // It has been answered: there is no fetch to be called off any more.
+        run.phase = Phase::FetchQueued;
+        self.fetching -= 1;
+        let queued = self.waiting();
+        self.end_unsent(key, Some(AssignmentEnd::NoRoom { queued }), effects);
+        self.start_fetches(effects);
+    }
+
     /// Ends a run that no worker has, and reports it where `end` says how.
     pub(super) fn end_unsent(&mut self, key: RunKey, end: Option<AssignmentEnd>, effects: &mut Vec<Effect>) {
         let Some(run) = self.runs.get(key) else { return };

@@ -55,6 +55,12 @@ pub enum Event {
         /// The holder that did not have it.
         holder: Option<NodeId>,
     },
+    /// The inputs of a run cannot be brought here now: holders cannot be reached, or there is no room. Nothing is lost: another
+    /// node may have more luck, or this one later.
+    InputsUnavailable {
+        /// The run.
+        run: RunKey,
+    },
     /// The node embeds functions: they run on this worker, which is never started, retired or killed.
     EmbeddedStarted {
         /// Its id; none that [`Effect::StartWorker`](crate::executor::Effect::StartWorker) ever names.

@@ -162,6 +162,7 @@ impl Executor {
             Event::Unblocked { worker, handle } => self.unblocked(worker, RunKey(handle), effects),
             Event::InputsReady { run, inputs } => self.inputs_ready(run, inputs),
             Event::InputLost { run, object, holder } => self.input_lost(run, object, holder, effects),
+            Event::InputsUnavailable { run } => self.inputs_unavailable(run, effects),
             Event::JobOpened { job, has_executable, weight } => self.job_opened(job, has_executable, weight),
             Event::JobEnded { job } => self.job_ended(job, effects),
             Event::EmbeddedStarted { worker, functions, slots } => {

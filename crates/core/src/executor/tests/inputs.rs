@@ -73,6 +73,16 @@ fn only_so_many_fetch_at_once_in_their_order() {
 }
 
 #[test]
+fn inputs_that_cannot_be_brought_now_are_not_lost() {
+    let mut world = World::embedded(1);
+    assign_with_input(&mut world, 1, "there");
+    let run = fetches(&mut world).remove(0);
+    world.event(Event::InputsUnavailable { run });
+    world.event(Event::InputsUnavailable { run });
+    assert_eq!(world.reports(), [(task(1), AssignmentEnd::NoRoom { queued: 1 })]);
+}
+
+#[test]
 fn a_lost_input_is_reported_with_its_holder() {
     let mut world = World::embedded(1);
     assign_with_input(&mut world, 1, "there");
