@@ -22,6 +22,9 @@ pub(super) async fn connect(builder: ClusterBuilder, addresses: Vec<String>) -> 
         Some(access) => Credentials::Job(access),
         None => Credentials::Cluster(find_token(&builder, &addresses)?),
     };
+    // Found out here, and not by each of its workers.
+    crate::registry::function_table()
+        .map_err(|error| Error::new(ErrorKind::AlreadyExists, error.to_string()))?;
     let options = builder.link;
     let open =
         move || -> BoxFuture<Result<Opened, Failure>> { Box::pin(open(builder, addresses, credentials)) };

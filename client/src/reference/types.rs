@@ -6,7 +6,6 @@
 use foldhash::HashMap;
 use parking_lot::Mutex;
 use std::any::type_name;
-use std::hash::BuildHasher;
 use std::sync::LazyLock;
 
 /// How many names are remembered.
@@ -14,11 +13,12 @@ const KNOWN: usize = 4096;
 
 static NAMES: LazyLock<Mutex<HashMap<u32, Box<str>>>> = LazyLock::new(Mutex::default);
 
-/// The hash of a type's name: the same in every process of the same program, and in another program that has the type
-/// at the same path.
+/// The hash of a type's name (FNV-1a, 32 bits): the same in every process of the same program, and in another program that
+/// has the type at the same path, whatever versions of other crates it is built with.
 pub(super) fn hash_of<T: ?Sized>() -> u32 {
-    let hash = foldhash::quality::FixedState::with_seed(0x6d6f_6275_6c61).hash_one(type_name::<T>());
-    (hash >> 32) as u32 ^ hash as u32
+    const OFFSET: u32 = 0x811c_9dc5;
+    const PRIME: u32 = 0x0100_0193;
+    type_name::<T>().bytes().fold(OFFSET, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(PRIME))
 }
 
 /// Remembers a name that came with a reference.

@@ -62,6 +62,11 @@ pub(crate) async fn run(arguments: BenchArguments, global: &GlobalArguments) -> 
         return Err(CommandFailure::usage("no row of the benchmark matches the filter")
             .advise(format!("the rows are: {}", names.join("; "))));
     }
+    if global.cluster.is_some() {
+        eprintln!(
+            "mobula: the benchmark starts clusters of its own, whose processes it measures: no other is used"
+        );
+    }
     let results = measure(&arguments, &specs).await?;
     print(global.output, &results, || table(&results))
 }

@@ -158,7 +158,8 @@ impl TaskEngine {
             return Err((FailureKind::ObjectLost, "its task may run at most once (max_retries = 0)"));
         }
         if !task.in_lineage {
-            let why = "what it takes to make it again was dropped for its size (lineage_bytes)";
+            let why =
+                "what it takes to make it again was dropped: tasks that could run again took too much memory";
             return Err((FailureKind::LineageEvicted, why));
         }
         if task.retries >= max_retries {

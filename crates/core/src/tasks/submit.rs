@@ -68,8 +68,8 @@ impl TaskEngine {
         let waiting = self.jobs[job.at()].blocked.len();
         if submission.parent.is_some() && waiting >= self.options.max_waiting as usize {
             let text = format!(
-                "{waiting} tasks of the job wait for others on this node, the most that may (max_waiting); \
-                 let fewer tasks wait at once, or raise the bound"
+                "{waiting} tasks of the job wait for others on this node, the most that may; \
+                 let fewer tasks wait at once"
             );
             return Err(Failure::new(FailureKind::TooDeep, text));
         }

@@ -32,16 +32,6 @@ impl LeaseClock {
         (self.length / 6).clamp(Duration::from_millis(1), Self::BEAT)
     }
 
-    /// From here on nothing is started that only a member may start: three quarters.
-    pub fn no_new_actors(&self) -> Time {
-        self.counted_from + self.length * 3 / 4
-    }
-
-    /// From here on what must stop in isolation is stopped: five sixths.
-    pub fn stop_actors(&self) -> Time {
-        self.counted_from + self.length * 5 / 6
-    }
-
     /// Its end.
     pub fn end(&self) -> Time {
         self.counted_from + self.length
@@ -62,10 +52,7 @@ mod tests {
         let second = |seconds| Time::ZERO + Duration::from_secs(seconds);
         let mut lease = LeaseClock::new(second(10), Duration::from_secs(12));
         assert_eq!(lease.beat(), Duration::from_secs(2));
-        assert_eq!(
-            (lease.no_new_actors(), lease.stop_actors(), lease.end()),
-            (second(19), second(20), second(22))
-        );
+        assert_eq!(lease.end(), second(22));
         lease.renewed(second(12));
         lease.renewed(second(11));
         assert_eq!(lease.end(), second(24));
