@@ -7,7 +7,7 @@ mod run;
 mod submit;
 
 use crate::error::{ConvertError, Required};
-use crate::identity::{address, object, pack_objects, unpack_objects};
+use crate::identity::{address, addresses, object, pack_objects, unpack_objects};
 use crate::template::functions;
 use crate::value::outcome;
 use crate::wire;
@@ -71,9 +71,13 @@ impl From<Frame> for wire::Frame {
             Frame::Announce { functions } => {
                 Kind::Announce(wire::Announce { functions: functions.into_iter().map(Into::into).collect() })
             }
-            Frame::Done { handle, outcome, retryable, micros } => {
-                Kind::Done(wire::Done { handle, outcome: Some(outcome.into()), retryable, micros })
-            }
+            Frame::Done { handle, outcome, retryable, micros, borrows } => Kind::Done(wire::Done {
+                handle,
+                outcome: Some(outcome.into()),
+                retryable,
+                micros,
+                borrows: borrows.into_iter().map(Into::into).collect(),
+            }),
             Frame::Returned { handles } => Kind::Returned(wire::Handles { handles }),
             Frame::Blocked { handle } => Kind::Blocked(wire::Handle { handle }),
             Frame::Unblocked { handle } => Kind::Unblocked(wire::Handle { handle }),
@@ -162,6 +166,7 @@ impl TryFrom<wire::Frame> for Frame {
                 outcome: outcome(done.outcome, "done.outcome")?,
                 retryable: done.retryable,
                 micros: done.micros,
+                borrows: addresses(done.borrows)?,
             },
             Kind::Returned(returned) => Frame::Returned { handles: returned.handles },
             Kind::Blocked(handle) => Frame::Blocked { handle: handle.handle },

@@ -3,6 +3,7 @@
 //! `Serialize` and `Deserialize` have no room for a context, so it lies in thread-local variables for exactly the
 //! time of one call of the codec. Nested calls (a `Serialize` that encodes another value) have a scope of their own.
 
+use crate::context;
 use crate::link::Link;
 use crate::reference::Handle;
 use mobula_types::{Failure, NodeId, ObjectId};
@@ -126,7 +127,9 @@ pub(crate) fn resolve_read(
         }
         let link = scope.link.clone().ok_or("this value did not come from a cluster")?;
         let owner = owner.map(|(name, generation)| scope.owner(name, generation));
-        Ok(Handle::lent(link, object, owner))
+        let handle = Handle::lent(link, object, owner);
+        context::note_lent(&handle);
+        Ok(handle)
     })
 }
 

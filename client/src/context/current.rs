@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::link::Link;
+use crate::reference::Handle;
 use crate::worker::PendingWait;
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock};
@@ -36,6 +37,15 @@ pub(crate) fn with_current<R>(look: impl FnOnce(Option<&Context>) -> R) -> R {
 /// The session of the current context.
 pub(crate) fn current_link() -> Option<Arc<Link>> {
     with_current(|context| context.map(|context| context.link().clone()))
+}
+
+/// The current task, if this is one, was lent a reference: until it ends, its caller keeps the object.
+pub(crate) fn note_lent(handle: &Arc<Handle>) {
+    with_current(|context| {
+        if let Some(run) = context.and_then(Context::run) {
+            run.waits().lend(handle);
+        }
+    });
 }
 
 /// Tells the current task, if this is one, that a wait of its is pending until the result is dropped.

@@ -12,7 +12,7 @@ mod spawn;
 mod task_context;
 
 pub(crate) use current::{
-    blocking_wait, current_link, mark_worker_thread, pending_wait, set_default, with_current,
+    blocking_wait, current_link, mark_worker_thread, note_lent, pending_wait, set_default, with_current,
 };
 pub(crate) use run::{RunContext, RunScope};
 pub use scope::Scope;

@@ -44,12 +44,14 @@ pub(crate) enum Command {
     Get(Arc<Handle>),
     /// Fetch an object's bytes from a store.
     Fetch(Arc<Handle>, Arc<StoredCopy>),
-    /// The last reference is gone; the node has counted it this many times.
-    Release { address: ObjectAddress, given: u32 },
+    /// A handle is gone; the node has counted it this many times, and the table knows it or not.
+    Release { address: ObjectAddress, given: u32, listed: bool },
     /// Cancel a task.
     Cancel { address: ObjectAddress, force: bool, recursive: bool },
     /// Send this.
     Frame(Frame),
+    /// A run has ended, of the references lent to which some may live on.
+    Done { end: Frame, lent: Vec<Weak<Handle>> },
     /// Download an object for a worker.
     Download { object: ObjectId, answer: oneshot::Sender<Result<Bytes, Failure>> },
     /// Upload an object for a worker.
@@ -82,6 +84,7 @@ impl std::fmt::Debug for Command {
             Command::Release { .. } => "Release",
             Command::Cancel { .. } => "Cancel",
             Command::Frame(_) => "Frame",
+            Command::Done { .. } => "Done",
             Command::Download { .. } => "Download",
             Command::Upload { .. } => "Upload",
             Command::Close(_) => "Close",

@@ -13,7 +13,7 @@ use foldhash::{HashMap, HashSet};
 use mobula_host::BulkAccess;
 use mobula_rpc::session::{FrameReceiver, SessionEnd, SessionEvent};
 use mobula_runtime::clock;
-use mobula_types::{Failure, FailureKind, Frame, ObjectId, OwnerTerm, Time};
+use mobula_types::{Failure, FailureKind, Frame, ObjectAddress, ObjectId, OwnerTerm, Time};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -70,6 +70,11 @@ pub(super) enum Parked {
     Request(Waiting),
     /// A run's end, behind what the run has submitted.
     Frame(Frame),
+    /// What the node must not be told to let go of before that end.
+    Release {
+        address: ObjectAddress,
+        given: u32,
+    },
 }
 
 /// What woke the thread.
@@ -245,7 +250,8 @@ impl Io {
         let tasks = std::mem::take(&mut self.table.tasks);
         let objects = std::mem::take(&mut self.table.objects);
         let results = tasks.into_values().flat_map(|entry| entry.results);
-        let handles = results.chain(objects.into_values().map(|entry| entry.handle));
+        let aliases = std::mem::take(&mut self.table.aliases).into_values().flatten();
+        let handles = results.chain(objects.into_values().map(|entry| entry.handle)).chain(aliases);
         for handle in handles.filter_map(|handle| handle.upgrade()) {
             self.announce |= handle.fail_if_pending(failure.clone(), &mut self.wakers);
         }
@@ -274,11 +280,12 @@ impl Io {
         match command {
             Command::Get(handle) => self.get(&handle),
             Command::Fetch(handle, copy) => self.fetch(handle, copy),
-            Command::Release { address, given } => self.release(address, given),
+            Command::Release { address, given, listed } => self.release(address, given, listed),
             Command::Cancel { address, force, recursive } => {
                 self.out.push_behind(first_of(address.object), Frame::Cancel { address, force, recursive });
             }
             Command::Frame(frame) => self.send_frame(frame),
+            Command::Done { end, lent } => self.send_end(end, &lent),
             Command::Download { object, answer } => {
                 self.transfers.download(self.bulk.clone(), object, answer)
             }

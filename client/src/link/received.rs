@@ -111,9 +111,14 @@ impl Io {
             Outcome::Values(values) => odd_answer(object, values.len()),
             Outcome::Failed(failure) => State::Failed(failure),
         };
-        if let Some(handle) = self.table.find(object) {
-            self.announce |= handle.resolve(state, &mut self.wakers);
+        let mut waiting = self.table.waiting(object);
+        let Some(last) = waiting.pop() else { return };
+        for handle in waiting {
+            if let Some(state) = state.outcome() {
+                self.announce |= handle.resolve(state, &mut self.wakers);
+            }
         }
+        self.announce |= last.resolve(state, &mut self.wakers);
     }
 
     /// A value as a handle keeps it, with handles for the references inside.

@@ -102,6 +102,17 @@ impl Io {
         }
     }
 
+    /// Sends a run's end, with what the worker keeps of what was lent to it: what was dropped since has gone already, and
+    /// what is dropped from now on is released behind it.
+    pub(super) fn send_end(&mut self, mut end: Frame, lent: &[Weak<Handle>]) {
+        let kept: Vec<Arc<Handle>> =
+            lent.iter().filter_map(Weak::upgrade).filter(|handle| handle.keep()).collect();
+        if let Frame::Done { borrows, .. } = &mut end {
+            borrows.extend(kept.iter().map(|handle| handle.address()));
+        }
+        self.send_frame(end);
+    }
+
     fn is_behind_parked(&self, frame: &Frame) -> bool {
         let Frame::Done { handle, .. } = frame else { return false };
         self.parked.iter().any(|parked| {
@@ -122,6 +133,7 @@ impl Io {
                     self.out.request(waiting);
                 }
                 Parked::Frame(frame) => self.send_frame(frame),
+                Parked::Release { address, given } => self.send_release(address, given),
             }
         }
     }
@@ -183,15 +195,29 @@ impl Io {
     pub(super) fn get(&mut self, handle: &Arc<Handle>) {
         self.table.add_handle(handle);
         if let Some(entry) = self.table.objects.get_mut(&handle.object()) {
-            entry.asked = true;
+            // The answer is for all handles of the object.
+            if std::mem::replace(&mut entry.asked, true) {
+                return;
+            }
         }
         self.out.push_behind(first_of(handle.object()), Frame::Get { address: handle.address() });
     }
 
-    pub(super) fn release(&mut self, address: ObjectAddress, given: u32) {
-        let object = address.object;
-        self.table.release(object);
-        self.out.release(first_of(object), address, given);
+    pub(super) fn release(&mut self, address: ObjectAddress, given: u32, listed: bool) {
+        if listed {
+            self.table.release(address.object);
+        }
+        self.send_release(address, given);
+    }
+
+    /// Tells the node that the worker lets go of an object, but only behind a run's end that gives it to its owner.
+    fn send_release(&mut self, address: ObjectAddress, given: u32) {
+        let gives = |parked: &Parked| matches!(parked, Parked::Frame(end) if names(end, address.object));
+        if given > 0 && self.parked.iter().any(gives) {
+            self.parked.push(Parked::Release { address, given });
+        } else {
+            self.out.release(first_of(address.object), address, given);
+        }
     }
 }
 
@@ -201,6 +227,14 @@ pub(super) fn first_of(object: ObjectId) -> ObjectId {
         ObjectSpace::Result => ObjectId::result(object.task, 0),
         _ => object,
     }
+}
+
+/// Whether a run's end refers to an object.
+fn names(end: &Frame, object: ObjectId) -> bool {
+    let Frame::Done { outcome, borrows, .. } = end else { return false };
+    let values = outcome.values().unwrap_or_default().iter();
+    let contained = values.flat_map(|value| value.contained.iter().flat_map(|contained| contained.iter()));
+    contained.chain(borrows).any(|address| address.object == object)
 }
 
 /// Whether a request refers to an object of which that is so.

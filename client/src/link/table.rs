@@ -16,6 +16,8 @@ use tokio::sync::oneshot;
 pub(super) struct Table {
     pub(super) tasks: HashMap<TaskId, TaskEntry>,
     pub(super) objects: HashMap<ObjectId, ObjectEntry>,
+    /// Further handles of an object that wait for it: lent references, each decoded for itself.
+    pub(super) aliases: HashMap<ObjectId, Vec<Weak<Handle>>>,
     /// How many bytes of specs and puts may be kept; nothing on a worker's session.
     most_kept: usize,
     kept: usize,
@@ -76,7 +78,13 @@ fn forgotten(spec: Option<Box<frame::Submit>>, kept: &mut usize) -> Vec<ObjectId
 
 impl Table {
     pub(super) fn new(most_kept: usize) -> Self {
-        Table { tasks: HashMap::default(), objects: HashMap::default(), most_kept, kept: 0 }
+        Table {
+            tasks: HashMap::default(),
+            objects: HashMap::default(),
+            aliases: HashMap::default(),
+            most_kept,
+            kept: 0,
+        }
     }
 
     /// Notes a task, and keeps its spec where there is room.
@@ -133,10 +141,18 @@ impl Table {
     pub(super) fn add_handle(&mut self, handle: &Arc<Handle>) {
         let object = handle.object();
         let weak = Arc::downgrade(handle);
+        match self.find(object) {
+            Some(known) if Arc::ptr_eq(&known, handle) => return,
+            Some(_) => {
+                let aliases = self.aliases.entry(object).or_default();
+                aliases.retain(|alias| alias.strong_count() > 0 && !alias.ptr_eq(&weak));
+                return aliases.push(weak);
+            }
+            None => handle.list(),
+        }
         if self.result_place(object).is_some() {
             if let Some(entry) = self.tasks.get_mut(&object.task)
                 && let Some(result) = entry.results.get_mut(object.index.position() as usize)
-                && !result.ptr_eq(&weak)
             {
                 // The dead one that is replaced here has its release still on its way.
                 entry.live += 1;
@@ -154,6 +170,13 @@ impl Table {
                 self.objects.insert(object, entry);
             }
         }
+    }
+
+    /// The handles that wait for an object, the one that the table knows it by among them.
+    pub(super) fn waiting(&mut self, object: ObjectId) -> SmallVec<[Arc<Handle>; 1]> {
+        let aliases = if self.aliases.is_empty() { None } else { self.aliases.remove(&object) };
+        let aliases = aliases.into_iter().flatten().filter_map(|alias| alias.upgrade());
+        self.find(object).into_iter().chain(aliases).collect()
     }
 
     fn result_place(&self, object: ObjectId) -> Option<(&TaskEntry, usize)> {

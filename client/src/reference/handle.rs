@@ -13,6 +13,8 @@ use std::task::Waker;
 const READY: u8 = 1;
 /// Somebody has waited for it in a group: its completion is announced to the link's groups.
 const WATCHED: u8 = 2;
+/// The link's table counts it: it is told when the handle is gone.
+const LISTED: u8 = 4;
 
 /// One object as this process knows it. All references to it here share one; when the last is dropped, the home node is
 /// told.
@@ -86,7 +88,9 @@ impl Handle {
         given: u32,
         state: State,
     ) -> Arc<Handle> {
-        let flags = AtomicU8::new(if state.is_ready() { READY } else { 0 });
+        let ready = if state.is_ready() { READY } else { 0 };
+        let listed = if given > 0 { LISTED } else { 0 };
+        let flags = AtomicU8::new(ready | listed);
         let given = AtomicU32::new(given);
         Arc::new(Handle { link, object, owner, flags, given, state: Mutex::new(state) })
     }
@@ -112,6 +116,22 @@ impl Handle {
     /// The session counts this process as a holder once more.
     pub(crate) fn give_again(&self) {
         self.given.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Makes this process a holder, where the session does not count it as one yet because the reference was lent. The
+    /// session is to be told so; says whether it is.
+    pub(crate) fn keep(&self) -> bool {
+        self.given.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether the session counts this process as a holder because of it.
+    pub(crate) fn is_given(&self) -> bool {
+        self.given.load(Ordering::Relaxed) > 0
+    }
+
+    /// The link's table counts it from now on.
+    pub(crate) fn list(&self) {
+        self.flags.fetch_or(LISTED, Ordering::Relaxed);
     }
 
     /// Whether the outcome is known.
@@ -193,6 +213,7 @@ impl Handle {
     /// The node never heard of the object: there is nothing to release.
     pub(crate) fn disown(&self) {
         self.given.store(0, Ordering::Relaxed);
+        self.flags.fetch_and(!LISTED, Ordering::Relaxed);
         *self.state.lock() = State::Unasked(Waiters::None);
     }
 
@@ -206,12 +227,12 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         let given = *self.given.get_mut();
-        let is_known = !matches!(self.state.get_mut(), State::Unasked(_));
-        if (given > 0 || is_known)
+        let listed = *self.flags.get_mut() & LISTED != 0;
+        if (given > 0 || listed)
             && let Some(link) = self.link.take()
         {
             let address = ObjectAddress { object: self.object, owner: self.owner.take() };
-            link.command(Command::Release { address, given });
+            link.command(Command::Release { address, given, listed });
         }
     }
 }
@@ -225,6 +246,16 @@ impl State {
         match self {
             State::Unasked(waiters) | State::Pending(waiters) | State::Fetching(_, waiters) => waiters,
             State::Value(_) | State::Stored(..) | State::Failed(_) => Waiters::None,
+        }
+    }
+
+    /// The same outcome for another handle of the object.
+    pub(crate) fn outcome(&self) -> Option<State> {
+        match self {
+            State::Value(value) => Some(State::Value(value.clone())),
+            State::Stored(copy, contained) => Some(State::Stored(copy.clone(), contained.clone())),
+            State::Failed(failure) => Some(State::Failed(failure.clone())),
+            State::Unasked(_) | State::Pending(_) | State::Fetching(..) => None,
         }
     }
 

@@ -132,7 +132,9 @@ impl Returned {
         self.into_result(outcome)
     }
 
-    fn into_result(self, outcome: Outcome) -> CallResult {
+    fn into_result(mut self, outcome: Outcome) -> CallResult {
+        // What was lent to the run is kept for it until its end is known.
+        self.held.retain(|handle| handle.is_given());
         match self.failure {
             Some(failure) => CallResult::failed(failure),
             None if self.held.is_empty() => CallResult::of(outcome),

@@ -2,6 +2,7 @@
 
 use super::{RunWaits, WaitChannel};
 use crate::link::{Command, Link};
+use crate::reference::Handle;
 use bytes::Bytes;
 use foldhash::HashMap;
 use mobula_host::{CallResult, Completed, Completion};
@@ -10,8 +11,8 @@ use mobula_types::{
     Failure, FailureKind, Frame, INLINE_LIMIT, ObjectId, Outcome, Payload, ResultValue, StoredValue, TaskId,
 };
 use parking_lot::Mutex;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
 /// The worker as its runs see it.
@@ -28,6 +29,8 @@ struct RunEntry {
     task: TaskId,
     /// Set while the node may answer `Resume`.
     waits: Option<Arc<RunWaits>>,
+    /// References that came with its arguments.
+    lent: Vec<Weak<Handle>>,
 }
 
 impl WorkerShared {
@@ -41,7 +44,7 @@ impl WorkerShared {
 
     /// A run has come.
     pub(crate) fn add(&self, handle: u64, task: TaskId) {
-        self.runs.lock().insert(handle, RunEntry { task, waits: None });
+        self.runs.lock().insert(handle, RunEntry { task, waits: None, lent: Vec::new() });
     }
 
     /// Runs go back unstarted.
@@ -98,9 +101,14 @@ impl WorkerShared {
     /// Tells the node how a run ended.
     pub(crate) fn done(&self, handle: u64, result: CallResult, micros: u32) {
         let CallResult { outcome, retryable, kept } = result;
-        let was_known = self.runs.lock().remove(&handle).is_some();
-        if was_known {
-            self.link.send(Frame::Done { handle, outcome, retryable, micros });
+        let known = self.runs.lock().remove(&handle);
+        if let Some(RunEntry { lent, .. }) = known {
+            let end = Frame::Done { handle, outcome, retryable, micros, borrows: Vec::new() };
+            self.link.command(if lent.is_empty() {
+                Command::Frame(end)
+            } else {
+                Command::Done { end, lent }
+            });
         }
         // What the values refer to is released behind them.
         drop(kept);
@@ -186,6 +194,12 @@ impl WaitChannel for WorkerShared {
 
     fn unblocked(&self, handle: u64) {
         self.link.send(Frame::Unblocked { handle });
+    }
+
+    fn lent(&self, handle: u64, reference: Weak<Handle>) {
+        if let Some(run) = self.runs.lock().get_mut(&handle) {
+            run.lent.push(reference);
+        }
     }
 }
 

@@ -4,11 +4,12 @@
 //! told `Blocked`. The next wake-up says `Unblocked`, and the future is polled again when the node has answered `Resume`.
 //! A blocking run is blocked while its thread waits. A wait whose answer is there already tells nobody.
 
+use crate::reference::Handle;
 use parking_lot::{Condvar, Mutex};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 /// The way to the node: sends behind what the same thread has requested before.
@@ -17,6 +18,8 @@ pub(crate) trait WaitChannel: Send + Sync + fmt::Debug {
     fn blocked(&self, waits: &Arc<RunWaits>);
     /// The run wants to go on.
     fn unblocked(&self, handle: u64);
+    /// The run was lent a reference.
+    fn lent(&self, handle: u64, reference: Weak<Handle>);
 }
 
 /// The waits of one run.
@@ -66,6 +69,11 @@ impl RunWaits {
 
     pub(crate) fn handle(&self) -> u64 {
         self.handle
+    }
+
+    /// The run was lent a reference, which its worker may keep beyond it.
+    pub(crate) fn lend(&self, reference: &Arc<Handle>) {
+        self.channel.lent(self.handle, Arc::downgrade(reference));
     }
 
     /// To be held by a wait of an async body from the first poll that gives `Pending` until it is ready or dropped.
@@ -186,6 +194,9 @@ mod tests {
         }
         fn unblocked(&self, _handle: u64) {
             self.0.lock().push("unblocked");
+        }
+        fn lent(&self, _handle: u64, _reference: Weak<Handle>) {
+            self.0.lock().push("lent");
         }
     }
 

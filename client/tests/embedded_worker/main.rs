@@ -8,7 +8,7 @@ use mobula_types::{
 };
 use node::{Node, copy_of, encoded, input, value};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 mod node;
 
@@ -96,6 +96,25 @@ fn add_through_child_blocking(a: u64) -> Result<u64, Error> {
 #[mobula::remote]
 fn child_of(a: u64) -> ObjectRef<u64> {
     add::remote(a, 1_u64).submit()
+}
+
+/// What functions keep beyond their calls.
+static KEPT: Mutex<Vec<ObjectRef<u64>>> = Mutex::new(Vec::new());
+
+#[mobula::remote]
+fn keeps(reference: Option<ObjectRef<u64>>, fails: bool) {
+    KEPT.lock().unwrap().extend(reference);
+    assert!(!fails, "it keeps the reference all the same");
+}
+
+#[mobula::remote]
+fn passes_on(reference: Option<ObjectRef<u64>>) -> Option<ObjectRef<u64>> {
+    reference
+}
+
+#[mobula::remote]
+fn lets_go() {
+    KEPT.lock().unwrap().clear();
 }
 
 #[mobula::remote]
@@ -294,6 +313,55 @@ async fn a_failed_child_is_the_cause_of_its_parents_failure() {
     let (failure, _) = node.failure(handle).await;
     assert_eq!(failure.kind(), FailureKind::TaskFailed);
     assert_eq!(failure.root_cause().kind(), FailureKind::NodeLost);
+}
+
+/// The encoded reference to a child of some run, which nobody here holds any more.
+async fn a_reference(node: &mut Node) -> (ObjectId, Payload) {
+    let handle = node.run("child_of", &[encoded(1_u64)]);
+    let child = ObjectId::result(node.submitted().await.task, 0);
+    let Outcome::Value(ResultValue { value: StoredValue::Inline(payload), .. }) = node.done(handle).await.0
+    else {
+        panic!("one value")
+    };
+    while !node.released.contains(&child) {
+        if let Frame::Release { objects } = node.next_of_any_kind().await {
+            node.released.extend(objects.iter().map(|address| address.object));
+        }
+    }
+    node.released.clear();
+    (child, payload)
+}
+
+async fn borrows_of(node: &mut Node, run: u64) -> Vec<ObjectId> {
+    match node.next_of_any_kind().await {
+        Frame::Done { handle, borrows, .. } if handle == run => {
+            borrows.iter().map(|address| address.object).collect()
+        }
+        frame => panic!("{frame:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_a_run_keeps_of_what_it_was_lent_is_borrowed_with_its_end() {
+    let mut node = Node::start().await;
+    let (object, reference) = a_reference(&mut node).await;
+    for fails in [false, true] {
+        let run = node.run("keeps", &[reference.clone(), encoded(fails)]);
+        assert_eq!(borrows_of(&mut node, run).await, [object]);
+    }
+    // What it does not keep is nobody's business: neither dropped nor handed back.
+    let run = node.run("passes_on", std::slice::from_ref(&reference));
+    assert_eq!(borrows_of(&mut node, run).await, []);
+    let run = node.run("lets_go", &[]);
+    let mut released = Vec::new();
+    while released.len() < 2 {
+        match node.next_of_any_kind().await {
+            Frame::Release { objects } => released.extend(objects.iter().map(|address| address.object)),
+            Frame::Done { handle, .. } if handle == run => {}
+            frame => panic!("{frame:?}"),
+        }
+    }
+    assert_eq!(released, [object, object], "once for each run that kept it");
 }
 
 #[tokio::test]

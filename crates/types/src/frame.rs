@@ -137,6 +137,9 @@ pub enum Frame {
         retryable: bool,
         /// How long it ran, in microseconds.
         micros: u32,
+        /// References that were lent to it with its arguments and that the worker still keeps: it holds each once more
+        /// from now on, until it releases it. They may be the home node's or another's.
+        borrows: Vec<ObjectAddress>,
     },
     /// Runs given back unstarted.
     Returned {
@@ -324,7 +327,7 @@ pub enum AssignmentEnd {
         retryable: bool,
         /// How long it ran, in microseconds.
         micros: u32,
-        /// Objects of the owner that the executing node's processes still hold references to.
+        /// Objects among its arguments that the executing node's processes still hold references to, whoever owns them.
         borrows: Vec<ObjectId>,
     },
     /// It was not taken: the node has no room.

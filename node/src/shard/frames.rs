@@ -6,7 +6,7 @@ use mobula_core::assignment::Assignment;
 use mobula_core::executor::{self, Owner};
 use mobula_core::tasks::{self, Place, Requester, SessionKey};
 use mobula_types::frame::{self, Submit};
-use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, TaskId, WorkerId};
+use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, ObjectAddress, ObjectId, TaskId, WorkerId};
 
 impl Shard {
     pub(super) fn on_frames(&mut self, session: SessionKey, frames: Vec<Frame>) {
@@ -86,8 +86,9 @@ impl Shard {
         frame: Frame,
     ) -> Result<(), Failure> {
         let event = match frame {
-            Frame::Done { handle, outcome, retryable, micros } => {
-                executor::Event::Done { worker, handle, outcome, retryable, micros, borrows: Vec::new() }
+            Frame::Done { handle, outcome, retryable, micros, borrows } => {
+                let borrows = self.keep_borrows(session, borrows);
+                executor::Event::Done { worker, handle, outcome, retryable, micros, borrows }
             }
             Frame::Returned { handles } => executor::Event::Returned { worker, handles },
             Frame::Blocked { handle } => {
@@ -109,16 +110,33 @@ impl Shard {
                 return self.on_submit(session, job, parent.map(|(_, task, _)| task), submit);
             }
             other => {
-                // What a result refers to is the owner's before the worker's own references to it go.
-                if !self.executor_effects.is_empty() {
-                    self.perform_executor_effects();
-                }
+                self.report_ends();
                 let job = job.or_else(|| self.job_of_object(&other)).unwrap_or_default();
                 return self.on_client_frame(session, job, other);
             }
         };
         self.tell_executor(event);
         Ok(())
+    }
+
+    /// What was lent to a run and its worker keeps is held by the worker before the run's end is known, which lets go of
+    /// it; its owner is told with that end.
+    fn keep_borrows(&mut self, session: SessionKey, borrows: Vec<ObjectAddress>) -> Vec<ObjectId> {
+        if borrows.is_empty() {
+            return Vec::new();
+        }
+        let objects = borrows.iter().map(|address| address.object).collect();
+        let requester = Requester::Session(session);
+        self.tell_tasks(tasks::Event::Held { requester, objects: borrows });
+        objects
+    }
+
+    /// Reports the ends of runs that are known by now: what a result refers to, or a worker borrows, is its owner's
+    /// business before the worker's own references go.
+    pub(super) fn report_ends(&mut self) {
+        if !self.executor_effects.is_empty() {
+            self.perform_executor_effects();
+        }
     }
 
     /// The embedded worker serves many jobs: what it puts belongs to the job of the task that it runs.

@@ -107,7 +107,10 @@ impl Shard {
         tracing::debug!(party = ?state.party, ?end, "a session is over");
         match state.party {
             Party::Client { job, id } => self.parts.head.driver_detached(job, id, false),
-            Party::Worker { worker, .. } | Party::Embedded { worker } => self.on_worker_session_ended(worker),
+            Party::Worker { worker, .. } | Party::Embedded { worker } => {
+                self.report_ends();
+                self.on_worker_session_ended(worker);
+            }
             Party::Peer { node } => {
                 self.on_peer_ended(node, session);
                 return;

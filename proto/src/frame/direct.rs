@@ -30,9 +30,9 @@ pub(crate) fn append(frame: &Frame, body: &mut BytesMut) -> bool {
             Some(value) => append_completed(*task, value, body),
             None => return false,
         },
-        Frame::Done { handle, outcome, retryable, micros } => match inline(outcome) {
-            Some(value) => append_done(*handle, value, *retryable, *micros, body),
-            None => return false,
+        Frame::Done { handle, outcome, retryable, micros, borrows } => match inline(outcome) {
+            Some(value) if borrows.is_empty() => append_done(*handle, value, *retryable, *micros, body),
+            _ => return false,
         },
         _ => return false,
     }

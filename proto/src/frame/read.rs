@@ -226,7 +226,7 @@ fn read_done(mut fields: Fields<'_>, message: &Bytes, frames: &mut Vec<Frame>) -
     }
     let value = payload(value?, message);
     let outcome = Outcome::Value(ResultValue::inline(value));
-    frames.push(Frame::Done { handle, outcome, retryable, micros });
+    frames.push(Frame::Done { handle, outcome, retryable, micros, borrows: Vec::new() });
     Some(())
 }
 

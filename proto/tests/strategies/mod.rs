@@ -177,8 +177,14 @@ fn worker_frame() -> BoxedStrategy<Frame> {
         any::<u64>().prop_map(|handle| Frame::Resume { handle }),
         Just(Frame::Retire),
         vec(function_info(), 0..3).prop_map(|functions| Frame::Announce { functions }),
-        (any::<u64>(), outcome(), any::<bool>(), any::<u32>()).prop_map(
-            |(handle, outcome, retryable, micros)| Frame::Done { handle, outcome, retryable, micros }
+        (any::<u64>(), outcome(), any::<bool>(), any::<u32>(), vec(address(), 0..3)).prop_map(
+            |(handle, outcome, retryable, micros, borrows)| Frame::Done {
+                handle,
+                outcome,
+                retryable,
+                micros,
+                borrows
+            }
         ),
         any::<Vec<u64>>().prop_map(|handles| Frame::Returned { handles }),
         any::<u64>().prop_map(|handle| Frame::Blocked { handle }),
@@ -235,7 +241,7 @@ fn plain_frame() -> BoxedStrategy<Frame> {
         }),
         (task(), value()).prop_map(|(task, outcome)| Frame::Completed { task, outcome }),
         (small(), value(), any::<bool>(), small()).prop_map(|(handle, outcome, retryable, micros)| {
-            Frame::Done { handle, outcome, retryable, micros: micros as u32 }
+            Frame::Done { handle, outcome, retryable, micros: micros as u32, borrows: Vec::new() }
         }),
     ]
     .boxed()

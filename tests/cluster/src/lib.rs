@@ -174,6 +174,14 @@ impl TestCluster {
     pub fn misfits_with(&self, node: usize, arguments: &[&str]) -> Result<Driver> {
         Driver::start(&program::misfits()?, self.url(node), &self.token_file(), arguments)
     }
+
+    /// The driver whose functions keep references and hand them on.
+    ///
+    /// # Errors
+    /// As [`misfits`](Self::misfits).
+    pub fn referrers(&self, node: usize, arguments: &[&str]) -> Result<Driver> {
+        Driver::start(&program::referrers()?, self.url(node), &self.token_file(), arguments)
+    }
 }
 
 /// Asks `check` until it says yes, for up to 9 s.

@@ -27,6 +27,14 @@ pub fn misfits() -> Result<PathBuf> {
     built("misfits")
 }
 
+/// The driver whose functions keep references and hand them on.
+///
+/// # Errors
+/// Where it has not been built.
+pub(crate) fn referrers() -> Result<PathBuf> {
+    built("referrers")
+}
+
 fn built(name: &str) -> Result<PathBuf> {
     // This program is target/PROFILE/deps/NAME.
     let own = std::env::current_exe().context("where this program is")?;

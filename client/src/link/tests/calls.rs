@@ -80,6 +80,26 @@ async fn a_reference_inside_a_value_is_asked_for_when_it_is_waited_for() {
 }
 
 #[tokio::test]
+async fn each_reference_to_an_object_hears_of_it() {
+    let mut driver = usual().await;
+    // As a worker has them that is lent the same reference twice.
+    let call = call(&driver.cluster, 1).submit();
+    let link = call.handle().link().unwrap().clone();
+    driver.node.next_submit().await;
+    let object = ObjectId::result(TaskId::from_hash(0x99), 0);
+    let lent = || ObjectRef::<u64>::new(crate::reference::Handle::lent(link.clone(), object, None));
+    let (one, two) = (lent(), lent());
+    let answer = async {
+        let Frame::Get { .. } = driver.node.next().await else { panic!("no get") };
+        let payload = crate::codec::encode_value(&5_u64).unwrap();
+        let outcome = Outcome::Value(ResultValue::inline(payload));
+        driver.node.sender.send(Frame::Got { object, outcome });
+    };
+    let (one, two, ()) = tokio::join!(one.get(), two.get(), answer);
+    assert_eq!((one.unwrap(), two.unwrap()), (5, 5));
+}
+
+#[tokio::test]
 async fn several_results_have_a_reference_each() {
     let mut driver = usual().await;
     let mut builder = crate::CallBuilder::of_template(crate::link::testing::template("tests::list"));

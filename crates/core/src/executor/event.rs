@@ -105,7 +105,7 @@ pub enum Event {
         retryable: bool,
         /// How long it ran, in microseconds.
         micros: u32,
-        /// Objects of the owner that this node's processes still hold references to.
+        /// Objects among its arguments that this node's processes still hold references to.
         borrows: Vec<ObjectId>,
     },
     /// Runs given back unstarted, because they were recalled.

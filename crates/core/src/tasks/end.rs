@@ -30,7 +30,7 @@ impl TaskEngine {
             return self.free_unclaimed(task_id, &end, effects);
         }
         self.close_assignment(key);
-        self.note_borrows(&place, &end);
+        self.note_borrows(&place, &end, effects);
         if self.tasks[key.at()].is_ended() {
             // It was cancelled meanwhile.
             self.free_unclaimed(task_id, &end, effects);
@@ -331,13 +331,13 @@ impl TaskEngine {
         }
     }
 
-    /// Registers the node that ran a task as the borrower of what its processes still hold.
-    fn note_borrows(&mut self, place: &Place, end: &AssignmentEnd) {
-        if let (Place::Peer(node), AssignmentEnd::Ran { borrows, .. }) = (place, end)
-            && !borrows.is_empty()
-        {
-            let node = node.clone();
-            self.borrowed(&node, borrows);
+    /// Registers the node that ran a task as the borrower of what its processes still hold, before the task lets go of
+    /// it. What a third node owns is kept here until the node has had the time to register with that one.
+    fn note_borrows(&mut self, place: &Place, end: &AssignmentEnd, effects: &mut Vec<Effect>) {
+        if let (Place::Peer(node), AssignmentEnd::Ran { borrows, .. }) = (place, end) {
+            for object in borrows {
+                self.hand(node, &ObjectAddress::at_home(*object), effects);
+            }
         }
     }
 }

@@ -15,10 +15,10 @@ pub(crate) fn weight(frame: &Frame) -> u64 {
         Frame::Run(run) => run.arguments.len() + inputs(&run.inputs),
         Frame::Assign(assignment) => assignment.arguments.len() + inputs(&assignment.inputs),
         Frame::Put { value, .. } => result(value),
-        Frame::Completed { outcome, .. }
-        | Frame::Got { outcome, .. }
-        | Frame::Resolved { outcome, .. }
-        | Frame::Done { outcome, .. } => self::outcome(outcome),
+        Frame::Completed { outcome, .. } | Frame::Got { outcome, .. } | Frame::Resolved { outcome, .. } => {
+            self::outcome(outcome)
+        }
+        Frame::Done { outcome, borrows, .. } => self::outcome(outcome) + 32 * borrows.len(),
         Frame::AssignmentEnded { end: AssignmentEnd::Ran { outcome, borrows, .. }, .. } => {
             self::outcome(outcome) + 24 * borrows.len()
         }

@@ -2,6 +2,7 @@
 
 use super::world::*;
 use crate::tasks::{Effect, Event, Place, Requester, SessionKey, SessionKind};
+use mobula_types::frame::AssignmentEnd;
 use mobula_types::{FailureKind, ObjectAddress, ObjectId, ObjectIndex, Outcome, TaskId};
 use std::time::Duration;
 
@@ -129,7 +130,7 @@ fn a_peer_that_ran_a_task_borrows_what_its_processes_still_hold() {
     world.release(&[put_id(1)]);
     world.end(
         1,
-        mobula_types::frame::AssignmentEnd::Ran {
+        AssignmentEnd::Ran {
             outcome: Outcome::Value(inline(b"9")),
             retryable: false,
             micros: 1,
@@ -139,6 +140,22 @@ fn a_peer_that_ran_a_task_borrows_what_its_processes_still_hold() {
     world.release(&[result(1)]);
     assert!(!world.is_empty());
     world.tell(Event::Unborrowed { node: there(), objects: vec![put_id(1)] });
+    assert!(world.is_empty());
+}
+
+#[test]
+fn what_a_peer_keeps_of_a_third_nodes_is_kept_until_it_had_time_to_register() {
+    let mut world = World::new(0);
+    world.tell(view([node(here(), 0), node(there(), 1)]));
+    let inner = ObjectId::result(TaskId::from_hash(5), 0);
+    let named = ObjectAddress { object: inner, owner: Some(elsewhere()) };
+    world.submit_with(1, |submit| submit.contained = vec![named]);
+    let outcome = Outcome::Value(inline(b"9"));
+    let borrows = vec![inner];
+    world.end(1, AssignmentEnd::Ran { outcome, retryable: false, micros: 1, borrows });
+    assert_eq!(world.release(&[result(1)]), []);
+    let effects = world.advance(Duration::from_secs(30));
+    assert_eq!(effects, [Effect::Unborrow { owner: elsewhere(), objects: vec![inner] }]);
     assert!(world.is_empty());
 }
 
