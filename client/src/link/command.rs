@@ -15,7 +15,7 @@ pub(crate) enum Request {
     Put(PutRequest),
 }
 
-/// A task to submit. The frame's template is filled in by the session's thread.
+/// A task to submit. The frame's template is numbered when it is sent.
 #[derive(Debug)]
 pub(crate) struct SubmitRequest {
     pub(crate) submit: frame::Submit,

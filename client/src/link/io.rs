@@ -6,7 +6,6 @@ use super::outgoing::{Outgoing, Waiting};
 use super::requests::first_of;
 use super::start::Start;
 use super::table::Table;
-use super::templates::Templates;
 use super::{Command, Connector, Link, LinkOptions};
 use crate::worker::GuestSide;
 use foldhash::{HashMap, HashSet};
@@ -33,7 +32,6 @@ pub(super) struct Io {
     pub(super) events: watch::Receiver<SessionEvent>,
     pub(super) out: Outgoing,
     pub(super) table: Table,
-    pub(super) templates: Templates,
     pub(super) bulk: Arc<dyn BulkAccess>,
     pub(super) transfers: Transfers,
     /// Objects whose bytes are on their way to a store, and what each of them counts in the inbox.
@@ -96,7 +94,6 @@ impl Io {
             events: home.session.sender.events(),
             out: Outgoing::new(home.session.sender, home.credit),
             table: Table::new(if connector.is_some() { options.most_kept } else { 0 }),
-            templates: Templates::default(),
             bulk: home.bulk,
             transfers: Transfers::default(),
             uploading: HashMap::default(),

@@ -20,7 +20,6 @@ mod requests;
 mod start;
 mod table;
 mod takeover;
-mod templates;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use super::inbox::Sent;
 use crate::reference::Handle;
 use foldhash::HashMap;
-use mobula_rpc::session::FrameSender;
-use mobula_types::{Frame, ObjectAddress, ObjectId};
+use mobula_rpc::session::{FrameSender, SentTemplates};
+use mobula_types::{Frame, ObjectAddress, ObjectId, TaskTemplate};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ const BATCH: usize = 512;
 pub(super) struct Outgoing {
     sender: FrameSender,
     frames: Vec<Frame>,
+    /// Numbered as requests go, not as they come: a number must not be given anew before what uses it has gone.
+    templates: SentTemplates,
     released: Vec<ObjectAddress>,
     waiting: VecDeque<Waiting>,
     /// What goes right behind a request that has yet to go, by its first object. There is an entry for each that waits
@@ -36,6 +38,8 @@ pub(super) struct Outgoing {
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) frame: Frame,
+    /// A submit's.
+    pub(super) template: Option<Arc<TaskTemplate>>,
     /// The object that it makes, or the first of them.
     pub(super) object: ObjectId,
     /// What it counts in the inbox; nothing where it is offered again.
@@ -49,6 +53,7 @@ impl Outgoing {
         Outgoing {
             sender,
             frames: Vec::new(),
+            templates: SentTemplates::default(),
             released: Vec::new(),
             waiting: VecDeque::new(),
             behind: HashMap::default(),
@@ -62,6 +67,7 @@ impl Outgoing {
     pub(super) fn restart(&mut self, sender: FrameSender, credit: Option<u64>) -> VecDeque<Waiting> {
         self.sender = sender;
         self.frames.clear();
+        self.templates = SentTemplates::default();
         self.released.clear();
         self.credit = credit;
         self.used = 0;
@@ -84,11 +90,6 @@ impl Outgoing {
         if self.frames.len() >= BATCH {
             self.sender.send_all(&mut self.frames);
         }
-    }
-
-    /// The frames that are being put together, for those who add to them.
-    pub(super) fn frames(&mut self) -> &mut Vec<Frame> {
-        &mut self.frames
     }
 
     /// A request that makes this object will come: what belongs to it waits for it.
@@ -175,7 +176,10 @@ impl Outgoing {
         self.has_credit() && (!self.frames.is_empty() || self.sender.backlog().bytes <= MOST_BACKLOG)
     }
 
-    fn hand_over(&mut self, request: Waiting) {
+    fn hand_over(&mut self, mut request: Waiting) {
+        if let (Some(template), Frame::Submit(submit)) = (&request.template, &mut request.frame) {
+            submit.template = self.templates.number(template, &mut self.frames);
+        }
         self.used += 1;
         self.forget(request.counted);
         self.push(request.frame);

@@ -22,18 +22,12 @@ impl Io {
     }
 
     fn submit(&mut self, request: SubmitRequest, counted: Sent) {
-        let SubmitRequest { mut submit, template, handles, holds } = request;
-        match self.templates.id(&template, self.out.frames()) {
-            Ok(id) => submit.template = id,
-            Err(failure) => {
-                self.out.forget(counted);
-                return self.fail(&handles, &failure);
-            }
-        }
+        let SubmitRequest { submit, template, handles, holds } = request;
         self.offer_lapsed(holds.iter().map(|handle| handle.object()));
-        self.table.add_task(&submit, handles);
+        self.table.add_task(&submit, &template, handles);
         let object = ObjectId::result(submit.task, 0);
-        let waiting = Waiting { frame: Frame::Submit(submit), object, counted, holds };
+        let waiting =
+            Waiting { frame: Frame::Submit(submit), template: Some(template), object, counted, holds };
         self.request_or_park(waiting);
     }
 
@@ -70,7 +64,7 @@ impl Io {
     ) {
         let contained = if contained.is_empty() { None } else { Some(contained.into()) };
         let frame = Frame::Put { object, value: ResultValue { value, contained } };
-        self.request_or_park(Waiting { frame, object, counted, holds });
+        self.request_or_park(Waiting { frame, template: None, object, counted, holds });
     }
 
     /// Has an object's bytes brought to a store; its put follows.

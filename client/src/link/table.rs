@@ -5,7 +5,7 @@
 
 use crate::reference::{Handle, State};
 use foldhash::HashMap;
-use mobula_types::{ObjectAddress, ObjectId, ObjectSpace, Payload, TaskId, frame};
+use mobula_types::{ObjectAddress, ObjectId, ObjectSpace, Payload, TaskId, TaskTemplate, frame};
 use smallvec::SmallVec;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
@@ -36,7 +36,15 @@ pub(super) struct TaskEntry {
     /// The home node does not know it: its values are here, and it was not offered at a take-over.
     pub(super) lapsed: bool,
     /// What to submit again; `None` where nothing is kept.
-    pub(super) spec: Option<Box<frame::Submit>>,
+    pub(super) spec: Option<Box<Spec>>,
+}
+
+/// What it takes to submit a task again.
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    /// Its template's number is that of no session.
+    pub(super) submit: frame::Submit,
+    pub(super) template: Arc<TaskTemplate>,
 }
 
 /// An object that is no result of a task of this table.
@@ -70,10 +78,10 @@ fn needs(spec: &frame::Submit) -> impl Iterator<Item = ObjectId> {
 }
 
 /// A spec is kept no more: what it needed.
-fn forgotten(spec: Option<Box<frame::Submit>>, kept: &mut usize) -> Vec<ObjectId> {
+fn forgotten(spec: Option<Box<Spec>>, kept: &mut usize) -> Vec<ObjectId> {
     let Some(spec) = spec else { return Vec::new() };
-    *kept = kept.saturating_sub(spec_bytes(&spec));
-    needs(&spec).collect()
+    *kept = kept.saturating_sub(spec_bytes(&spec.submit));
+    needs(&spec.submit).collect()
 }
 
 impl Table {
@@ -88,7 +96,12 @@ impl Table {
     }
 
     /// Notes a task, and keeps its spec where there is room.
-    pub(super) fn add_task(&mut self, submit: &frame::Submit, results: SmallVec<[Weak<Handle>; 1]>) {
+    pub(super) fn add_task(
+        &mut self,
+        submit: &frame::Submit,
+        template: &Arc<TaskTemplate>,
+        results: SmallVec<[Weak<Handle>; 1]>,
+    ) {
         let bytes = spec_bytes(submit);
         let keeps = self.kept.saturating_add(bytes) <= self.most_kept;
         if keeps {
@@ -101,7 +114,7 @@ impl Table {
             pins: 0,
             ended: false,
             lapsed: false,
-            spec: keeps.then(|| Box::new(submit.clone())),
+            spec: keeps.then(|| Box::new(Spec { submit: submit.clone(), template: template.clone() })),
         };
         let nobody_waits = entry.live == 0;
         self.tasks.insert(submit.task, entry);
@@ -287,7 +300,7 @@ impl Table {
 impl TaskEntry {
     /// What its kept spec needs to run again.
     pub(super) fn needs(&self) -> impl Iterator<Item = ObjectId> {
-        self.spec.iter().flat_map(|spec| needs(spec))
+        self.spec.iter().flat_map(|spec| needs(&spec.submit))
     }
 
     /// Whether all its results that are held are known here for good: values without references inside, or failures.
@@ -341,7 +354,8 @@ mod tests {
     /// Adds task number `number`, and gives its handle.
     fn add(table: &mut Table, number: u64, needs: &[ObjectId]) -> Arc<Handle> {
         let handle = pending(&silent_link(), number);
-        table.add_task(&spec(handle.object().task, needs), smallvec![Arc::downgrade(&handle)]);
+        let template = crate::link::testing::template("tests::call");
+        table.add_task(&spec(handle.object().task, needs), &template, smallvec![Arc::downgrade(&handle)]);
         handle
     }
 

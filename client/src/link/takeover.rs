@@ -1,7 +1,7 @@
 //! Going on when the home node is lost.
 //!
 //! The driver knows what it asked for: it opens a session with another node under the next owner term and offers again,
-//! with the same identities, the templates, the puts and the tasks of its [table](super::table), in the order in which
+//! with the same identities, the puts and the tasks of its [table](super::table), in the order in which
 //! they were made. The new owner finds what survives elsewhere and runs the rest again; calls in flight just take
 //! longer. Tasks whose values are in this process already are offered only once something needs them.
 
@@ -9,6 +9,7 @@ use super::Home;
 use super::inbox::Sent;
 use super::io::Io;
 use super::outgoing::Waiting;
+use super::table::Spec;
 use crate::reference::{Handle, State};
 use mobula_runtime::clock;
 use mobula_types::{Failure, FailureKind, Frame, ObjectId, ObjectSpace, OwnerTerm, TaskId, frame};
@@ -88,7 +89,6 @@ impl Io {
         self.fetches.clear();
         let waiting = self.out.restart(home.session.sender, home.credit);
         let parked = std::mem::take(&mut self.parked);
-        self.templates.send_all(self.out.frames());
         let unsent = waiting.iter().map(|waiting| waiting.object).chain(self.late.iter().copied());
         self.offer_again(&unsent.collect());
         // What was never sent goes its first way, behind everything that it may refer to.
@@ -236,12 +236,18 @@ impl Io {
         }
     }
 
-    fn offer_spec(&mut self, spec: frame::Submit) {
-        let object = ObjectId::result(spec.task, 0);
-        let submit = frame::Submit { reoffered: true, ..spec };
-        let waiting =
-            Waiting { frame: Frame::Submit(submit), object, counted: Sent::default(), holds: Vec::new() };
-        self.request_or_park(waiting);
+    fn offer_spec(&mut self, spec: Spec) {
+        let Spec { submit, template } = spec;
+        let object = ObjectId::result(submit.task, 0);
+        let frame = Frame::Submit(frame::Submit { reoffered: true, ..submit });
+        let template = Some(template);
+        self.request_or_park(Waiting {
+            frame,
+            template,
+            object,
+            counted: Sent::default(),
+            holds: Vec::new(),
+        });
     }
 }
 

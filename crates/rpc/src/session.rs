@@ -26,6 +26,7 @@ mod pair;
 mod receiver;
 mod sender;
 pub(crate) mod stream;
+mod templates;
 mod weight;
 pub(crate) mod writer;
 
@@ -35,6 +36,7 @@ pub use options::{BATCH_BYTES, BATCH_FRAMES, MESSAGE_BYTES, SessionOptions};
 pub use pair::pair;
 pub use receiver::FrameReceiver;
 pub use sender::{Backlog, FrameSender};
+pub use templates::{ReceivedTemplates, SentTemplates};
 
 use mobula_types::{SessionId, SessionRole};
 use std::sync::Arc;

@@ -17,7 +17,7 @@ pub enum Frame {
     // ---- either direction: names a template for later frames of the same sender
     /// A template, before its first use.
     Template {
-        /// Its number, from 0 without gaps.
+        /// Its number, from 0 without gaps up to [`MAX_TEMPLATES`](crate::MAX_TEMPLATES), then anew.
         id: TemplateId,
         /// What it stands for.
         template: Arc<TaskTemplate>,

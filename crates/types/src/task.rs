@@ -4,14 +4,14 @@ use crate::{FunctionId, ObjectAddress, Resources, Strategy};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The most templates that one side of a session may name (65,536): numbers are below it. More different sets of options than
-/// this are a program's mistake, such as a name that differs from call to call.
-pub const MAX_TEMPLATES: u32 = 1 << 16;
-
 /// The most results that a task may have (65,536).
 pub const MAX_RETURNS: u32 = 1 << 16;
 
-/// A template's number within one session.
+/// How many templates one side of a session has named at once. Numbers are given in a ring: past this many, the oldest is
+/// given anew.
+pub const MAX_TEMPLATES: u32 = 4096;
+
+/// A template's number within one session, below [`MAX_TEMPLATES`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct TemplateId(pub u32);
 

@@ -15,7 +15,6 @@ mod peers;
 mod session;
 mod sessions_open;
 mod task_effects;
-mod templates;
 #[cfg(test)]
 mod tests;
 mod worker_start;

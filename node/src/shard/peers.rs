@@ -1,11 +1,10 @@
 //! Sessions with other nodes.
 
 use super::session::{Party, SessionState};
-use super::templates::SentTemplates;
 use super::{Input, Shard};
 use mobula_core::executor;
 use mobula_core::tasks::{self, SessionKey};
-use mobula_rpc::session::Session;
+use mobula_rpc::session::{SentTemplates, Session};
 use mobula_runtime::{TaskHandle, spawn};
 use mobula_types::outcome::StoredCopy;
 use mobula_types::{

@@ -1,8 +1,7 @@
 //! The sessions of a shard.
 
-use super::templates::{ReceivedTemplates, SentTemplates};
 use mobula_core::tasks::SessionKey;
-use mobula_rpc::session::FrameSender;
+use mobula_rpc::session::{FrameSender, ReceivedTemplates, SentTemplates};
 use mobula_runtime::TaskHandle;
 use mobula_types::{Frame, JobId, NodeId, SessionId, WorkerId};
 use slab::Slab;

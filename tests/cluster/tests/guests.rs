@@ -135,6 +135,11 @@ fn many_tasks_end_once_each() -> Result<()> {
     Misfits::start()?.gives("many", (1..=20_000).sum())
 }
 
+#[test]
+fn ten_thousand_names_are_too_many_for_nobody() -> Result<()> {
+    Misfits::start()?.gives("names", 2 * (1..=10_000).sum::<u64>())
+}
+
 fn with_flags(flags: &[&str]) -> Result<Misfits> {
     let node_flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
     Ok(Misfits(TestCluster::start(&ClusterOptions { node_flags, ..ClusterOptions::default() })?))

@@ -4,6 +4,7 @@ mod calls;
 mod flow;
 mod large;
 mod take_over;
+mod templates;
 
 use super::LinkOptions;
 use super::testing::{Driver, driver, template};

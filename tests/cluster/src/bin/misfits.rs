@@ -90,6 +90,14 @@ fn nested(depth: u64) -> mobula::Result<u64> {
     children.iter().map(ObjectRef::get_blocking).sum()
 }
 
+#[mobula::remote]
+fn names(count: u64) -> mobula::Result<u64> {
+    let calls: Vec<ObjectRef<u64>> = (0..count)
+        .map(|number| add::remote(number, 1_u64).name(format!("nested {number}")).submit())
+        .collect();
+    calls.iter().map(ObjectRef::get_blocking).sum()
+}
+
 /// Holds a CPU until it is cancelled.
 #[mobula::remote]
 async fn holds(_bytes: Vec<u8>) -> u64 {
@@ -173,6 +181,14 @@ async fn misbehave(case: &str) -> mobula::Result<u64> {
             let calls = (0..20_000_u64).map(|number| add::remote(number, 1_u64));
             let references = mobula::submit_all(calls).await?;
             Ok(mobula::get_batch(&references).await?.into_iter().sum())
+        }
+        // Each with a name of its own, from the driver and from a task.
+        "names" => {
+            let calls =
+                (0..10_000_u64).map(|number| add::remote(number, 1_u64).name(format!("add {number}")));
+            let references = mobula::submit_all(calls).await?;
+            let nested = names::remote(10_000_u64).submit();
+            Ok(mobula::get_batch(&references).await?.into_iter().sum::<u64>() + nested.await?)
         }
         "for ever" => {
             let held = mobula::put(vec![7_u64; 1 << 20]).await?;
