@@ -4,10 +4,12 @@
 //! open, the latest [`REMEMBERED`] of each; those of methods that open jobs, the latest [`REMEMBERED`] of all.
 
 use mobula_rpc::node::RequestId;
-use mobula_types::{Failure, JobId};
+use mobula_runtime::spawn;
+use mobula_types::{Failure, FailureKind, JobId};
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
 
 /// Requests of one job whose answers are remembered.
 const REMEMBERED: usize = 10_000;
@@ -41,35 +43,42 @@ impl std::fmt::Debug for Answers {
 }
 
 impl Requests {
-    /// Runs a request once: a repeat with the same id gets the first one's answer. Failures are not remembered. `job` is
-    /// the one that the request belongs to, `None` for one that opens a job.
+    /// Runs a request once: a repeat with the same id gets the first one's answer. It is remembered from its start on, and
+    /// goes on to its end even if the caller leaves, which a broken connection makes it do. Failures are not remembered.
+    /// `job` is the one that the request belongs to, `None` for one that opens a job.
     pub(crate) async fn once<T: Clone + Send + Sync + 'static>(
         &self,
         job: Option<JobId>,
         method: Method,
         id: &RequestId,
-        request: impl Future<Output = Result<T, Failure>> + Send,
+        request: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<T, Failure> {
         if id.0.is_empty() {
             return request.await;
         }
         let key = (method, id.0.clone());
         let slot = self.slot(job, &key);
-        let result = {
-            let mut answer = slot.lock().await;
-            if let Some(known) = answer.as_ref().and_then(|answer| answer.downcast_ref::<T>()) {
-                return Ok(known.clone());
-            }
+        let mut answer = slot.clone().lock_owned().await;
+        if let Some(known) = answer.as_ref().and_then(|answer| answer.downcast_ref::<T>()) {
+            return Ok(known.clone());
+        }
+        let (reply, answered) = oneshot::channel();
+        let requests = self.clone();
+        let running = spawn("a thin client's request", async move {
             let result = request.await;
             if let Ok(value) = &result {
                 *answer = Some(Arc::new(value.clone()));
             }
-            result
-        };
-        if result.is_err() {
-            self.forget_failed(job, &key, slot);
-        }
-        result
+            drop(answer);
+            if result.is_err() {
+                requests.forget_failed(job, &key, slot);
+            }
+            let _gone = reply.send(result);
+        });
+        // It asks the shard and the head, which answer or are given up.
+        running.detach();
+        let ended = |_| Failure::new(FailureKind::Unavailable, "the node ended while it served the request");
+        answered.await.map_err(ended)?
     }
 
     /// Forgets the answers of a job that has ended.
@@ -118,11 +127,11 @@ impl Requests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mobula_types::FailureKind;
+    use tokio::sync::Notify;
 
     async fn ask(requests: &Requests, job: u64, method: Method, id: &str, answer: u64) -> u64 {
         let id = RequestId(id.into());
-        requests.once(Some(JobId(job)), method, &id, async { Ok(answer) }).await.unwrap()
+        requests.once(Some(JobId(job)), method, &id, async move { Ok(answer) }).await.unwrap()
     }
 
     #[tokio::test]
@@ -132,6 +141,28 @@ mod tests {
         assert_eq!(ask(&requests, 1, Method::SubmitTask, "x", 2).await, 1);
         assert_eq!(ask(&requests, 1, Method::SubmitTask, "", 3).await, 3, "without an id it is another one");
         assert_eq!(ask(&requests, 1, Method::SubmitTask, "", 4).await, 4);
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_caller_leaves_goes_on_and_a_repeat_gets_its_answer() {
+        let requests = Requests::default();
+        let (started, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let id = RequestId("x".into());
+        let request = {
+            let (started, go_on) = (started.clone(), go_on.clone());
+            async move {
+                started.notify_one();
+                go_on.notified().await;
+                Ok(1_u64)
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = requests.once(Some(JobId(1)), Method::SubmitTask, &id, request) => panic!("it was answered"),
+            () = started.notified() => {}
+        }
+        go_on.notify_one();
+        assert_eq!(ask(&requests, 1, Method::SubmitTask, "x", 2).await, 1);
     }
 
     #[tokio::test]

@@ -31,8 +31,8 @@ use tokio::sync::{mpsc, oneshot};
 /// How many submits and puts a client may send before the first grant of credit.
 const FIRST_CREDIT: u64 = 16_384;
 
-/// One generation's service.
-#[derive(Debug)]
+/// One generation's service. Clones are the same one.
+#[derive(Clone, Debug)]
 pub(crate) struct Service {
     pub(crate) grant: Grant,
     pub(crate) info: NodeInfo,
@@ -174,7 +174,9 @@ impl NodeService for Service {
     }
 
     async fn open_job(&self, request_id: RequestId, spec: JobSpec) -> Result<OpenedJob, Failure> {
-        self.thin.requests.once(None, Method::OpenJob, &request_id, self.open_new_job(spec)).await
+        let service = self.clone();
+        let opening = async move { service.open_new_job(spec).await };
+        self.thin.requests.once(None, Method::OpenJob, &request_id, opening).await
     }
 
     async fn keep_alive(&self, access: JobAccess) -> Result<(), Failure> {
@@ -213,7 +215,8 @@ impl NodeService for Service {
 
     async fn submit_job(&self, request: SubmitJob) -> Result<OpenedJob, Failure> {
         let SubmitJob { request_id, spec, arguments } = request;
-        let running = self.run_driver(spec, arguments);
+        let service = self.clone();
+        let running = async move { service.run_driver(spec, arguments).await };
         self.thin.requests.once(None, Method::SubmitJob, &request_id, running).await
     }
 

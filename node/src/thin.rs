@@ -22,17 +22,19 @@ use std::time::Duration;
 const VALUE_LIMIT: u64 = 4 << 20;
 /// How long a `GetObject` waits unless it says otherwise, and at most.
 const GET_PATIENCE: Duration = Duration::from_secs(30);
+
 /// What thin calls share: answers by request id, and the numbers of what they make.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ThinCalls {
     pub(crate) requests: Requests,
-    next: AtomicU64,
+    next: Arc<AtomicU64>,
 }
 
 impl ThinCalls {
     pub(crate) fn new(requests: Requests) -> Self {
         // Sequence numbers of thin clients start high, apart from those of drivers of the same job.
-        ThinCalls { requests, next: AtomicU64::new(1 << 62 | u64::from(rand::random::<u32>()) << 24) }
+        let first = 1 << 62 | u64::from(rand::random::<u32>()) << 24;
+        ThinCalls { requests, next: Arc::new(AtomicU64::new(first)) }
     }
 
     fn number(&self) -> u64 {
@@ -50,10 +52,13 @@ impl Service {
     pub(crate) async fn submit_thin(&self, request: SubmitTask) -> Result<SubmittedTask, Failure> {
         let _call = self.begin(&request.access).await?;
         let (job, id) = (request.access.job, request.request_id.clone());
-        self.thin.requests.once(Some(job), Method::SubmitTask, &id, self.submit_new(request)).await
+        let service = self.clone();
+        let submit = async move { service.submit_new(request).await };
+        self.thin.requests.once(Some(job), Method::SubmitTask, &id, submit).await
     }
 
     async fn submit_new(&self, request: SubmitTask) -> Result<SubmittedTask, Failure> {
+        request.options.validate()?;
         let job = request.access.job;
         let task = TaskId::of_driver(job, self.thin.number());
         let returns = u64::from(request.options.num_returns);
@@ -71,7 +76,9 @@ impl Service {
         let references = references.collect();
         let deadline = request.deadline.map(|left| clock::now() + left);
         let submit = |reply| Call::Submit { job, task, template, arguments, references, deadline, reply };
-        self.call(submit).await??;
+        if let Some(refused) = self.call(submit).await? {
+            return Err(refused);
+        }
         Ok(SubmittedTask { task, objects: (0..returns).map(|index| ObjectId::result(task, index)).collect() })
     }
 
@@ -123,7 +130,9 @@ impl Service {
     pub(crate) async fn put_thin(&self, request: PutObject) -> Result<ObjectId, Failure> {
         let _call = self.begin(&request.access).await?;
         let (job, id) = (request.access.job, request.request_id.clone());
-        self.thin.requests.once(Some(job), Method::PutObject, &id, self.put_new(request)).await
+        let service = self.clone();
+        let put = async move { service.put_new(request).await };
+        self.thin.requests.once(Some(job), Method::PutObject, &id, put).await
     }
 
     async fn put_new(&self, request: PutObject) -> Result<ObjectId, Failure> {

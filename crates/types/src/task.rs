@@ -1,15 +1,15 @@
 //! Tasks as they are submitted.
 
-use crate::{FunctionId, ObjectAddress, Resources, Strategy};
+use crate::{Failure, FailureKind, FunctionId, ObjectAddress, Resources, Strategy};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The most results that a task may have (65,536).
-pub const MAX_RETURNS: u32 = 1 << 16;
 
 /// How many templates one side of a session has named at once. Numbers are given in a ring: past this many, the oldest is
 /// given anew.
 pub const MAX_TEMPLATES: u32 = 4096;
+
+/// The most results that a task may have.
+pub const MAX_RETURNS: u32 = 65_536;
 
 /// A template's number within one session, below [`MAX_TEMPLATES`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
@@ -62,6 +62,20 @@ impl Default for TaskOptions {
             fail_if_infeasible: false,
             isolated: false,
         }
+    }
+}
+
+impl TaskOptions {
+    /// Whether a task may have these options, wherever it comes from.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for more than [`MAX_RETURNS`] results.
+    pub fn validate(&self) -> Result<(), Failure> {
+        if self.num_returns > MAX_RETURNS {
+            let text = format!("num_returns is {}, the most is {MAX_RETURNS}", self.num_returns);
+            return Err(Failure::new(FailureKind::InvalidArgument, text));
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::session::{Party, SessionState};
 use super::{Call, CallWaits, Shard, ShardStatus};
 use mobula_core::tasks::{self, Requester, SnapshotFilter};
-use mobula_types::{Failure, Frame, JobId, ObjectAddress, ObjectId, Outcome, TaskId};
+use mobula_types::{Failure, Frame, JobId, ObjectAddress, ObjectId};
 
 /// Calls that may wait for a value at once.
 const MOST_CALLS: usize = 100_000;
@@ -12,23 +12,19 @@ impl Shard {
     pub(super) fn on_call(&mut self, call: Call) {
         match call {
             Call::Submit { job, task, template, arguments, references, deadline, reply } => {
-                let _gone = reply.send(self.known_job(job).and_then(|()| {
-                    let requester = Requester::Call { job, call: 0 };
-                    let before = self.task_effects.len();
-                    self.tell_tasks(tasks::Event::Submitted {
-                        requester,
-                        job,
-                        task,
-                        template,
-                        arguments,
-                        references,
-                        contained: Vec::new(),
-                        deadline,
-                        parent: None,
-                        reoffered: false,
-                    });
-                    refusal(&self.task_effects[before..], task).map_or(Ok(()), Err)
-                }));
+                let Some(call) = self.number_call(CallWaits::Submit(reply)) else { return };
+                self.tell_tasks(tasks::Event::Submitted {
+                    requester: Requester::Call { job, call },
+                    job,
+                    task,
+                    template,
+                    arguments,
+                    references,
+                    contained: Vec::new(),
+                    deadline,
+                    parent: None,
+                    reoffered: false,
+                });
             }
             Call::Get { address, job, reply } => {
                 self.want(address, job, CallWaits::Get(reply));
@@ -79,10 +75,6 @@ impl Shard {
         }
     }
 
-    fn known_job(&self, job: JobId) -> Result<(), Failure> {
-        self.jobs.info(job).map(drop).ok_or_else(|| Shard::job_ended(job))
-    }
-
     fn want(&mut self, address: ObjectAddress, job: JobId, waits: CallWaits) {
         let Some(call) = self.number_call(waits) else { return };
         self.tell_tasks(tasks::Event::Wanted { requester: Requester::Call { job, call }, address });
@@ -124,7 +116,7 @@ impl CallWaits {
     fn is_abandoned(&self) -> bool {
         match self {
             CallWaits::Get(reply) => reply.is_closed(),
-            CallWaits::Put(reply) => reply.is_closed(),
+            CallWaits::Put(reply) | CallWaits::Submit(reply) => reply.is_closed(),
         }
     }
 }
@@ -139,16 +131,6 @@ impl super::session::Sessions {
     pub(super) fn clients(&self) -> impl Iterator<Item = tasks::SessionKey> + '_ {
         self.iter().filter(|(_, state)| is_client(state, None)).map(|(key, _)| key)
     }
-}
-
-/// Why the engine has not taken a task, if that is among what it wants done.
-fn refusal(effects: &[tasks::Effect], task: TaskId) -> Option<Failure> {
-    effects.iter().find_map(|effect| match effect {
-        tasks::Effect::Got { object, outcome: Outcome::Failed(failure), .. } if object.task == task => {
-            Some(failure.clone())
-        }
-        _ => None,
-    })
 }
 
 fn is_client(state: &SessionState, of: Option<JobId>) -> bool {

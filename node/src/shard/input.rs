@@ -59,7 +59,7 @@ pub(crate) enum Call {
         arguments: Payload,
         references: Vec<ArgumentRef>,
         deadline: Option<Time>,
-        reply: Reply<Result<(), Failure>>,
+        reply: Reply<Option<Failure>>,
     },
     /// An object's value, when it is there.
     Get { address: ObjectAddress, job: JobId, reply: Reply<Outcome> },

@@ -38,7 +38,9 @@ use mobula_rpc::head::HeadLinkHandle;
 use mobula_rpc::session::Session;
 use mobula_runtime::{Shutdown, TaskHandle, clock};
 use mobula_types::view::NodeLoad;
-use mobula_types::{Attempt, ClusterView, NodeId, Outcome, Resources, TaskId, TaskState, Time, WorkerId};
+use mobula_types::{
+    Attempt, ClusterView, Failure, NodeId, Outcome, Resources, TaskId, TaskState, Time, WorkerId,
+};
 use peers::Peers;
 use session::Sessions;
 use std::collections::BTreeSet;
@@ -114,7 +116,8 @@ pub(crate) struct Shard {
 #[derive(Debug)]
 enum CallWaits {
     Get(Reply<Outcome>),
-    Put(Reply<Option<mobula_types::Failure>>),
+    Put(Reply<Option<Failure>>),
+    Submit(Reply<Option<Failure>>),
 }
 
 impl Shard {

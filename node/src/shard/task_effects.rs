@@ -27,6 +27,7 @@ impl Shard {
             Effect::Completed { session, task, outcome } => {
                 self.sessions.send(session, Frame::Completed { task, outcome });
             }
+            Effect::SubmitDone { requester, failure, .. } => self.answer_submit(&requester, failure),
             Effect::Got { requester, object, outcome } => self.answer(requester, object, outcome),
             Effect::PutDone { requester, object, failure } => self.answer_put(requester, object, failure),
             Effect::Credit { session, total } => self.sessions.send(session, Frame::Credit { total }),
@@ -94,8 +95,16 @@ impl Shard {
             Requester::Peer(node) => self.send_to_peer(&node, Frame::Resolved { object, outcome }),
             Requester::Call { call, .. } => match self.calls.swap_remove(&call) {
                 Some(CallWaits::Get(reply)) => drop(reply.send(outcome)),
-                Some(CallWaits::Put(_)) | None => {}
+                Some(CallWaits::Put(_) | CallWaits::Submit(_)) | None => {}
             },
+        }
+    }
+
+    fn answer_submit(&mut self, requester: &Requester, failure: Option<Failure>) {
+        if let Requester::Call { call, .. } = requester
+            && let Some(CallWaits::Submit(reply)) = self.calls.swap_remove(call)
+        {
+            let _gone = reply.send(failure);
         }
     }
 

@@ -243,6 +243,42 @@ async fn a_jobs_secret_fetches_that_jobs_values_alone() {
     }
 }
 
+/// A thin client's submit of that many results.
+fn thin_submit(job: JobId, num_returns: u32) -> SubmitTask {
+    SubmitTask {
+        access: JobAccess { job, secret: JobSecret([1; 32]) },
+        request_id: RequestId(format!("of {num_returns}")),
+        function: "f".into(),
+        version: String::new(),
+        options: TaskOptions { num_returns, ..TaskOptions::default() },
+        arguments: Arguments::Json(String::new()),
+        references: Vec::new(),
+        deadline: None,
+    }
+}
+
+#[tokio::test]
+async fn a_thin_submit_answers_what_the_engine_says() {
+    let mut world = World::new();
+    let job = JobId(1);
+    world.open_job(job, None);
+    world.service.secrets.insert(&JobSecret([1; 32]), job);
+    let service = world.service.clone();
+    let submitted = world.serve(service.submit_task(thin_submit(job, 3))).await.unwrap();
+    assert_eq!(submitted.objects.len(), 3);
+    let failure = world.serve(service.submit_task(thin_submit(job, 4_000_000_000))).await.unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::InvalidArgument);
+    // More than it may hold of what has not run.
+    let large = SubmitTask {
+        request_id: RequestId("large".into()),
+        arguments: Arguments::MessagePack(vec![0; 3 << 20].into()),
+        ..thin_submit(job, 1)
+    };
+    let failure = world.serve(service.submit_task(large)).await.unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::StoreFull);
+    assert!(world.shard.calls.is_empty());
+}
+
 #[tokio::test]
 async fn a_worker_that_does_not_start_leaves_no_secret() {
     let mut world = World::new();

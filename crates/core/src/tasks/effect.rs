@@ -46,7 +46,16 @@ pub enum Effect {
         /// How.
         outcome: Outcome,
     },
-    /// Answer `Wanted`. A call whose submit was refused gets one unasked, for the task's first result.
+    /// Answer a call's submit. Sessions hear of a refusal by `Completed`.
+    SubmitDone {
+        /// Who asked.
+        requester: Requester,
+        /// The task.
+        task: TaskId,
+        /// Why it was refused.
+        failure: Option<Failure>,
+    },
+    /// Answer `Wanted`.
     Got {
         /// Who asked.
         requester: Requester,

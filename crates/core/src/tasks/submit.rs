@@ -8,8 +8,8 @@ use crate::tasks::task::{InputHold, Inputs, Phase, TASK_COST, Task};
 use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, Requester, TaskEngine};
 use mobula_types::{
-    ArgumentRef, ArgumentShape, Attempt, Failure, FailureKind, JobId, MAX_RETURNS, ObjectAddress, ObjectId,
-    Outcome, Payload, TaskId, TaskTemplate, Time,
+    ArgumentRef, ArgumentShape, Attempt, Failure, FailureKind, JobId, ObjectAddress, ObjectId, Outcome,
+    Payload, TaskId, TaskTemplate, Time,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -39,13 +39,18 @@ impl TaskEngine {
             Err(failure) => return self.refuse(&submission, failure, effects),
         };
         submission.deadline = submission.deadline.min(self.deadline_of(submission.parent));
-        match self.tasks.find(&submission.task) {
+        let known = self.tasks.find(&submission.task);
+        if known.is_some_and(|known| self.tasks[known.at()].job != job) {
+            let failure =
+                Failure::new(FailureKind::AlreadyExists, "another job has submitted a task of this id");
+            return self.refuse(&submission, failure, effects);
+        }
+        if let Requester::Call { .. } = submission.requester {
+            let requester = submission.requester.clone();
+            effects.push(Effect::SubmitDone { requester, task: submission.task, failure: None });
+        }
+        match known {
             None => self.record(job, submission, effects),
-            Some(known) if self.tasks[known.at()].job != job => {
-                let failure =
-                    Failure::new(FailureKind::AlreadyExists, "another job has submitted a task of this id");
-                self.refuse(&submission, failure, effects);
-            }
             Some(known) => self.attach(known, submission, effects),
         }
     }
@@ -58,13 +63,7 @@ impl TaskEngine {
         let Some(job) = self.job_index.get(&submission.job) else {
             return Err(job_ended(submission.job));
         };
-        if submission.template.options.num_returns > MAX_RETURNS {
-            let text = format!(
-                "num_returns is {}, the most is {MAX_RETURNS}",
-                submission.template.options.num_returns
-            );
-            return Err(Failure::new(FailureKind::InvalidArgument, text));
-        }
+        submission.template.options.validate()?;
         let waiting = self.jobs[job.at()].blocked.len();
         if submission.parent.is_some() && waiting >= self.options.max_waiting as usize {
             let text = format!(
@@ -93,17 +92,14 @@ impl TaskEngine {
     }
 
     fn refuse(&mut self, submission: &Submission, failure: Failure, effects: &mut Vec<Effect>) {
-        let failure = failure.of_task(submission.task, submission.template.display_name());
-        let outcome = Outcome::Failed(failure);
-        match &submission.requester {
+        let task = submission.task;
+        let failure = failure.of_task(task, submission.template.display_name());
+        effects.push(match &submission.requester {
             Requester::Session(session) => {
-                effects.push(Effect::Completed { session: *session, task: submission.task, outcome });
+                Effect::Completed { session: *session, task, outcome: Outcome::Failed(failure) }
             }
-            requester => {
-                let object = ObjectId::result(submission.task, 0);
-                effects.push(Effect::Got { requester: requester.clone(), object, outcome });
-            }
-        }
+            requester => Effect::SubmitDone { requester: requester.clone(), task, failure: Some(failure) },
+        });
     }
 
     fn record(&mut self, job: JobKey, submission: Submission, effects: &mut Vec<Effect>) {

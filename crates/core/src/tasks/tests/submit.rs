@@ -104,7 +104,7 @@ fn what_may_not_be_is_refused() {
         submit.job = JobId(99);
         submit.requester = requester.clone();
     });
-    let [Effect::Got { requester: told, outcome: Outcome::Failed(failure), .. }] = &effects[..] else {
+    let [Effect::SubmitDone { requester: told, failure: Some(failure), .. }] = &effects[..] else {
         panic!("{effects:?}")
     };
     assert_eq!((told, failure.kind()), (&requester, FailureKind::JobEnded));
@@ -124,7 +124,9 @@ fn what_may_not_be_is_refused() {
 fn a_thin_call_holds_what_it_submitted_until_a_call_releases_it() {
     let mut world = World::new(2);
     let call = |call| Requester::Call { job: JOB, call };
-    world.submit_with(1, |submit| submit.requester = call(1));
+    let effects = world.submit_with(1, |submit| submit.requester = call(1));
+    assert_eq!(effects[0], Effect::SubmitDone { requester: call(1), task: task(1), failure: None });
+    assert_eq!(assigned(&effects).len(), 1);
     assert!(completed(&world.end_with(1, inline(b"9"))).is_empty());
     let wanted = |requester| Event::Wanted { requester, address: address(result(1)) };
     assert_eq!(got(&world.tell(wanted(call(2)))), [(result(1), Outcome::Value(inline(b"9")))]);
