@@ -59,7 +59,7 @@ impl Slots {
         recalled
     }
 
-    /// Cancels a run; says whether it was one that had not reached the host.
+    /// Cancels a run; says whether it was one that had not started and is taken back.
     pub(crate) fn cancel(&mut self, handle: u64, failure: &Failure) -> bool {
         let mut found = false;
         for queue in self.held.values_mut() {
@@ -70,10 +70,8 @@ impl Slots {
         }
         if found {
             self.release_all();
-        } else {
-            self.host.cancel(handle, failure);
         }
-        found
+        found || self.host.cancel(handle, failure)
     }
 
     /// The session is over: fetches end, running calls are told to.

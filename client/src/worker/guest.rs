@@ -122,7 +122,7 @@ impl Guest {
                 // Not under the lock: the end of a run may come in here.
                 let unstarted = self.slots.lock().cancel(handle, &failure);
                 if unstarted {
-                    self.shared.done(handle, CallResult::failed(failure), 0);
+                    self.shared.give_back(vec![handle]);
                 }
                 self.shared.let_end(handle);
             }

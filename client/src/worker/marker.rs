@@ -44,15 +44,11 @@ impl CrashMarker for PageMarker {
         self.runs.started(slot, handle);
     }
 
-    fn finished(&self, slot: u32) {
-        self.runs.finished(slot);
+    fn finished(&self, slot: u32, handle: u64) {
+        self.runs.finished(slot, handle);
     }
 
     fn panicked(&self, message: &str, place: &str) {
         self.panics.lock().panicked(message, place);
-    }
-
-    fn recovered(&self) {
-        self.panics.lock().recovered();
     }
 }

@@ -256,10 +256,10 @@ async fn running_and_queued_runs_are_cancelled() {
     for name in ["forever", "until_cancelled"] {
         let running = node.run(name, &[]);
         let queued = node.run("add", &[encoded(1_u64), encoded(1_u64)]);
-        for handle in [queued, running] {
-            node.send(Frame::CancelRun { handle, failure: cancelled() });
-            assert_eq!(node.failure(handle).await.0.kind(), FailureKind::Cancelled);
-        }
+        node.send(Frame::CancelRun { handle: queued, failure: cancelled() });
+        assert_eq!(node.next().await, Frame::Returned { handles: vec![queued] }, "it has not started");
+        node.send(Frame::CancelRun { handle: running, failure: cancelled() });
+        assert_eq!(node.failure(running).await.0.kind(), FailureKind::Cancelled);
     }
 }
 

@@ -179,14 +179,11 @@ impl Host {
         recalled
     }
 
-    /// Cancels a run: a queued one completes with `failure` at once; an async one is dropped at its next await; a
-    /// blocking one is told. Whatever a cancelled run returns, it completes with `failure`. Does nothing to one that is
-    /// over.
-    pub fn cancel(&self, handle: u64, failure: &Failure) {
-        let queued = self.slots.lock().values().find_map(|slot| slot.cancel(handle, failure));
-        if queued.is_some() {
-            self.complete(handle, failure.clone());
-        }
+    /// Cancels a run: a queued one is taken back, as by [`recall`](Self::recall), of which the answer tells; an async one
+    /// is dropped at its next await; a blocking one is told. Whatever a cancelled run returns, it completes with
+    /// `failure`. Does nothing to one that is over.
+    pub fn cancel(&self, handle: u64, failure: &Failure) -> bool {
+        self.slots.lock().values().any(|slot| slot.cancel(handle, failure).is_some())
     }
 
     /// Drops what is queued, cancels what runs, and waits for nothing. Nothing should be queued any more.

@@ -8,7 +8,7 @@
 //! - [`EmbeddedWorker`] and [`BulkAccess`]: functions that a node runs in its own process.
 //!
 //! # Promises
-//! - Each run that was queued ends exactly once: in a completion, or in what [`Host::recall`] returns.
+//! - Each run that was queued ends exactly once: in a completion, or in what [`Host::recall`] or [`Host::cancel`] says.
 //! - Runs of one slot start in the order in which they were queued, one at a time.
 //! - A panic ends its run with `TaskPanicked`, and nothing else.
 //! - Queueing a batch wakes each slot at most once.

@@ -8,12 +8,10 @@ use std::fmt;
 pub trait CrashMarker: Send + Sync + fmt::Debug {
     /// The slot starts a run.
     fn started(&self, slot: u32, handle: u64);
-    /// The slot's run is over.
-    fn finished(&self, slot: u32);
-    /// Something panicked; with `panic = "abort"` the process ends right after this.
+    /// The slot's run is over. Its end has yet to be reported.
+    fn finished(&self, slot: u32, handle: u64);
+    /// A panic is about to end the process.
     fn panicked(&self, message: &str, place: &str);
-    /// A panic that was noted was caught, and is no reason for a later death of the process.
-    fn recovered(&self) {}
 }
 
 /// Notes nothing: for guests in the node's own process, whose death nobody survives.
@@ -22,6 +20,6 @@ pub struct NoMarker;
 
 impl CrashMarker for NoMarker {
     fn started(&self, _slot: u32, _handle: u64) {}
-    fn finished(&self, _slot: u32) {}
+    fn finished(&self, _slot: u32, _handle: u64) {}
     fn panicked(&self, _message: &str, _place: &str) {}
 }

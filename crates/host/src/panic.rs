@@ -4,25 +4,35 @@ use crate::CrashMarker;
 use mobula_types::{Failure, FailureKind};
 use std::any::Any;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Arc, Once, OnceLock};
 
 thread_local! {
-    static TURN: RefCell<Option<Turn>> = const { RefCell::new(None) };
+    static MARKER: RefCell<Option<Arc<dyn CrashMarker>>> = const { RefCell::new(None) };
+    /// The latest panics of this thread, which may have been caught by whoever, or still unwind.
+    static SEEN: RefCell<VecDeque<Seen>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// What the hook knows of the thread that panics.
-struct Turn {
-    marker: Arc<dyn CrashMarker>,
-    place: Option<Arc<str>>,
+/// A panic that the hook was told of.
+struct Seen {
+    message: Box<str>,
+    place: Arc<str>,
 }
+
+/// How many panics of a thread are remembered, and how much of their messages.
+const MOST_SEEN: usize = 8;
+const MOST_TEXT: usize = 4096;
 
 static PROCESS_MARKER: OnceLock<Arc<dyn CrashMarker>> = OnceLock::new();
 
-/// Makes panics note their message and place, on top of what the hook that is there now does. Only the first call counts.
+/// Makes panics that end the process note their message and place, on top of what the hook that is there now does. Only
+/// the first call counts.
 ///
-/// A panic inside a run is noted on the marker of the run's host; `process_marker` is for those on other threads, of
-/// which only `panic = "abort"` makes an end of the process.
+/// With `panic = "abort"` that is every panic; else those that cannot unwind any further, such as one in a destructor
+/// while another unwinds. All others may be caught, by the run's boundary or by the program itself, and say nothing about
+/// a later end of the process. A panic inside a run is noted on the marker of the run's host; `process_marker` is for
+/// those on other threads.
 pub fn install_panic_hook(process_marker: Option<Arc<dyn CrashMarker>>) {
     static INSTALLED: Once = Once::new();
     if let Some(marker) = process_marker {
@@ -31,19 +41,49 @@ pub fn install_panic_hook(process_marker: Option<Arc<dyn CrashMarker>>) {
     INSTALLED.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            note(info);
+            see(info);
             previous(info);
         }));
     });
 }
 
-fn note(info: &PanicHookInfo<'_>) {
+fn see(info: &PanicHookInfo<'_>) {
     let message = message_of(info.payload());
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    let in_a_run = TURN.try_with(|turn| match turn.try_borrow_mut().as_deref_mut() {
-        Ok(Some(turn)) => {
-            turn.place.get_or_insert_with(|| place.as_str().into());
-            turn.marker.panicked(message, &place);
+    let seen = SEEN.try_with(|seen| {
+        // Borrowed where the hook itself panics.
+        let Ok(mut seen) = seen.try_borrow_mut() else { return };
+        if cfg!(panic = "abort") {
+            note(message, &place);
+        } else if cannot_unwind(message) {
+            match seen.back() {
+                // It says what unwound until here; the message of the standard library does not.
+                Some(Seen { message, place }) => note(message, place),
+                None => note(message, &place),
+            }
+        } else {
+            if seen.len() >= MOST_SEEN {
+                seen.pop_front();
+            }
+            seen.push_back(Seen { message: cut(message).into(), place: place.as_str().into() });
+        }
+    });
+    // A thread that ends has nothing to remember with.
+    if seen.is_err() && cfg!(panic = "abort") {
+        note(message, &place);
+    }
+}
+
+/// Whether that is what the standard library says right before it aborts, because a panic may unwind no further.
+fn cannot_unwind(message: &str) -> bool {
+    matches!(message, "panic in a function that cannot unwind" | "panic in a destructor during cleanup")
+}
+
+/// The process is about to end.
+fn note(message: &str, place: &str) {
+    let in_a_run = MARKER.try_with(|marker| match marker.try_borrow().as_deref() {
+        Ok(Some(marker)) => {
+            marker.panicked(message, place);
             true
         }
         _ => false,
@@ -51,8 +91,12 @@ fn note(info: &PanicHookInfo<'_>) {
     if !in_a_run.unwrap_or(false)
         && let Some(marker) = PROCESS_MARKER.get()
     {
-        marker.panicked(message, &place);
+        marker.panicked(message, place);
     }
+}
+
+fn cut(message: &str) -> &str {
+    &message[..message.floor_char_boundary(MOST_TEXT)]
 }
 
 fn message_of(payload: &(dyn Any + Send)) -> &str {
@@ -63,7 +107,7 @@ fn message_of(payload: &(dyn Any + Send)) -> &str {
 
 /// Marks this thread as one that runs guests for a host, so that the hook knows where to note their panics.
 pub(crate) fn enter_thread(marker: Arc<dyn CrashMarker>) {
-    TURN.with(|turn| *turn.borrow_mut() = Some(Turn { marker, place: None }));
+    MARKER.with(|of_thread| *of_thread.borrow_mut() = Some(marker));
 }
 
 /// Runs `body`; a panic becomes `TaskPanicked` with message and place, and unwinds no further.
@@ -72,12 +116,10 @@ pub(crate) fn guard<T>(body: impl FnOnce() -> T) -> Result<T, Failure> {
         Ok(value) => return Ok(value),
         Err(payload) => payload,
     };
-    let place = TURN.with(|turn| {
-        let mut turn = turn.borrow_mut();
-        let turn = turn.as_mut()?;
-        turn.marker.recovered();
-        turn.place.take()
-    });
+    // The latest with this message: others may have been caught inside of it, before or while it unwound.
+    let message = cut(message_of(&*payload));
+    let seen = SEEN.with(|seen| std::mem::take(&mut *seen.borrow_mut()));
+    let place = seen.iter().rev().find(|seen| *seen.message == *message).map(|seen| seen.place.clone());
     let failure =
         Failure::new(FailureKind::TaskPanicked, message_of(&*payload)).with(|detail| detail.place = place);
     discard(payload);

@@ -76,7 +76,7 @@ impl Slot {
         });
     }
 
-    /// Cancels a run of this slot. An unstarted one is given back to be reported.
+    /// Cancels a run of this slot. An unstarted one is taken back.
     pub(crate) fn cancel(&self, handle: u64, failure: &Failure) -> Option<QueuedRun> {
         let mut state = self.state.lock();
         if state.running == Some(handle) {
@@ -121,7 +121,7 @@ impl Slot {
             let start = clock::now();
             let result = run_guarded(run, environment);
             let micros = clock::now().since(start).as_micros();
-            environment.marker.finished(self.number);
+            environment.marker.finished(self.number, handle);
             let micros = u32::try_from(micros).unwrap_or(u32::MAX);
             environment.completed.completed(Completion { handle, result, micros });
         }

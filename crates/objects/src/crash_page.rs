@@ -1,9 +1,11 @@
 //! The shared page that says what a worker was running when it died.
 //!
 //! The node makes it as a memory file and hands its descriptor to the worker. Before each run, the worker's slot
-//! writes the run's handle there, and afterwards clears it; a panic hook writes message and place. When the worker is
-//! dead, the node reads the page. The page is written by untrusted code: its content is a hint about that job's own
-//! runs, and is checked before it is believed.
+//! writes the run's handle there; when the run is over, it says so beside it. Nothing is ever cleared: until the next
+//! run of the slot starts, the end of the last one may not have reached the node, and must not be taken for a run that
+//! has not started. A panic that ends the process writes message and place. When the worker is dead, the node reads the
+//! page. The page is written by untrusted code: its content is a hint about that job's own runs, and is checked before
+//! it is believed.
 
 use memmap2::{MmapMut, MmapOptions};
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -14,6 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Slots that a page has room for.
 const SLOTS: usize = 2048;
+/// Says of a slot's handle that its run is over.
+const OVER: u64 = 1 << 63;
 /// Bytes of the panic note: a length of the message, a length of the place, both texts.
 const NOTE: usize = 8 * 1024;
 const NOTE_HEAD: usize = 16;
@@ -31,6 +35,15 @@ pub struct CrashPage {
 #[derive(Debug)]
 pub struct CrashPageWriter {
     map: MmapMut,
+}
+
+/// The last run that a slot started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotedRun {
+    /// Its handle, below 2^63 - 1.
+    pub handle: u64,
+    /// Whether it was over: its end may still not have reached the node.
+    pub over: bool,
 }
 
 /// What a panic hook wrote before the worker ended.
@@ -62,10 +75,14 @@ impl CrashPage {
         self.file.as_fd()
     }
 
-    /// The handles of the runs that the worker's slots had started and not finished.
-    pub fn running(&self) -> Vec<u64> {
-        let handles = (0..SLOTS).map(|slot| slot_cell(&self.map, slot).load(Ordering::Acquire));
-        handles.filter(|stored| *stored != 0).map(|stored| stored - 1).collect()
+    /// How many slots it has room for: what those beyond have started is not known.
+    pub const SLOTS: u32 = SLOTS as u32;
+
+    /// The last run that each of the worker's slots started.
+    pub fn last_runs(&self) -> Vec<NotedRun> {
+        let noted = (0..SLOTS).map(|slot| slot_cell(&self.map, slot).load(Ordering::Acquire));
+        let noted = noted.map(|stored| ((stored & !OVER).checked_sub(1), stored & OVER != 0));
+        noted.filter_map(|(handle, over)| Some(NotedRun { handle: handle?, over })).collect()
     }
 
     /// The panic that ended the worker, if its hook could say so.
@@ -101,22 +118,16 @@ impl CrashPageWriter {
     #[inline]
     pub fn started(&self, slot: u32, handle: u64) {
         if (slot as usize) < SLOTS {
-            slot_cell(&self.map, slot as usize).store(handle.wrapping_add(1), Ordering::Release);
+            slot_cell(&self.map, slot as usize).store(stored(handle), Ordering::Release);
         }
     }
 
-    /// Notes that `slot` runs nothing.
+    /// Notes that the run that `slot` has started is over.
     #[inline]
-    pub fn finished(&self, slot: u32) {
+    pub fn finished(&self, slot: u32, handle: u64) {
         if (slot as usize) < SLOTS {
-            slot_cell(&self.map, slot as usize).store(0, Ordering::Release);
+            slot_cell(&self.map, slot as usize).store(stored(handle) | OVER, Ordering::Release);
         }
-    }
-
-    /// Forgets the noted panic: it was caught, and is no reason for a later end of the worker.
-    pub fn recovered(&self) {
-        slot_cell(&self.map, SLOTS).store(0, Ordering::Release);
-        slot_cell(&self.map, SLOTS + 1).store(0, Ordering::Release);
     }
 
     /// Notes a panic. Only the first is kept: it is the one that ends the worker.
@@ -133,6 +144,11 @@ impl CrashPageWriter {
         slot_cell(&self.map, SLOTS + 1).store(place.len() as u64, Ordering::Release);
         slot_cell(&self.map, SLOTS).store(message.len() as u64, Ordering::Release);
     }
+}
+
+/// A handle as a slot's cell holds it: 0 stands for none.
+fn stored(handle: u64) -> u64 {
+    handle.wrapping_add(1) & !OVER
 }
 
 #[allow(unsafe_code)]
@@ -164,15 +180,18 @@ mod tests {
     }
 
     #[test]
-    fn the_node_sees_what_runs() {
+    fn the_node_sees_what_has_started() {
         let (page, writer) = pair();
-        assert!(page.running().is_empty());
+        assert!(page.last_runs().is_empty());
         writer.started(0, 0);
         writer.started(3, 41);
-        writer.started(u32::MAX, 7);
-        assert_eq!(page.running(), vec![0, 41]);
-        writer.finished(0);
-        assert_eq!(page.running(), vec![41]);
+        writer.started(CrashPage::SLOTS, 7);
+        let noted = |handle, over| NotedRun { handle, over };
+        assert_eq!(page.last_runs(), [noted(0, false), noted(41, false)]);
+        writer.finished(0, 0);
+        assert_eq!(page.last_runs(), [noted(0, true), noted(41, false)], "it has started all the same");
+        writer.started(0, 42);
+        assert_eq!(page.last_runs(), [noted(42, false), noted(41, false)]);
     }
 
     #[test]
@@ -183,8 +202,6 @@ mod tests {
         writer.panicked("later", "elsewhere");
         let note = PanicNote { message: "boom".into(), place: "src/lib.rs:1:2".into() };
         assert_eq!(page.panic_note(), Some(note));
-        writer.recovered();
-        assert_eq!(page.panic_note(), None);
         let (page, mut writer) = pair();
         writer.panicked(&"x".repeat(100_000), &"y".repeat(100_000));
         let note = page.panic_note().unwrap();

@@ -16,5 +16,5 @@ mod store;
 
 pub use buffer::ValueBuffer;
 pub use checksum::{checksum, checksum_of_more};
-pub use crash_page::{CrashPage, CrashPageWriter, PanicNote};
+pub use crash_page::{CrashPage, CrashPageWriter, NotedRun, PanicNote};
 pub use store::{ObjectStore, Reservation, StoreFull, StoreUsage, StoredObject};

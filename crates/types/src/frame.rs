@@ -337,11 +337,11 @@ pub enum AssignmentEnd {
     },
     /// It was given back unstarted, at no charge.
     Returned,
-    /// It was running when its worker died.
+    /// It had started when its worker died.
     Lost {
         /// How the worker died.
         failure: Failure,
-        /// Whether this counts against the task's retries.
+        /// Whether this counts against the task's retries. A task without any does not start again either way.
         charged: bool,
     },
     /// One of its inputs could not be fetched; the owner looks again.

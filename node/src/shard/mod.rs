@@ -33,7 +33,7 @@ use jobs::Jobs;
 use mobula_core::executor::{self, Executor, ExecutorOptions};
 use mobula_core::tasks::{self, EngineOptions, SessionKey, SnapshotFilter, TaskEngine, TaskSnapshot};
 use mobula_host::embedded::EmbeddedWorker;
-use mobula_objects::ObjectStore;
+use mobula_objects::{CrashPage, ObjectStore};
 use mobula_rpc::head::HeadLinkHandle;
 use mobula_rpc::session::Session;
 use mobula_runtime::{Shutdown, TaskHandle, clock};
@@ -125,6 +125,7 @@ impl Shard {
     pub(crate) fn new(parts: ShardParts) -> Self {
         let mut executor_options = ExecutorOptions::new(parts.node.clone(), parts.resources.clone());
         executor_options.idle_worker = parts.idle_worker;
+        executor_options.noted_slots = CrashPage::SLOTS;
         let mut engine_options = EngineOptions::new(parts.node.clone());
         engine_options.store_bytes = parts.store.usage().capacity;
         engine_options.seed = rand::random();

@@ -5,9 +5,10 @@ use super::{Call, Input, Shard};
 use crate::bulk::BulkRuntime;
 use crate::transfer::Transfer;
 use crate::workers::{self, Launch, WorkerExit};
-use mobula_core::executor;
+use mobula_core::executor::{self, LastRun};
 use mobula_core::tasks::{self, SessionKey, SessionKind};
 use mobula_host::embedded::{BoxFuture, BulkAccess, EmbeddedOptions, EmbeddedWorker, RunningWorker};
+use mobula_objects::NotedRun;
 use mobula_rpc::Connection;
 use mobula_rpc::node::LogSource;
 use mobula_rpc::session::{Session, SessionOptions};
@@ -41,6 +42,8 @@ struct WorkerState {
     /// Tells the process's owner that the worker works.
     ready: Option<oneshot::Sender<()>>,
     process: Option<u32>,
+    /// How its process ended, while its session has yet to: what it had sent arrives first.
+    exit: Option<WorkerExit>,
     /// Tells the process's owner to end it.
     kill: mpsc::Sender<Ending>,
     _owner: TaskHandle<()>,
@@ -115,6 +118,7 @@ impl Shard {
             announced: false,
             ready: Some(ready),
             process: None,
+            exit: None,
             kill,
             _owner: owner,
         };
@@ -173,15 +177,22 @@ impl Shard {
         self.tell_executor(executor::Event::WorkerStartFailed { worker, failure });
     }
 
+    /// A worker's process and its sockets are gone. What its session has brought is read to its end first: a run whose
+    /// end was sent is not lost.
     pub(super) fn on_worker_exited(&mut self, worker: WorkerId, exit: WorkerExit) {
-        let Some(state) = self.workers.known.remove(&worker) else { return };
-        self.parts.secrets.forget(&state.secret);
-        if let Some(session) = state.session {
-            self.close_worker_session(session);
+        let Some(state) = self.workers.known.get_mut(&worker) else { return };
+        if state.session.is_some() {
+            state.exit = Some(exit);
+            return;
         }
-        if state.announced {
-            let (failure, running) = (exit.failure, exit.running);
-            self.tell_executor(executor::Event::WorkerLost { worker, failure, running });
+        let announced = state.announced;
+        self.parts.secrets.forget(&state.secret);
+        self.workers.known.remove(&worker);
+        if announced {
+            let note = |noted: NotedRun| LastRun { handle: noted.handle, over: noted.over };
+            let last = exit.last.into_iter().map(note).collect();
+            let failure = exit.failure;
+            self.tell_executor(executor::Event::WorkerLost { worker, failure, last });
         } else {
             let message = "the worker ended before it was ready; its output is in the job's logs";
             let failure = Failure::new(FailureKind::WorkerStartFailed, message).caused_by(exit.failure);
@@ -198,6 +209,9 @@ impl Shard {
     pub(super) fn on_worker_session_ended(&mut self, worker: WorkerId) {
         if let Some(state) = self.workers.known.get_mut(&worker) {
             state.session = None;
+            if let Some(exit) = state.exit.take() {
+                return self.on_worker_exited(worker, exit);
+            }
             let message = format!("worker {} lost its session with the node", worker.0);
             let failure = Failure::new(FailureKind::WorkerDied, message);
             let _already_told = state.kill.try_send(Ending::Detached(failure));
@@ -234,6 +248,7 @@ impl Shard {
                     announced: true,
                     ready: None,
                     process: None,
+                    exit: None,
                     kill,
                     _owner: owner,
                 };
@@ -279,8 +294,12 @@ impl Starting {
         let input = match started {
             Ok(mut process) => {
                 let _shard_ended = inbox.send(Input::WorkerLaunched { worker, process: process.pid }).await;
-                let serving = self.serve(&mut process);
+                let mut serving = self.serve(&mut process);
                 let exit = wait(&mut process, &mut killed, ready).await;
+                if let Some(session) = serving.first_mut() {
+                    // What it had sent is read to its end, unless something else holds its socket open.
+                    let _in_time = tokio::time::timeout(END_PATIENCE, session).await;
+                }
                 drop(serving);
                 Input::WorkerExited { worker, exit }
             }

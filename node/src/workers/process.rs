@@ -1,6 +1,6 @@
 //! A running worker process and what its end means.
 
-use mobula_objects::CrashPage;
+use mobula_objects::{CrashPage, NotedRun};
 use mobula_types::{Failure, FailureKind, WorkerId};
 use rustix::process::{Pid, Signal};
 use std::io;
@@ -29,8 +29,8 @@ pub(crate) struct WorkerProcess {
 pub(crate) struct WorkerExit {
     /// `WorkerDied`, or `TaskPanicked` where a panic ended the process.
     pub(crate) failure: Failure,
-    /// The handles of the runs that its slots had started.
-    pub(crate) running: Vec<u64>,
+    /// The last runs that its slots had started.
+    pub(crate) last: Vec<NotedRun>,
 }
 
 impl WorkerProcess {
@@ -59,7 +59,7 @@ impl WorkerProcess {
             None => Failure::new(FailureKind::WorkerDied, died),
         };
         let failure = failure.with(|detail| detail.exit = Some(exit.as_str().into()));
-        WorkerExit { failure, running: self.crash_page.running() }
+        WorkerExit { failure, last: self.crash_page.last_runs() }
     }
 
     /// Ends the whole process group at once.

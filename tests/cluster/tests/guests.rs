@@ -44,6 +44,16 @@ fn a_panic_is_typed_and_names_its_place() -> Result<()> {
 }
 
 #[test]
+fn a_panic_that_was_caught_is_no_reason_for_a_later_end() -> Result<()> {
+    Misfits::start()?.fails("caught panic", "WorkerDied", &["SIGKILL"])
+}
+
+#[test]
+fn a_panic_that_aborts_is_typed() -> Result<()> {
+    Misfits::start()?.fails("double panic", "TaskPanicked", &["while it unwinds", "misfits.rs", "SIGABRT"])
+}
+
+#[test]
 fn an_error_is_typed() -> Result<()> {
     Misfits::start()?.fails("error", "TaskFailed", &["no luck", "fails"])
 }

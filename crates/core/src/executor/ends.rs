@@ -3,10 +3,11 @@
 use super::job::Target;
 use super::run::{Phase, Wait};
 use super::worker::WorkerState;
-use super::{Effect, Executor, Owner, RunKey};
+use super::{Effect, Executor, LastRun, Owner, RunKey};
 use crate::assignment::Assignment;
 use mobula_types::frame::AssignmentEnd;
-use mobula_types::{Failure, ObjectId, Outcome, WorkerId};
+use mobula_types::{Failure, FailureKind, ObjectId, Outcome, WorkerId};
+use std::collections::BTreeMap;
 
 /// What a worker says of a run that has ended.
 #[derive(Debug)]
@@ -15,6 +16,15 @@ pub(super) struct Ending {
     pub(super) retryable: bool,
     pub(super) micros: u32,
     pub(super) borrows: Vec<ObjectId>,
+}
+
+/// How far a run was when its worker died.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Progress {
+    Unstarted,
+    Running,
+    /// It had ended, and the news of that died with the worker.
+    Over,
 }
 
 /// The report of a run's end.
@@ -27,7 +37,9 @@ impl Executor {
         let Some(run) = self.sent_to(worker, key) else { return };
         let (index, job, kind) = (run.worker, run.job, run.kind);
         let (silent, cancelled) = (run.reported || run.is_orphan(), run.cancelled.is_some());
-        if !cancelled && self.is_head(key) {
+        if !self.is_head(key) {
+            self.overtake(key);
+        } else if !cancelled {
             let target = &self.jobs.at(job).kind(kind).target;
             if let Target::Lane { estimate, .. } = *target
                 && let Some(estimate) = self.jobs.at_mut(job).estimate_mut(estimate)
@@ -87,7 +99,7 @@ impl Executor {
         &mut self,
         worker: WorkerId,
         failure: Failure,
-        running: &[u64],
+        last: &[LastRun],
         effects: &mut Vec<Effect>,
     ) {
         let Some(index) = self.workers.find(worker) else { return };
@@ -101,25 +113,31 @@ impl Executor {
         let mut fruitless = lost.state == WorkerState::Ready && !lost.has_served;
         let job = lost.job;
         self.leave_pool(index);
-        let keys: Vec<RunKey> =
-            self.workers.at(index).slots.iter().flat_map(|slot| slot.queue.iter().copied()).collect();
-        for key in keys.into_iter().rev() {
+        for (key, progress) in self.progress_at_death(index, last).into_iter().rev() {
             let Some(run) = self.runs.get(key) else { continue };
-            let started = running.contains(&key.0) || run.wait != Wait::No;
-            fruitless &= !started;
+            fruitless &= progress == Progress::Unstarted;
             let silent = run.reported || run.is_orphan();
             let cancelled = run.cancelled.clone();
             self.leave_slot(key);
-            match (started, silent, cancelled) {
+            match (progress, silent, cancelled) {
                 (_, true, _) => self.end_unsent(key, None, effects),
                 (_, _, Some(failure)) => {
                     self.end_unsent(key, Some(super::assign::failed(failure)), effects);
                 }
-                (true, _, None) => {
-                    let end = self.lost(key, &failure, !killed);
+                (Progress::Unstarted, _, None) => self.unstarted(key, effects),
+                (Progress::Running, _, None) if !killed => {
+                    let end = self.lost(key, failure.clone(), true);
                     self.end_unsent(key, end, effects);
                 }
-                (false, _, None) => self.unstarted(key, effects),
+                (progress, _, None) => {
+                    let text = match progress {
+                        Progress::Over => "its worker ended before its result had arrived",
+                        _ => "its worker was ended for the sake of another task",
+                    };
+                    let failure = Failure::new(FailureKind::WorkerDied, text).caused_by(failure.clone());
+                    let end = self.lost(key, failure, false);
+                    self.end_unsent(key, end, effects);
+                }
             }
         }
         self.dismiss(index);
@@ -128,11 +146,48 @@ impl Executor {
         }
     }
 
-    fn lost(&self, key: RunKey, failure: &Failure, charged: bool) -> Option<AssignmentEnd> {
+    /// A slot works in order, but the end of a run may take longer to arrive than that of the next one: those before one
+    /// that has ended are over.
+    fn overtake(&mut self, key: RunKey) {
+        let Some(run) = self.runs.get(key) else { return };
+        let slot = &self.workers.at(run.worker).slots[run.slot as usize];
+        for before in slot.queue.iter().take_while(|before| **before != key) {
+            if let Some(run) = self.runs.get_mut(*before) {
+                run.overtaken = true;
+            }
+        }
+    }
+
+    /// What a dead worker had, slot by slot, and how far each run was. In doubt it has started.
+    fn progress_at_death(&self, worker: usize, last: &[LastRun]) -> Vec<(RunKey, Progress)> {
+        let last: BTreeMap<u64, bool> = last.iter().map(|noted| (noted.handle, noted.over)).collect();
+        let mut all = Vec::new();
+        for (number, slot) in self.workers.at(worker).slots.iter().enumerate() {
+            let noted = slot.queue.iter().rposition(|key| last.contains_key(&key.0));
+            let is_noted = number < self.options.noted_slots as usize;
+            for (position, key) in slot.queue.iter().enumerate() {
+                let Some(run) = self.runs.get(*key) else { continue };
+                let progress = if run.wait != Wait::No || last.get(&key.0) == Some(&false) {
+                    Progress::Running
+                } else if run.overtaken || noted.is_some_and(|noted| position <= noted) {
+                    Progress::Over
+                } else if is_noted {
+                    Progress::Unstarted
+                } else if position == 0 {
+                    Progress::Running
+                } else {
+                    Progress::Over
+                };
+                all.push((*key, progress));
+            }
+        }
+        all
+    }
+
+    fn lost(&self, key: RunKey, failure: Failure, charged: bool) -> Option<AssignmentEnd> {
         let run = self.runs.get(key).filter(|run| run.phase == Phase::Sent)?;
         let Assignment { task, attempt, template, .. } = &run.assignment;
         let failure = failure
-            .clone()
             .of_task(*task, template.display_name())
             .on_node(self.options.node.clone())
             .with(|detail| detail.attempt = Some(*attempt));

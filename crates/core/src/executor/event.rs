@@ -15,6 +15,15 @@ pub enum Owner {
     Peer(NodeId),
 }
 
+/// The last run that a slot of a dead worker had started, as its crash page says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LastRun {
+    /// The run's handle.
+    pub handle: u64,
+    /// Whether it was over: its end may have been under way.
+    pub over: bool,
+}
+
 /// Something that happened. Events of one worker arrive in the order in which the worker sent its frames.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
@@ -90,8 +99,9 @@ pub enum Event {
         worker: WorkerId,
         /// How it ended.
         failure: Failure,
-        /// The handles that its crash page says were running. The others that it had are run again, uncharged.
-        running: Vec<u64>,
+        /// What its crash page says each slot started last. What stands behind that on its slot has not started, and is
+        /// run again.
+        last: Vec<LastRun>,
     },
     /// A run has ended.
     Done {
@@ -108,7 +118,7 @@ pub enum Event {
         /// Objects among its arguments that this node's processes still hold references to.
         borrows: Vec<ObjectId>,
     },
-    /// Runs given back unstarted, because they were recalled.
+    /// Runs given back unstarted, because they were recalled or cancelled.
     Returned {
         /// The worker.
         worker: WorkerId,

@@ -9,7 +9,8 @@
 //! 2. What its running tasks use never exceeds what the node has; amounts are exact to 0.0001. A task that waits for
 //!    others gives its CPUs back, and gets them again before any new task does.
 //! 3. What a worker's death did not interrupt is not charged for it: what had not started is run elsewhere, and what was
-//!    killed because it shared a worker with something else is reported as lost without a charge.
+//!    over, or was killed because it shared a worker with something else, is reported as lost without a charge. What has
+//!    started is never taken for unstarted.
 //! 4. Jobs take turns by their weights. A task that needs many CPUs is not passed over by smaller ones for ever.
 //! 5. Everything is bounded: what waits, per job (`NoRoom`); what is fetched at once; what a slot is given.
 //!
@@ -54,7 +55,7 @@ mod waiting;
 mod worker;
 
 pub use effect::{Effect, RunOrder};
-pub use event::{Event, Owner};
+pub use event::{Event, LastRun, Owner};
 pub use options::ExecutorOptions;
 pub use snapshot::{RunSnapshot, RunStage, WorkerSnapshot};
 pub use worker::WorkerState;
@@ -172,8 +173,8 @@ impl Executor {
             Event::WorkerStartFailed { worker, failure } => {
                 self.worker_start_failed(worker, failure, effects)
             }
-            Event::WorkerLost { worker, failure, running } => {
-                self.worker_lost(worker, failure, &running, effects);
+            Event::WorkerLost { worker, failure, last } => {
+                self.worker_lost(worker, failure, &last, effects);
             }
             Event::Cancel { owner, task, attempt, failure, force } => {
                 self.cancel(&owner, task, attempt, failure, force, effects);

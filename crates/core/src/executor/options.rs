@@ -36,6 +36,8 @@ pub struct ExecutorOptions {
     pub max_start_failures: u32,
     /// For how long after that the job's new tasks fail at once (5 s).
     pub start_failure_memory: Duration,
+    /// How many slots of a worker its crash page has room for (2,048): what the others had counts as started.
+    pub noted_slots: u32,
     /// How many tasks of no CPUs of one job run at once (64); those that wait for others do not count.
     pub max_zero_cpu: u32,
 }
@@ -59,6 +61,7 @@ impl ExecutorOptions {
             orphan_grace: Duration::from_secs(30),
             max_start_failures: 3,
             start_failure_memory: Duration::from_secs(5),
+            noted_slots: 2_048,
             max_zero_cpu: 64,
         }
     }

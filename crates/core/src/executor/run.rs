@@ -23,6 +23,8 @@ pub(super) struct Run {
     pub(super) expected: u64,
     /// When it got to the head of its slot.
     pub(super) started: Time,
+    /// One behind it on its slot has ended: it is over too, and the news of that is under way.
+    pub(super) overtaken: bool,
     /// Whether it waits for others.
     pub(super) wait: Wait,
     /// Its worker was asked to give it back.
@@ -54,6 +56,7 @@ impl Run {
             arrived,
             expected: 0,
             started: Time::NEVER,
+            overtaken: false,
             wait: Wait::No,
             recalled: false,
             give_back: false,

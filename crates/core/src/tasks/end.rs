@@ -44,7 +44,9 @@ impl TaskEngine {
             AssignmentEnd::NoRoom { queued } => self.refused(key, &place, queued),
             AssignmentEnd::Returned => self.enqueue(key, true),
             AssignmentEnd::Lost { failure, charged } => {
-                if charged {
+                let shape = self.tasks[key.at()].shape;
+                let at_most_once = self.shapes[shape.at()].template.options.max_retries == 0;
+                if charged || at_most_once {
                     self.retry_or_fail(key, failure, effects);
                 } else {
                     self.next_attempt(key);

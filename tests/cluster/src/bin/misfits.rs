@@ -98,6 +98,29 @@ fn names(count: u64) -> mobula::Result<u64> {
     calls.iter().map(ObjectRef::get_blocking).sum()
 }
 
+/// Outlives two panics, and is killed then.
+#[mobula::remote(max_retries = 0)]
+fn catches_and_dies() -> u64 {
+    let caught = std::panic::catch_unwind(|| panic!("caught"));
+    let joined = std::thread::spawn(|| panic!("of a thread")).join();
+    assert!(caught.is_err() && joined.is_err());
+    let own = std::process::id().to_string();
+    let killed = std::process::Command::new("kill").args(["-KILL", &own]).status();
+    panic!("it lives on: {killed:?}")
+}
+
+#[mobula::remote(max_retries = 0)]
+fn panics_twice() -> u64 {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("while it unwinds");
+        }
+    }
+    let _bomb = Bomb;
+    panic!("first")
+}
+
 /// Holds a CPU until it is cancelled.
 #[mobula::remote]
 async fn holds(_bytes: Vec<u8>) -> u64 {
@@ -139,6 +162,8 @@ async fn misbehave(case: &str) -> mobula::Result<u64> {
     let result = match case {
         "panic" => panics::remote("boom").submit().await,
         "abort" => aborts::remote().submit().await,
+        "caught panic" => catches_and_dies::remote().submit().await,
+        "double panic" => panics_twice::remote().submit().await,
         "exit" => exits::remote(3).submit().await,
         "overflow" => overflows::remote(0_u64).submit().await,
         "never returns" => never_returns::remote().timeout(Duration::from_millis(300)).submit().await,

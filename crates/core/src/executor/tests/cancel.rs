@@ -70,7 +70,7 @@ fn force_kills_the_worker_and_charges_nobody_else() {
     world.event(Event::WorkerLost {
         worker: orders[0].worker,
         failure: failure(FailureKind::WorkerDied),
-        running: vec![orders[0].handle, beside.handle],
+        last: vec![running(&orders[0]), running(&beside)],
     });
     let reports = world.reports();
     assert_eq!(reports.len(), 2);

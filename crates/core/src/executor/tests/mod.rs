@@ -13,7 +13,7 @@ mod simulated;
 mod waiting;
 mod workers;
 
-use super::{Effect, Event, Executor, ExecutorOptions, Owner, RunKey, RunOrder};
+use super::{Effect, Event, Executor, ExecutorOptions, LastRun, Owner, RunKey, RunOrder};
 use crate::assignment::Assignment;
 use mobula_types::frame::AssignmentEnd;
 use mobula_types::{
@@ -281,6 +281,11 @@ fn kind_of(end: &AssignmentEnd) -> FailureKind {
         | AssignmentEnd::Lost { failure, .. } => failure.kind(),
         other => panic!("not a failure: {other:?}"),
     }
+}
+
+/// What a slot that runs this has noted.
+fn running(order: &RunOrder) -> LastRun {
+    LastRun { handle: order.handle, over: false }
 }
 
 fn tasks_of(orders: &[RunOrder]) -> Vec<TaskId> {

@@ -60,8 +60,14 @@ fn step(simulation: &mut Simulation, templates: &[Arc<TaskTemplate>], (kind, cho
         48..64 => {
             simulation.deliver_from(choice);
         }
-        64..80 => {
+        64..76 => {
             simulation.finish(choice, (choice % 300) as u32);
+        }
+        76..78 => {
+            simulation.finish_large(choice);
+        }
+        78..80 => {
+            simulation.stored(choice);
         }
         80..86 => {
             simulation.wait(choice);

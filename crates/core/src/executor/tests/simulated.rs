@@ -24,6 +24,10 @@ enum Head {
 #[derive(Default)]
 struct Worker {
     slots: BTreeMap<u32, (VecDeque<RunOrder>, Option<Head>)>,
+    /// What the crash page says of each slot.
+    page: BTreeMap<u32, LastRun>,
+    /// Ends of runs whose results are still being stored.
+    storing: Vec<Event>,
     inbox: VecDeque<Sent>,
     outbox: VecDeque<Event>,
     retiring: bool,
@@ -34,8 +38,11 @@ impl Worker {
         match sent {
             Sent::Run(order) => {
                 let (queue, head) = self.slots.entry(order.slot).or_default();
+                if head.is_none() {
+                    *head = Some(Head::Runs);
+                    self.page.insert(order.slot, running(&order));
+                }
                 queue.push_back(order);
-                head.get_or_insert(Head::Runs);
             }
             Sent::Recall(handles) => {
                 let mut returned = Vec::new();
@@ -79,33 +86,42 @@ impl Worker {
         for slot in slots {
             let Some((queue, head)) = self.slots.get_mut(&slot) else { continue };
             let Some(position) = queue.iter().position(|order| order.handle == handle) else { continue };
-            if position == 0 && *head == Some(Head::Runs) {
+            if position > 0 {
+                queue.remove(position);
+                return self.give_back(vec![handle]);
+            }
+            if *head == Some(Head::Runs) {
                 return;
             }
-            if position == 0 {
-                let behind: Vec<u64> = queue.iter().skip(1).map(|order| order.handle).collect();
-                queue.truncate(1);
-                self.give_back(behind);
-            }
-            self.end(slot, position, Outcome::Failed(failure(FailureKind::Cancelled)), 0);
+            let behind: Vec<u64> = queue.iter().skip(1).map(|order| order.handle).collect();
+            queue.truncate(1);
+            self.give_back(behind);
+            self.end(slot, Outcome::Failed(failure(FailureKind::Cancelled)), 0, false);
             return;
         }
     }
 
-    fn end(&mut self, slot: u32, position: usize, outcome: Outcome, micros: u32) {
+    /// The first run of a slot ends. With `large`, its result is stored before the node hears of it.
+    fn end(&mut self, slot: u32, outcome: Outcome, micros: u32, large: bool) {
         let Some((queue, head)) = self.slots.get_mut(&slot) else { return };
-        let Some(order) = queue.remove(position) else { return };
-        if position == 0 {
-            *head = (!queue.is_empty()).then_some(Head::Runs);
-        }
-        self.outbox.push_back(Event::Done {
+        let Some(order) = queue.pop_front() else { return };
+        let next = queue.front();
+        *head = next.map(|_| Head::Runs);
+        let last = next.map_or(LastRun { over: true, ..running(&order) }, running);
+        self.page.insert(slot, last);
+        let done = Event::Done {
             worker: order.worker,
             handle: order.handle,
             outcome,
             retryable: false,
             micros,
             borrows: Vec::new(),
-        });
+        };
+        if large {
+            self.storing.push(done);
+        } else {
+            self.outbox.push_back(done);
+        }
     }
 
     fn running(&self) -> impl Iterator<Item = (&RunOrder, Head)> {
@@ -113,7 +129,7 @@ impl Worker {
     }
 
     fn is_empty(&self) -> bool {
-        self.slots.values().all(|(queue, _)| queue.is_empty())
+        self.storing.is_empty() && self.slots.values().all(|(queue, _)| queue.is_empty())
     }
 }
 
@@ -122,7 +138,9 @@ pub(super) struct Simulation {
     pub(super) world: World,
     workers: BTreeMap<WorkerId, Worker>,
     starting: Vec<WorkerId>,
-    dead: Vec<(WorkerId, Vec<u64>)>,
+    dead: Vec<(WorkerId, Vec<LastRun>)>,
+    /// What has started on some worker.
+    started: BTreeSet<u64>,
     fetches: Vec<(RunKey, Vec<Input>)>,
     pub(super) assigned: BTreeMap<TaskId, Owner>,
     pub(super) reports: BTreeMap<TaskId, Vec<AssignmentEnd>>,
@@ -138,6 +156,7 @@ impl Simulation {
             workers: [(EMBEDDED, Worker::default())].into(),
             starting: Vec::new(),
             dead: Vec::new(),
+            started: BTreeSet::new(),
             fetches: Vec::new(),
             assigned: BTreeMap::new(),
             reports: BTreeMap::new(),
@@ -174,7 +193,10 @@ impl Simulation {
                 Effect::Fetch { run, inputs } => self.fetches.push((run, inputs)),
                 Effect::CancelFetch { run } => self.fetches.retain(|(fetching, _)| *fetching != run),
                 Effect::StartWorker { worker, .. } => self.starting.push(worker),
-                Effect::Run(order) => self.send(order.worker, Sent::Run(order)),
+                Effect::Run(order) => {
+                    assert!(!self.started.contains(&order.handle), "{} was taken for unstarted", order.task);
+                    self.send(order.worker, Sent::Run(order));
+                }
                 Effect::RecallRuns { worker, handles } => self.send(worker, Sent::Recall(handles)),
                 Effect::CancelRun { worker, handle, .. } => self.send(worker, Sent::Cancel(handle)),
                 Effect::Resume { worker, handle } => self.send(worker, Sent::Resume(handle)),
@@ -201,7 +223,9 @@ impl Simulation {
     }
 
     /// What really runs, as the workers know it, never uses more than there is; and neither do the books.
-    fn check(&self) {
+    fn check(&mut self) {
+        let noted = self.workers.values().flat_map(|worker| worker.page.values());
+        self.started.extend(noted.map(|noted| noted.handle));
         let total = self.world.executor.ledger.total();
         let load = self.world.executor.load();
         assert!(total.covers(&load.used), "the books say {}", load.used);
@@ -268,7 +292,22 @@ impl Simulation {
     }
 
     pub(super) fn finish(&mut self, choice: usize, micros: u32) -> bool {
-        self.with_head(choice, Head::Runs, |worker, slot, _| worker.end(slot, 0, done(1), micros))
+        self.with_head(choice, Head::Runs, |worker, slot, _| worker.end(slot, done(1), micros, false))
+    }
+
+    pub(super) fn finish_large(&mut self, choice: usize) -> bool {
+        self.with_head(choice, Head::Runs, |worker, slot, _| worker.end(slot, done(1), 100, true))
+    }
+
+    /// A large result of some worker is stored.
+    pub(super) fn stored(&mut self, choice: usize) -> bool {
+        let id = self.nth_worker(choice);
+        let Some(worker) = self.workers.get_mut(&id).filter(|worker| !worker.storing.is_empty()) else {
+            return false;
+        };
+        let done = worker.storing.remove(choice % worker.storing.len());
+        worker.outbox.push_back(done);
+        true
     }
 
     pub(super) fn wait(&mut self, choice: usize) -> bool {
@@ -303,9 +342,9 @@ impl Simulation {
     }
 
     pub(super) fn start_or_fail(&mut self, choice: usize, fail: bool) -> bool {
-        if let Some((worker, running)) = self.dead.pop() {
+        if let Some((worker, last)) = self.dead.pop() {
             let failure = failure(FailureKind::WorkerDied);
-            self.event(Event::WorkerLost { worker, failure, running });
+            self.event(Event::WorkerLost { worker, failure, last });
             return true;
         }
         if self.starting.is_empty() {
@@ -327,12 +366,12 @@ impl Simulation {
             return;
         }
         let Some(mut worker) = self.workers.remove(&id) else { return };
-        let running = worker.running().map(|(order, _)| order.handle).collect();
+        let last = worker.page.values().copied().collect();
         let sent = worker.outbox.len().saturating_sub(unsent);
         for event in worker.outbox.drain(..sent) {
             self.event(event);
         }
-        self.dead.push((id, running));
+        self.dead.push((id, last));
     }
 
     pub(super) fn crash_nth(&mut self, choice: usize, unsent: usize) {
@@ -357,7 +396,7 @@ impl Simulation {
             self.event(Event::Flush);
             let mut moved = false;
             for choice in 0..self.workers.len() {
-                moved |= self.deliver_to(choice) | self.deliver_from(choice);
+                moved |= self.stored(choice) | self.deliver_to(choice) | self.deliver_from(choice);
             }
             while self.answer_fetch(0, false) || self.start_or_fail(0, false) {
                 moved = true;

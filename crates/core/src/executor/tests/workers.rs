@@ -49,7 +49,7 @@ fn an_idle_worker_is_kept_warm_and_then_retired() {
     world.event(Event::WorkerLost {
         worker: gone[0],
         failure: failure(FailureKind::WorkerDied),
-        running: Vec::new(),
+        last: Vec::new(),
     });
     assert_eq!(world.reports(), []);
     world.done(&order, 10);
@@ -132,7 +132,7 @@ fn a_worker_that_dies_before_it_announces_has_failed_to_start() {
     for _ in 0..3 {
         let worker = world.flush_and_start().remove(0);
         let failure = failure(FailureKind::WorkerDied);
-        world.event(Event::WorkerLost { worker, failure, running: Vec::new() });
+        world.event(Event::WorkerLost { worker, failure, last: Vec::new() });
     }
     assert_eq!(kind_of(&world.reports()[0].1), FailureKind::WorkerStartFailed);
     assert_eq!(world.used_cpus(), 0.0);
@@ -148,7 +148,7 @@ fn workers_that_die_before_they_run_anything_are_not_started_for_ever() {
         world.start(worker);
         assert_eq!(world.flush_runs().len(), 1);
         let failure = failure(FailureKind::WorkerDied);
-        world.event(Event::WorkerLost { worker, failure, running: Vec::new() });
+        world.event(Event::WorkerLost { worker, failure, last: Vec::new() });
     }
     let reports = world.reports();
     assert_eq!((reports[0].0, kind_of(&reports[0].1)), (task, FailureKind::WorkerStartFailed));
@@ -174,7 +174,7 @@ fn the_end_of_a_job_ends_everything_of_it() {
     assert_eq!(killed.len(), 2, "neither has ended");
     for worker in killed {
         let failure = failure(FailureKind::WorkerDied);
-        world.event(Event::WorkerLost { worker, failure, running: vec![orders[1].handle] });
+        world.event(Event::WorkerLost { worker, failure, last: vec![running(&orders[1])] });
     }
     assert_eq!(world.reports().len(), 2);
     assert_eq!((world.executor.workers().count(), world.executor.runs().count()), (0, 0));

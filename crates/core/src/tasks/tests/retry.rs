@@ -53,12 +53,26 @@ fn an_error_is_retried_only_where_retry_on_says_so() {
 #[test]
 fn a_loss_that_is_not_charged_costs_nothing() {
     let mut world = World::new(1);
-    world.submit_with(1, |submit| submit.template = template("once", |options| options.max_retries = 0));
+    world.submit_with(1, |submit| submit.template = template("once", |options| options.max_retries = 1));
     for number in 1..5 {
         let effects = world.end(1, lost(false));
         assert_eq!(assigned(&effects)[0].1.attempt.number, number);
     }
+    assert!(failures(&world.end(1, lost(true))).is_empty());
+    world.advance(MILLISECOND * 100);
     assert_eq!(failures(&world.end(1, lost(true))), [(1, FailureKind::WorkerDied)]);
+}
+
+#[test]
+fn a_task_without_retries_starts_once() {
+    for charged in [false, true] {
+        let mut world = World::new(1);
+        world.submit_with(1, |submit| submit.template = template("once", |options| options.max_retries = 0));
+        assert_eq!(assigned(&world.end(1, AssignmentEnd::Returned)).len(), 1, "it had not started");
+        let effects = world.end(1, lost(charged));
+        assert_eq!(failures(&effects), [(1, FailureKind::WorkerDied)]);
+        assert!(assigned(&effects).is_empty());
+    }
 }
 
 #[test]
