@@ -3,7 +3,7 @@
 use super::session::{Party, SessionState};
 use super::{Call, CallWaits, Shard, ShardStatus};
 use mobula_core::tasks::{self, Requester, SnapshotFilter};
-use mobula_types::{Failure, Frame, JobId, ObjectAddress, ObjectId};
+use mobula_types::{Frame, JobId, ObjectAddress, ObjectId};
 
 /// Calls that may wait for a value at once.
 const MOST_CALLS: usize = 100_000;
