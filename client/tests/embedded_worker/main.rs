@@ -259,7 +259,7 @@ async fn running_and_queued_runs_are_cancelled() {
         node.send(Frame::CancelRun { handle: queued, failure: cancelled() });
         assert_eq!(node.next().await, Frame::Returned { handles: vec![queued] }, "it has not started");
         node.send(Frame::CancelRun { handle: running, failure: cancelled() });
-        assert_eq!(node.failure(running).await.0.kind(), FailureKind::Cancelled);
+        node.cancelled(running).await;
     }
 }
 
@@ -421,7 +421,7 @@ async fn a_retired_worker_ends_when_nothing_runs() {
     let other = node.run_on(1, template, &[encoded(1_u64), encoded(2_u64)], Vec::new());
     node.done(other).await;
     node.send(Frame::CancelRun { handle: running, failure: Failure::new(FailureKind::Cancelled, "") });
-    node.failure(running).await;
+    node.cancelled(running).await;
     let mut frames = Vec::new();
     while node.session.receiver.receive(&mut frames).await.is_ok() {}
     while !node.worker.is_ended() {

@@ -168,6 +168,17 @@ impl Node {
         }
     }
 
+    /// The end of a run that was cancelled, whether it had started or not.
+    pub(crate) async fn cancelled(&mut self, handle: u64) {
+        match self.next().await {
+            Frame::Returned { handles } if handles == [handle] => {}
+            Frame::Done { handle: of, outcome: Outcome::Failed(failure), .. } if of == handle => {
+                assert_eq!(failure.kind(), FailureKind::Cancelled);
+            }
+            frame => panic!("{frame:?} instead of the end of {handle}"),
+        }
+    }
+
     pub(crate) async fn call<T: serde::de::DeserializeOwned + 'static>(
         &mut self,
         name: &str,
