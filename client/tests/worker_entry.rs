@@ -43,3 +43,20 @@ fn a_program_with_the_entry_is_known_by_it() {
     let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     assert!(executable::requirements(&program).unwrap().has_entry);
 }
+
+#[cfg(feature = "local")]
+#[tokio::test]
+async fn a_node_of_this_host_takes_the_program_as_an_open_file() {
+    use mobula_local::{LocalCluster, LocalOptions};
+    use mobula_rpc::{Bearer, NodeClient, NodeClientOptions};
+    let start = tokio::task::spawn_blocking(|| LocalCluster::start(LocalOptions::default()));
+    let cluster = start.await.unwrap().unwrap();
+    let path = std::env::current_exe().unwrap();
+    let (hash, length) = executable::hash_file(&path).unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    let options = NodeClientOptions::new(Bearer::cluster(cluster.token()));
+    let client = NodeClient::at(cluster.url(), options).unwrap();
+    assert!(!client.has_executable(hash).await.unwrap().present);
+    assert!(client.offer_executable(hash, length, &file).await.unwrap());
+    assert!(client.has_executable(hash).await.unwrap().present);
+}

@@ -13,9 +13,10 @@ use crate::{NodeError, NodeOptions, machine};
 use mobula_host::embedded::EmbeddedWorker;
 use mobula_objects::ObjectStore;
 use mobula_rpc::head::{Grant, HeadEvent, HeadLink, HeadLinkHandle, HeadLinkOptions};
+use mobula_rpc::node::HandoverSocket;
 use mobula_rpc::session::Session;
 use mobula_rpc::{NodeServer, ServerOptions};
-use mobula_runtime::{Shutdown, clock, spawn, spawn_local};
+use mobula_runtime::{Shutdown, TaskHandle, clock, spawn, spawn_local};
 use mobula_types::view::NodeLoad;
 use mobula_types::{ClusterView, NodeId, NodeInfo, NodeName, NodeRegistration, NodeState};
 use std::net::{SocketAddr, TcpListener};
@@ -75,6 +76,7 @@ impl Node {
             bulk: BulkThread::start(store.clone()).map_err(NodeError::Thread)?,
             store,
             executables: Arc::new(executables),
+            handover: handover_socket(),
             options,
             embedded,
             listener,
@@ -85,6 +87,17 @@ impl Node {
         let thread = mobula_runtime::thread::spawn_runtime("mobula-node", move || process.run(drains))
             .map_err(NodeError::Thread)?;
         Ok(NodeHandle { address, url, member, drain, shutdown, thread: Some(thread) })
+    }
+}
+
+/// A node without one is none the worse: its clients upload.
+fn handover_socket() -> Option<Arc<HandoverSocket>> {
+    match HandoverSocket::bind() {
+        Ok(socket) => Some(Arc::new(socket)),
+        Err(error) => {
+            tracing::debug!(%error, "executables are uploaded on this host too");
+            None
+        }
     }
 }
 
@@ -170,6 +183,7 @@ struct Process {
     store: ObjectStore,
     bulk: BulkThread,
     executables: Arc<ExecutableCache>,
+    handover: Option<Arc<HandoverSocket>>,
     granted: watch::Sender<Option<NodeId>>,
     shutdown: Shutdown,
 }
@@ -260,6 +274,7 @@ impl Process {
             secrets: secrets.clone(),
             store: self.store.clone(),
             executables: self.executables.clone(),
+            handover: self.handover.as_ref().map(|socket| socket.name().clone()),
             thin: ThinCalls::new(requests.clone()),
             started: clock::now(),
         };
@@ -290,6 +305,7 @@ impl Process {
             shutdown: shutdown.clone(),
         };
         let shard = spawn_local("shard", Shard::new(parts).run(inputs));
+        let handovers = self.serve_handovers(server.clone(), shutdown.clone());
         let serving = self.serve(server, shutdown.clone());
         let granted_again = Input::Head(HeadEvent::Granted(grant));
         let _shard_ended = inbox.send(granted_again).await;
@@ -297,7 +313,7 @@ impl Process {
         let end = self.pass_on(events, &inbox, drains, head).await;
         shutdown.trigger();
         let _ended = shard.await;
-        drop(serving);
+        drop((serving, handovers));
         end
     }
 
@@ -315,7 +331,7 @@ impl Process {
         }
     }
 
-    fn serve(&self, server: NodeServer, shutdown: Shutdown) -> Option<mobula_runtime::TaskHandle<()>> {
+    fn serve(&self, server: NodeServer, shutdown: Shutdown) -> Option<TaskHandle<()>> {
         let listener = self.listener.try_clone().and_then(tokio::net::TcpListener::from_std);
         match listener {
             Ok(listener) => Some(spawn("serve", async move { server.serve(listener, shutdown).await })),
@@ -324,6 +340,15 @@ impl Process {
                 None
             }
         }
+    }
+
+    fn serve_handovers(&self, server: NodeServer, shutdown: Shutdown) -> Option<TaskHandle<()>> {
+        let socket = self.handover.clone()?;
+        Some(spawn("take executables", async move {
+            if let Err(error) = server.serve_handovers(&socket, shutdown).await {
+                tracing::warn!(%error, "executables are uploaded on this host too");
+            }
+        }))
     }
 
     /// Passes what heads say on to the shard, until the generation or the process ends.

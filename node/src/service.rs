@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use mobula_objects::ObjectStore;
 use mobula_rpc::head::{FunctionStatus, Grant, HeadLinkHandle};
 use mobula_rpc::node::{
-    CancelTask, Chunks, Download, ExecutableUpload, GetObject, JobAccess, LogStream, NodeService, NodeStatus,
-    ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask,
-    TaskList, TaskRecord, TaskScope,
+    CancelTask, Chunks, Download, ExecutableUpload, GetObject, HeldExecutable, JobAccess, LogStream,
+    NodeService, NodeStatus, ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob,
+    SubmitTask, SubmittedTask, TaskList, TaskRecord, TaskScope,
 };
 use mobula_rpc::session::{Session, SessionRequest, Welcome};
 use mobula_rpc::{Authenticator, Caller};
@@ -25,6 +25,7 @@ use mobula_types::{
     ClusterView, ExecutableHash, Failure, FailureKind, JobId, JobSpec, JobStatus, NodeInfo, ObjectId,
     SessionRole, TaskFilter, TaskId, Time,
 };
+use std::fs::File;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -42,6 +43,8 @@ pub(crate) struct Service {
     pub(crate) secrets: Secrets,
     pub(crate) store: ObjectStore,
     pub(crate) executables: Arc<ExecutableCache>,
+    /// Where clients of this host may hand over an executable.
+    pub(crate) handover: Option<Arc<str>>,
     pub(crate) thin: ThinCalls,
     pub(crate) started: Time,
 }
@@ -151,15 +154,18 @@ impl NodeService for Service {
         self.transfer.receive(access.job, object, length, checksum, chunks).await
     }
 
-    async fn has_executable(&self, hash: ExecutableHash) -> Result<bool, Failure> {
-        Ok(self.executables.find(hash).await.is_some())
+    async fn has_executable(&self, hash: ExecutableHash) -> Result<HeldExecutable, Failure> {
+        let present = self.executables.find(hash).await.is_some();
+        Ok(HeldExecutable { present, handover: self.handover.clone() })
     }
 
     async fn upload_executable(&self, upload: ExecutableUpload, chunks: Chunks) -> Result<(), Failure> {
         let hash = upload.hash;
-        let head = self.head.clone();
-        let held = move || head.executable_held(hash, true);
-        crate::executables::receive(&self.executables, upload, chunks, held).await
+        crate::executables::receive(&self.executables, upload, chunks, self.now_holds(hash)).await
+    }
+
+    async fn take_executable(&self, hash: ExecutableHash, length: u64, file: File) -> Result<(), Failure> {
+        crate::executables::take(&self.executables, hash, length, file, self.now_holds(hash)).await
     }
 
     async fn fetch_executable(&self, hash: ExecutableHash) -> Result<Download, Failure> {
@@ -293,6 +299,12 @@ impl Service {
         let gone =
             |_| Failure::new(FailureKind::Unavailable, format!("{} is shutting down", self.grant.node));
         self.inbox.send(Input::Call(call)).await.map_err(gone)
+    }
+
+    /// What tells the head that this node has an executable.
+    fn now_holds(&self, hash: ExecutableHash) -> impl FnOnce() + Send + 'static {
+        let head = self.head.clone();
+        move || head.executable_held(hash, true)
     }
 
     /// Opens a job with the head; this node knows it when this returns.

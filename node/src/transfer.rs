@@ -13,6 +13,7 @@ use mobula_runtime::clock;
 use mobula_types::outcome::StoredCopy;
 use mobula_types::{ClusterView, ExecutableHash, Failure, FailureKind, JobId, NodeId, ObjectId, SessionRole};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -358,10 +359,16 @@ impl Transfer {
     /// Gives a node a copy of an executable, unless it has it.
     async fn give_executable(&self, hash: ExecutableHash, node: &NodeId) -> Result<(), Failure> {
         let client = self.client_of(node)?;
-        if client.has_executable(hash).await? {
+        let Some(path) = self.parts.executables.find(hash).await else { return Ok(()) };
+        let unreadable = |error: std::io::Error| {
+            let message = format!("could not read {}: {error}", path.display());
+            Failure::new(FailureKind::Internal, message)
+        };
+        let file = File::open(&path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
+        if client.offer_executable(hash, length, &file).await? {
             return Ok(());
         }
-        let Some(path) = self.parts.executables.find(hash).await else { return Ok(()) };
         let (length, chunks) = file_chunks(path)?;
         client.upload_executable(description(hash, length), chunks).await
     }

@@ -14,17 +14,17 @@ const DEPTH: usize = 4;
 /// zstd's level: fast, since the network is not waited for long either.
 const LEVEL: i32 = 3;
 
-/// Makes sure that the node has the executable: asks by its hash first. Over a network it travels compressed, with a
+/// Makes sure that the node has the executable: asks by its hash first, and hands the open file over on the same host. Over a network it travels compressed, with a
 /// progress bar where there is a terminal.
 ///
 /// # Errors
 /// `ExecutableRefused` where it cannot run on the node; what the transfer met.
 pub(crate) async fn bring(client: &NodeClient, binary: WorkerBinary) -> Result<ExecutableHash, Failure> {
     let WorkerBinary { path, hash, length } = binary;
-    if client.has_executable(hash).await? {
+    let file = File::open(&path).map_err(|error| unreadable(&error))?;
+    if client.offer_executable(hash, length, &file).await? {
         return Ok(hash);
     }
-    let file = File::open(&path).map_err(|error| unreadable(&error))?;
     let is_local = is_loopback(client.address());
     let encoding = if is_local { ChunkEncoding::Plain } else { ChunkEncoding::Zstd };
     let progress = progress_bar(length, is_local, client.address());

@@ -21,10 +21,10 @@ pub(crate) async fn upload_executable(client: &NodeClient, path: &Path) -> Outco
         |error: &(dyn std::error::Error + 'static)| CommandFailure::usage(what.clone()).because(error);
     let refused = |failure: Failure| CommandFailure::answered(what.clone(), &failure);
     let (hash, length) = hash_file(path).map_err(|error| unreadable(&error))?;
-    if client.has_executable(hash).await.map_err(refused)? {
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    if client.offer_executable(hash, length, &file).await.map_err(refused)? {
         return Ok(hash);
     }
-    let file = File::open(path).map_err(|error| unreadable(&error))?;
     let (sender, chunks) = chunk_channel(length, QUEUE);
     let bar = progress_bar(path, length);
     let reading = Reading { path: path.to_owned(), file, sender, bar: bar.clone() };

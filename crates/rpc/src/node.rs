@@ -7,6 +7,7 @@ mod adapter;
 mod bulk;
 mod client;
 mod convert;
+mod handover;
 mod request;
 mod server;
 mod service;
@@ -14,10 +15,11 @@ mod state;
 
 pub use bulk::{CHUNK_BYTES, ChunkSender, Chunks, Download, chunk_channel};
 pub use client::{NodeClient, NodeClientOptions};
+pub use handover::HandoverSocket;
 pub use request::{
-    Arguments, CancelTask, ChunkEncoding, ExecutableUpload, GetObject, JobAccess, LogChunk, LogSource,
-    ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask,
-    ValueBytes,
+    Arguments, CancelTask, ChunkEncoding, ExecutableUpload, GetObject, HeldExecutable, JobAccess, LogChunk,
+    LogSource, ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask,
+    SubmittedTask, ValueBytes,
 };
 pub use server::NodeServer;
 pub use service::{LogStream, NodeService};

@@ -5,7 +5,7 @@ use mobula_objects::executable;
 use mobula_runtime::spawn_blocking;
 use mobula_types::{ExecutableHash, Failure, FailureKind};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -184,7 +184,7 @@ impl ExecutableCache {
         let room = Room::take(self, length)?;
         let number = self.uploads.fetch_add(1, Ordering::Relaxed);
         let partial = self.folder.join(format!("{expected}.{number}.partial"));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o700).open(&partial);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o700).open(&partial);
         let file = file.map_err(|error| refused(&partial, &error))?;
         let destination = self.path_of(expected);
         let hasher = Box::new(blake3::Hasher::new());
@@ -234,6 +234,26 @@ impl Upload {
         }
         self.hasher.update(chunk);
         self.file.write_all(chunk).map_err(|error| refused(&self.partial, &error))
+    }
+
+    /// Copies `source` from its beginning, and hashes the copy: the source may change meanwhile. Where the file system
+    /// can, the copy shares its blocks with the source. Blocks on the disk.
+    ///
+    /// # Errors
+    /// `InvalidArgument` where it is no file, or a longer one than was announced; `ExecutableRefused` with the system's
+    /// reason.
+    pub(crate) fn copy(&mut self, mut source: File) -> Result<(), Failure> {
+        let failed = |error: io::Error| refused(&self.partial, &error);
+        if !source.metadata().map_err(failed)?.is_file() {
+            let message = "the descriptor of an executable is not a file's";
+            return Err(Failure::new(FailureKind::InvalidArgument, message));
+        }
+        source.rewind().map_err(failed)?;
+        self.received =
+            io::copy(&mut source.take(self.length.saturating_add(1)), &mut self.file).map_err(failed)?;
+        self.file.rewind().map_err(failed)?;
+        self.hasher.update_reader(&self.file).map_err(failed)?;
+        Ok(())
     }
 
     /// Checks hash and requirements, and puts the executable into the cache. Blocks on the disk.

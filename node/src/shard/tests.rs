@@ -105,6 +105,7 @@ impl World {
             secrets: secrets.clone(),
             store: store.clone(),
             executables: executables.clone(),
+            handover: None,
             thin: ThinCalls::new(requests.clone()),
             started: clock::now(),
         });

@@ -79,7 +79,11 @@ impl wire::node_server::Node for Adapter {
         request: Request<wire::ExecutableRequest>,
     ) -> Answer<wire::HasExecutableAnswer> {
         let hash = read(hash(&request.into_inner().hash, "executable_request.hash"))?;
-        answer(self.service.has_executable(hash).await.map(|present| wire::HasExecutableAnswer { present }))
+        let held = self.service.has_executable(hash).await;
+        answer(held.map(|held| wire::HasExecutableAnswer {
+            present: held.present,
+            handover: held.handover.map(|name| name.to_string()).unwrap_or_default(),
+        }))
     }
 
     async fn open_job(&self, request: Request<wire::OpenJobRequest>) -> Answer<wire::OpenedJob> {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use mobula_types::session::JobSecret;
 use mobula_types::{ExecutableHash, JobId, JobSpec, NodeId, ObjectId, TaskId, TaskOptions};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Names a request, so that a repeat is answered and not run again. Chosen by the caller; empty where repeats are to be
@@ -174,6 +175,15 @@ pub struct ExecutableUpload {
     pub target: String,
     /// How the chunks are encoded.
     pub encoding: ChunkEncoding,
+}
+
+/// Whether a node has an executable, and how else than by an upload it may get it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeldExecutable {
+    /// Whether the node has it, or knows where it is.
+    pub present: bool,
+    /// The name of the [`HandoverSocket`](super::HandoverSocket) on which it takes one as a file descriptor.
+    pub handover: Option<Arc<str>>,
 }
 
 /// Runs a program as a job.

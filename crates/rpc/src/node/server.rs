@@ -2,6 +2,7 @@
 
 use super::adapter::Adapter;
 use super::bulk::service::BulkService;
+use super::handover::{HandoverServer, HandoverSocket};
 use super::service::NodeService;
 use crate::server::{Connection, RpcServer, ServerOptions};
 use crate::session::MESSAGE_BYTES;
@@ -22,6 +23,7 @@ use tokio::net::TcpListener;
 pub struct NodeServer {
     rpc: RpcServer,
     sessions: Arc<SessionTable>,
+    handover: HandoverServer,
 }
 
 impl NodeServer {
@@ -35,12 +37,13 @@ impl NodeServer {
         let node = WireServer::new(Adapter { service: service.clone() })
             .max_decoding_message_size(MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES);
+        let handover = HandoverServer { service: service.clone(), token: options.token.clone() };
         let rpc = RpcServer::builder(options)
             .authenticator(service.clone())
             .add(SessionsService::new(sessions.clone()))
             .add(BulkService::new(service, node))
             .build()?;
-        Ok(NodeServer { rpc, sessions })
+        Ok(NodeServer { rpc, sessions, handover })
     }
 
     /// Serves what connects to `listener` until `shutdown` is triggered and the open calls are over, or were given their
@@ -57,6 +60,15 @@ impl NodeServer {
     /// Where the socket cannot be used on this runtime.
     pub async fn serve_connection(&self, connection: Connection, shutdown: Shutdown) -> io::Result<()> {
         self.rpc.serve_connection(connection, shutdown).await
+    }
+
+    /// Takes executables that clients of this host hand over on `socket`, until `shutdown` is triggered. Dropping the
+    /// future ends what is under way.
+    ///
+    /// # Errors
+    /// Where the socket cannot be used on this runtime.
+    pub async fn serve_handovers(&self, socket: &HandoverSocket, shutdown: Shutdown) -> io::Result<()> {
+        self.handover.serve(socket, shutdown).await
     }
 
     /// Closes every session in order: what was sent on it is delivered, then its peer is told.

@@ -2,8 +2,8 @@
 
 use super::bulk::{Chunks, Download};
 use super::request::{
-    CancelTask, ExecutableUpload, GetObject, JobAccess, LogChunk, ObjectUpload, ObjectValue, OpenedJob,
-    PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask,
+    CancelTask, ExecutableUpload, GetObject, HeldExecutable, JobAccess, LogChunk, ObjectUpload, ObjectValue,
+    OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask,
 };
 use super::state::{NodeStatus, TaskList, TaskRecord, TaskScope};
 use crate::auth::{Authenticator, Caller};
@@ -15,6 +15,7 @@ use mobula_types::outcome::StoredCopy;
 use mobula_types::{
     ClusterView, ExecutableHash, Failure, JobId, JobSpec, JobStatus, ObjectId, TaskFilter, TaskId,
 };
+use std::fs::File;
 
 /// A job's output. Dropping it ends the call; an error is its last item.
 pub type LogStream = BoxStream<'static, Result<LogChunk, Failure>>;
@@ -36,10 +37,13 @@ pub trait NodeService: Authenticator {
     async fn store(&self, upload: ObjectUpload, chunks: Chunks) -> Result<StoredCopy, Failure>;
 
     /// Whether the node has an executable, or knows where one is.
-    async fn has_executable(&self, hash: ExecutableHash) -> Result<bool, Failure>;
+    async fn has_executable(&self, hash: ExecutableHash) -> Result<HeldExecutable, Failure>;
 
     /// Takes an executable: refuses what does not have that hash, or cannot run here.
     async fn upload_executable(&self, upload: ExecutableUpload, chunks: Chunks) -> Result<(), Failure>;
+
+    /// Takes an executable from an open file of this host, under the same conditions. The file may change at any time.
+    async fn take_executable(&self, hash: ExecutableHash, length: u64, file: File) -> Result<(), Failure>;
 
     /// The bytes of an executable; the download's checksum is 0.
     async fn fetch_executable(&self, hash: ExecutableHash) -> Result<Download, Failure>;

@@ -64,8 +64,8 @@ async fn executables_are_asked_for_sent_and_fetched() {
     within(async {
         let (_node, client) = started().await;
         let hash = ExecutableHash([1; 32]);
-        assert!(client.has_executable(hash).await.unwrap());
-        assert!(!client.has_executable(ExecutableHash([2; 32])).await.unwrap());
+        assert!(client.has_executable(hash).await.unwrap().present);
+        assert!(!client.has_executable(ExecutableHash([2; 32])).await.unwrap().present);
         let upload = ExecutableUpload {
             hash,
             length: 3,

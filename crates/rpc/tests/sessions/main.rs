@@ -3,6 +3,7 @@
 mod calls;
 mod ends;
 mod exactly_once;
+mod handover;
 mod handshake;
 mod node;
 mod pairs;

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use futures::StreamExt;
 use mobula_rpc::head::FunctionStatus;
 use mobula_rpc::node::{
-    CancelTask, Chunks, Download, ExecutableUpload, GetObject, JobAccess, LogChunk, LogSource, LogStream,
-    NodeService, NodeStatus, ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob,
-    SubmitTask, SubmittedTask, TaskList, TaskRecord, TaskScope,
+    CancelTask, Chunks, Download, ExecutableUpload, GetObject, HandoverSocket, HeldExecutable, JobAccess,
+    LogChunk, LogSource, LogStream, NodeService, NodeStatus, ObjectUpload, ObjectValue, OpenedJob, PutObject,
+    RequestId, SubmitJob, SubmitTask, SubmittedTask, TaskList, TaskRecord, TaskScope,
 };
 use mobula_rpc::session::{SessionRequest, Welcome};
 use mobula_rpc::{
@@ -23,6 +23,7 @@ use mobula_types::{
     TaskState, ViewDelta, ViewVersion,
 };
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -36,7 +37,12 @@ pub(crate) const SECRET: JobSecret = JobSecret([0x5e; 32]);
 pub(crate) struct TestNode {
     opened: mpsc::Sender<(SessionRequest, Session)>,
     stored: Mutex<BTreeMap<ObjectId, (u32, Bytes)>>,
+    handover: Arc<HandoverSocket>,
+    taken: Taken,
 }
+
+/// What was handed over: hash, length and content.
+pub(crate) type Taken = Arc<Mutex<Vec<(ExecutableHash, u64, String)>>>;
 
 /// A running node; dropping it ends it.
 pub(crate) struct Running {
@@ -45,14 +51,18 @@ pub(crate) struct Running {
     pub(crate) token: ClusterToken,
     pub(crate) sessions: mpsc::Receiver<(SessionRequest, Session)>,
     pub(crate) shutdown: Shutdown,
-    _serving: TaskHandle<()>,
+    pub(crate) taken: Taken,
+    _serving: [TaskHandle<()>; 2],
 }
 
 pub(crate) async fn start(session: SessionOptions) -> Running {
     let (opened, sessions) = mpsc::channel(16);
     let token = ClusterToken::generate();
     let options = ServerOptions { session, ..ServerOptions::new(Some(token.clone())) };
-    let node = Arc::new(TestNode { opened, stored: Mutex::default() });
+    let (handover, taken) = (Arc::new(HandoverSocket::bind().unwrap()), Taken::default());
+    let node =
+        TestNode { opened, stored: Mutex::default(), handover: handover.clone(), taken: taken.clone() };
+    let node = Arc::new(node);
     let server = NodeServer::new(node, options).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -61,7 +71,13 @@ pub(crate) async fn start(session: SessionOptions) -> Running {
         let (server, shutdown) = (server.clone(), shutdown.clone());
         mobula_runtime::spawn("test node", async move { server.serve(listener, shutdown).await })
     };
-    Running { server, url, token, sessions, shutdown, _serving: serving }
+    let taking = {
+        let (server, shutdown) = (server.clone(), shutdown.clone());
+        mobula_runtime::spawn("test node", async move {
+            server.serve_handovers(&handover, shutdown).await.unwrap();
+        })
+    };
+    Running { server, url, token, sessions, shutdown, taken, _serving: [serving, taking] }
 }
 
 impl Running {
@@ -165,8 +181,19 @@ impl NodeService for TestNode {
         Ok(StoredCopy { length: upload.length, checksum: upload.checksum, holders: vec![node_id()] })
     }
 
-    async fn has_executable(&self, hash: ExecutableHash) -> Result<bool, Failure> {
-        Ok(hash.0[0] == 1)
+    async fn has_executable(&self, hash: ExecutableHash) -> Result<HeldExecutable, Failure> {
+        let present = hash.0[0] == 1;
+        let elsewhere = hash.0[0] == 2;
+        let name = if elsewhere { "mobula-of-another-host".into() } else { self.handover.name().clone() };
+        Ok(HeldExecutable { present, handover: Some(name) })
+    }
+
+    async fn take_executable(&self, hash: ExecutableHash, length: u64, file: File) -> Result<(), Failure> {
+        let content = std::io::read_to_string(file).unwrap();
+        let taken = (hash, length, content);
+        let refused = taken.2.starts_with("refuse");
+        self.taken.lock().unwrap().push(taken);
+        if refused { Err(Failure::new(FailureKind::ExecutableRefused, "as asked")) } else { Ok(()) }
     }
 
     async fn upload_executable(&self, upload: ExecutableUpload, chunks: Chunks) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use crate::node::bulk::outgoing::ChunkBody;
 use crate::node::bulk::service::{FETCH, FETCH_EXECUTABLE, STORE, UPLOAD_EXECUTABLE};
 use crate::node::bulk::{Chunks, Download};
 use crate::node::convert::unreadable;
+use crate::node::handover::hand_over;
 use crate::node::request::{ExecutableUpload, ObjectUpload};
 use crate::session::MESSAGE_BYTES;
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use mobula_types::outcome::StoredCopy;
 use mobula_types::{ExecutableHash, Failure, FailureKind, ObjectId};
 use parking_lot::Mutex;
 use prost::Message;
+use std::fs::File;
 use std::time::Duration;
 use tonic::body::Body;
 use tonic::metadata::GRPC_CONTENT_TYPE;
@@ -84,6 +86,36 @@ impl NodeClient {
         let call = self.upload::<wire::StoredCopy>("store an object", STORE, upload.length, body);
         let stored = call.await.map_err(|failure| first_of(&failed, failure))?;
         stored.try_into().map_err(unreadable)
+    }
+
+    /// Offers an executable without sending its bytes: the node is asked whether it has it, and on the same host gets the
+    /// open file handed over. `true` where the node has it now, `false` where it is to be uploaded.
+    ///
+    /// # Errors
+    /// As for every call; `ExecutableRefused` where the node has looked at it and refuses it. Whatever else goes wrong with
+    /// the handover is left to the upload.
+    pub async fn offer_executable(
+        &self,
+        hash: ExecutableHash,
+        length: u64,
+        file: &File,
+    ) -> Result<bool, Failure> {
+        let held = self.has_executable(hash).await?;
+        let Some(name) = held.handover.filter(|_| !held.present) else { return Ok(held.present) };
+        let within = self.inner.options.call_within.saturating_add(patience(length));
+        let handed_over = hand_over(&name, self.inner.connector.bearer(), hash, length, file);
+        match tokio::time::timeout(within, handed_over).await {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err(failure)) if failure.kind() == FailureKind::ExecutableRefused => Err(failure),
+            Ok(Err(failure)) => {
+                tracing::debug!(address = %self.address(), %failure, "an executable is uploaded instead");
+                Ok(false)
+            }
+            Err(_elapsed) => {
+                tracing::debug!(address = %self.address(), ?within, "the handover of an executable took too long");
+                Ok(false)
+            }
+        }
     }
 
     /// Uploads an executable.

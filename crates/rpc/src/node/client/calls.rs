@@ -6,8 +6,8 @@ use crate::node::convert::{
     function_from_wire, id, secret_to_text, status_from_wire, task_from_wire, unreadable,
 };
 use crate::node::request::{
-    CancelTask, GetObject, JobAccess, LogChunk, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob,
-    SubmitTask, SubmittedTask,
+    CancelTask, GetObject, HeldExecutable, JobAccess, LogChunk, ObjectValue, OpenedJob, PutObject, RequestId,
+    SubmitJob, SubmitTask, SubmittedTask,
 };
 use crate::node::service::LogStream;
 use crate::node::state::{NodeStatus, TaskList, TaskRecord, TaskScope};
@@ -27,14 +27,16 @@ fn job_request(access: JobAccess) -> wire::JobRequest {
 const NO_MORE: Duration = Duration::ZERO;
 
 impl NodeClient {
-    /// Whether the node has an executable, or knows where one is.
+    /// Whether the node has an executable, or knows where one is; if not, how it may be handed over.
     ///
     /// # Errors
     /// As for every call.
-    pub async fn has_executable(&self, hash: ExecutableHash) -> Result<bool, Failure> {
+    pub async fn has_executable(&self, hash: ExecutableHash) -> Result<HeldExecutable, Failure> {
         let request = wire::ExecutableRequest { hash: hash.to_string() };
         let call = async |mut client: super::Client| client.has_executable(request).await;
-        self.call("ask for an executable", NO_MORE, call).await.map(|answer| answer.present)
+        let answer = self.call("ask for an executable", NO_MORE, call).await?;
+        let handover = Some(answer.handover).filter(|name| !name.is_empty()).map(Into::into);
+        Ok(HeldExecutable { present: answer.present, handover })
     }
 
     /// Opens a job. It ends 30 s after its last call or stream.
