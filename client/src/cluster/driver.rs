@@ -10,6 +10,7 @@ use mobula_rpc::node::{OpenedJob, RequestId};
 use mobula_rpc::{ClusterToken, NodeClient, token_store};
 use mobula_types::worker::WORKER_VARIABLE;
 use mobula_types::{Failure, JobSpec, OwnerTerm};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Names the executable that workers run, in place of the program's own.
@@ -45,7 +46,8 @@ async fn open(
     let (access, executable) = match &credentials {
         Credentials::Job(access) => (access.clone(), None),
         Credentials::Cluster(_) => {
-            let binary = match worker_binary(&builder)? {
+            let variable = std::env::var_os(WORKER_BINARY_VARIABLE);
+            let binary = match worker_binary(&builder, variable)? {
                 Some(path) => Some(WorkerBinary::read(path).await?),
                 None => None,
             };
@@ -78,13 +80,14 @@ fn find_token(builder: &ClusterBuilder, addresses: &[String]) -> Result<Option<C
     found.map_err(|error| Error::new(ErrorKind::Unauthenticated, error.to_string()))
 }
 
-/// The executable to bring along: the one that was named, else this program, if it has remote functions.
-fn worker_binary(builder: &ClusterBuilder) -> Result<Option<PathBuf>, Failure> {
+/// The executable to bring along: the one that was named, else the `variable`'s, else this program, if it has remote
+/// functions.
+fn worker_binary(builder: &ClusterBuilder, variable: Option<OsString>) -> Result<Option<PathBuf>, Failure> {
     if builder.no_executable {
         return Ok(None);
     }
-    let named = builder.worker_binary.clone();
-    let named = named.or_else(|| std::env::var_os(WORKER_BINARY_VARIABLE).map(PathBuf::from));
+    let variable = variable.filter(|path| !path.is_empty()).map(PathBuf::from);
+    let named = builder.worker_binary.clone().or(variable);
     if named.is_some() || !registry::has_functions() {
         return Ok(named);
     }
@@ -120,4 +123,23 @@ async fn open_job(
         ..JobSpec::default()
     };
     client.open_job(RequestId::random(), spec).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_the_one_that_was_named() {
+        let find = |builder: &ClusterBuilder, variable: Option<&str>| {
+            worker_binary(builder, variable.map(OsString::from)).unwrap()
+        };
+        let named = Cluster::builder().worker_binary("/named");
+        assert_eq!(find(&named, Some("/variable")), Some("/named".into()));
+        assert_eq!(find(&Cluster::builder(), Some("/variable")), Some("/variable".into()));
+        assert_eq!(find(&named.no_executable(), Some("/variable")), None);
+        // This program has no remote functions: it brings nothing along, whether the variable is empty or not set.
+        assert_eq!(find(&Cluster::builder(), Some("")), None);
+        assert_eq!(find(&Cluster::builder(), None), None);
+    }
 }

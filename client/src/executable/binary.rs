@@ -1,8 +1,9 @@
 //! An executable that workers are to run.
 
 use super::hash_cache;
-use mobula_objects::executable::{Refusal, hash_file, requirements};
+use mobula_objects::executable::{Refusal, hash_file, requirements_of};
 use mobula_types::{ExecutableHash, Failure, FailureKind};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// An executable that was looked at: it has a worker's entry.
@@ -30,12 +31,11 @@ fn read(path: PathBuf) -> Result<WorkerBinary, Failure> {
         return Ok(WorkerBinary { path, hash, length });
     }
     let unreadable = |error: std::io::Error| refused(&path, &error.to_string());
-    let data = std::fs::read(&path).map_err(unreadable)?;
-    let needs = requirements(&data).map_err(|refusal| refused(&path, &refusal.to_string()))?;
+    let file = File::open(&path).map_err(unreadable)?;
+    let needs = requirements_of(&file).map_err(|refusal| refused(&path, &refusal.to_string()))?;
     if !needs.has_entry {
         return Err(refused(&path, &Refusal::NoEntry.to_string()));
     }
-    drop(data);
     let (hash, length) = hash_file(&path).map_err(unreadable)?;
     hash_cache::store(&path, hash, length);
     Ok(WorkerBinary { path, hash, length })
@@ -61,5 +61,14 @@ mod tests {
         assert!(failure.message().contains("ELF"), "{failure}");
         let failure = WorkerBinary::read(folder.path().join("absent")).await.unwrap_err();
         assert_eq!(failure.kind(), FailureKind::ExecutableRefused);
+    }
+
+    #[tokio::test]
+    async fn a_program_without_a_workers_entry_is_refused_before_it_is_sent() {
+        let failure = WorkerBinary::read("/bin/sh".into()).await.unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::ExecutableRefused);
+        for part in ["/bin/sh", "no worker entry", "#[mobula::main]"] {
+            assert!(failure.message().contains(part), "{failure}");
+        }
     }
 }

@@ -4,32 +4,18 @@
 //! needed libraries with their symbol versions, and the marker of a worker's entry, without which the program would
 //! run its `main` again instead of working.
 
+mod libraries;
+mod loader_cache;
+mod requirements;
+
+pub use requirements::{ENTRY_SECTION, NeededLibrary, Requirements, SearchPath};
+
+use libraries::Machine;
 use mobula_types::ExecutableHash;
-use object::elf::{self, FileHeader64};
-use object::read::elf::{Dyn, FileHeader, ProgramHeader};
-use object::{Endianness, ReadRef};
-use std::collections::BTreeSet;
+use object::read::ReadCache;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
-
-/// The section that a program with a worker's entry has.
-pub const ENTRY_SECTION: &str = ".mobula.entry";
-
-/// What an executable says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Requirements {
-    /// `x86_64`, `aarch64`, or the ELF machine's number.
-    pub machine: String,
-    /// The dynamic loader's path; `None` for a static program.
-    pub interpreter: Option<String>,
-    /// The libraries that it needs.
-    pub libraries: Vec<String>,
-    /// Symbol versions that it needs, such as `GLIBC_2.34`.
-    pub symbol_versions: BTreeSet<String>,
-    /// Whether the worker's entry is in it.
-    pub has_entry: bool,
-}
+use std::path::{Path, PathBuf};
 
 /// Why an executable cannot be a worker here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,19 +41,27 @@ pub enum Refusal {
         "its dynamic loader {0} does not exist on this node; build it for the node's C library, or statically (musl)"
     )]
     Interpreter(String),
-    /// The C library is too old.
-    #[error(
-        "it needs {needed} and this node has GLIBC_{here}; build it on an older system, or statically (musl)"
-    )]
-    LibraryVersion {
-        /// The newest version that it needs.
-        needed: String,
-        /// The node's version.
-        here: String,
-    },
     /// A library that it needs is not there.
-    #[error("it needs the library {0}, which this node does not have")]
+    #[error(
+        "it needs the library {0}, which this node does not have; install it there, or link it statically"
+    )]
     Library(String),
+    /// A library that it needs is there, and too old or too new.
+    #[error(
+        "it needs {needed} of the library {library}, and {} on this node {}; build it on an older system, or statically (musl)",
+        path.display(),
+        newest.as_ref().map_or_else(|| "has no such version".into(), |newest| format!("goes up to {newest}"))
+    )]
+    SymbolVersion {
+        /// The library's name.
+        library: String,
+        /// The newest version that it needs and the library lacks.
+        needed: String,
+        /// The library that was found.
+        path: PathBuf,
+        /// The newest version of that kind that the library has.
+        newest: Option<String>,
+    },
     /// It has no worker's entry.
     #[error(
         "it has no worker entry: put #[mobula::main] on its main function, or call mobula::worker_entry() first in it"
@@ -99,100 +93,22 @@ pub fn hash_file(path: &Path) -> io::Result<(ExecutableHash, u64)> {
 /// # Errors
 /// [`Refusal::NotElf`] where it is no 64-bit ELF file, or a damaged one.
 pub fn requirements(data: &[u8]) -> Result<Requirements, Refusal> {
-    read(data).map_err(|error| Refusal::NotElf(error.to_string()))
+    Requirements::read(data).map_err(|error| Refusal::NotElf(error.to_string()))
 }
 
-fn read(data: &[u8]) -> object::Result<Requirements> {
-    let header = FileHeader64::<Endianness>::parse(data)?;
-    let endian = header.endian()?;
-    let segments = header.program_headers(endian, data)?;
-    let mut requirements = Requirements {
-        machine: machine_name(header.e_machine(endian)),
-        has_entry: has_section(data, header, endian)?,
-        ..Requirements::default()
-    };
-    for segment in segments {
-        if let Some(path) = segment.interpreter(endian, data)? {
-            requirements.interpreter = Some(String::from_utf8_lossy(path).into_owned());
-        }
-    }
-    read_libraries(data, segments, endian, &mut requirements)?;
-    read_versions(data, header, endian, &mut requirements)?;
-    Ok(requirements)
+/// The same from a file, of which no more is read than that takes.
+///
+/// # Errors
+/// As for [`requirements`].
+pub fn requirements_of(file: &File) -> Result<Requirements, Refusal> {
+    Requirements::read(&ReadCache::new(file)).map_err(|error| Refusal::NotElf(error.to_string()))
 }
 
-fn read_libraries(
-    data: &[u8],
-    segments: &[elf::ProgramHeader64<Endianness>],
-    endian: Endianness,
-    requirements: &mut Requirements,
-) -> object::Result<()> {
-    for segment in segments {
-        let Some(dynamic) = segment.dynamic(endian, data)? else { continue };
-        let value_of = |tag: elf::DynamicTag| {
-            dynamic.iter().find(|entry| entry.tag(endian) == tag).map(|entry| entry.d_val(endian))
-        };
-        let Some(strings) = value_of(elf::DT_STRTAB).and_then(|at| file_offset(segments, endian, at)) else {
-            continue;
-        };
-        for entry in dynamic.iter().filter(|entry| entry.tag(endian) == elf::DT_NEEDED) {
-            let end = data.len() as u64;
-            let at = strings.saturating_add(entry.d_val(endian));
-            if let Ok(name) = data.read_bytes_at_until(at..end, 0) {
-                requirements.libraries.push(String::from_utf8_lossy(name).into_owned());
-            }
-        }
-    }
-    Ok(())
-}
-
-fn file_offset(
-    segments: &[elf::ProgramHeader64<Endianness>],
-    endian: Endianness,
-    address: u64,
-) -> Option<u64> {
-    let loaded = segments.iter().filter(|segment| segment.p_type(endian) == elf::PT_LOAD);
-    loaded.into_iter().find_map(|segment| {
-        let within = address.checked_sub(segment.p_vaddr(endian))?;
-        (within < segment.p_filesz(endian)).then(|| segment.p_offset(endian) + within)
-    })
-}
-
-fn read_versions(
-    data: &[u8],
-    header: &FileHeader64<Endianness>,
-    endian: Endianness,
-    requirements: &mut Requirements,
-) -> object::Result<()> {
-    let sections = header.sections(endian, data)?;
-    let Some((mut needed, strings)) = sections.gnu_verneed(endian, data)? else { return Ok(()) };
-    let strings = sections.strings(endian, data, strings)?;
-    while let Some((_, mut versions)) = needed.next()? {
-        while let Some(version) = versions.next()? {
-            let name = version.name(endian, strings)?;
-            requirements.symbol_versions.insert(String::from_utf8_lossy(name).into_owned());
-        }
-    }
-    Ok(())
-}
-
-fn machine_name(machine: elf::Machine) -> String {
-    match machine {
-        elf::EM_X86_64 => "x86_64".into(),
-        elf::EM_AARCH64 => "aarch64".into(),
-        other => format!("ELF machine {}", other.0),
-    }
-}
-
-fn has_section(data: &[u8], header: &FileHeader64<Endianness>, endian: Endianness) -> object::Result<bool> {
-    Ok(header.sections(endian, data)?.section_by_name(endian, ENTRY_SECTION.as_bytes()).is_some())
-}
-
-/// Checks an executable's requirements against this machine.
+/// Checks an executable's requirements against this machine, on which its file is to lie in the folder `origin`.
 ///
 /// # Errors
 /// A [`Refusal`] that says which requirement is not met.
-pub fn check(requirements: &Requirements) -> Result<(), Refusal> {
+pub fn check(requirements: &Requirements, origin: &Path) -> Result<(), Refusal> {
     let here = std::env::consts::ARCH;
     if requirements.machine != here {
         return Err(Refusal::Machine { found: requirements.machine.clone(), here: here.into() });
@@ -200,51 +116,11 @@ pub fn check(requirements: &Requirements) -> Result<(), Refusal> {
     if !requirements.has_entry {
         return Err(Refusal::NoEntry);
     }
-    if let Some(interpreter) = &requirements.interpreter
-        && !Path::new(interpreter).exists()
-    {
+    let Some(interpreter) = &requirements.interpreter else { return Ok(()) };
+    if !Path::new(interpreter).exists() {
         return Err(Refusal::Interpreter(interpreter.clone()));
     }
-    check_glibc(requirements)
-}
-
-fn check_glibc(requirements: &Requirements) -> Result<(), Refusal> {
-    let newest = requirements.symbol_versions.iter().filter_map(|name| {
-        let version = name.strip_prefix("GLIBC_")?;
-        parse_version(version).map(|parsed| (parsed, name))
-    });
-    let Some((needed, name)) = newest.max() else { return Ok(()) };
-    let Some(here) = glibc_version() else { return Ok(()) };
-    match parse_version(&here) {
-        Some(parsed) if parsed < needed => Err(Refusal::LibraryVersion { needed: name.clone(), here }),
-        _ => Ok(()),
-    }
-}
-
-fn parse_version(text: &str) -> Option<Vec<u32>> {
-    text.split('.').map(|part| part.parse().ok()).collect()
-}
-
-/// The C library's version on this machine, read from the loader's own name table; `None` where it is not glibc.
-pub fn glibc_version() -> Option<String> {
-    let folders =
-        ["/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib", "/lib"];
-    let library =
-        folders.iter().map(|folder| Path::new(folder).join("libc.so.6")).find(|path| path.exists())?;
-    let data = std::fs::read(library).ok()?;
-    let marker = b"GNU C Library";
-    let at = data.windows(marker.len()).position(|window| window == marker)?;
-    let line = data.get(at..at + 120)?;
-    let text = String::from_utf8_lossy(line);
-    let version = text.split("version ").nth(1)?;
-    Some(
-        version
-            .chars()
-            .take_while(|c| c.is_ascii_digit() || *c == '.')
-            .collect::<String>()
-            .trim_end_matches('.')
-            .into(),
-    )
+    Machine::here(interpreter).check(requirements, origin)
 }
 
 #[cfg(test)]
@@ -260,15 +136,21 @@ mod tests {
         requirements(&std::fs::read("/proc/self/exe").unwrap()).unwrap()
     }
 
+    fn check(requirements: &Requirements) -> Result<(), Refusal> {
+        super::check(requirements, Path::new("/nowhere"))
+    }
+
     #[test]
     fn the_own_program_is_understood() {
         let own = own();
         assert_eq!(own.machine, std::env::consts::ARCH);
         assert!(own.has_entry);
         assert_eq!(check(&own), Ok(()));
+        assert_eq!(requirements_of(&File::open("/proc/self/exe").unwrap()).as_ref(), Ok(&own));
         if own.interpreter.is_some() {
-            assert!(own.libraries.iter().any(|library| library.starts_with("libc.")), "{own:?}");
-            assert!(own.symbol_versions.iter().any(|version| version.starts_with("GLIBC_")), "{own:?}");
+            let libc = own.libraries.iter().find(|library| library.name.starts_with("libc."));
+            let versions = &libc.unwrap().versions;
+            assert!(versions.iter().any(|version| version.starts_with("GLIBC_")), "{own:?}");
         }
     }
 
@@ -281,9 +163,11 @@ mod tests {
         let other = Requirements { interpreter: Some("/lib/ld-nowhere.so".into()), ..own() };
         assert!(matches!(check(&other), Err(Refusal::Interpreter(_))));
         let mut other = own();
-        other.symbol_versions.insert("GLIBC_99.1".into());
-        if glibc_version().is_some() {
-            assert!(matches!(check(&other), Err(Refusal::LibraryVersion { .. })));
+        for library in other.libraries.iter_mut().filter(|library| library.name == "libc.so.6") {
+            library.versions.insert("GLIBC_99.1".into());
+            let refusal = check(&Requirements { libraries: vec![library.clone()], ..own() }).unwrap_err();
+            assert!(refusal.to_string().contains("GLIBC_99.1"), "{refusal}");
+            assert!(refusal.to_string().contains("goes up to GLIBC_2."), "{refusal}");
         }
     }
 

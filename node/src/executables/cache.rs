@@ -269,10 +269,13 @@ impl Upload {
             );
             return Err(Failure::new(FailureKind::InvalidArgument, message));
         }
-        let data = fs::read(&self.partial).map_err(|error| refused(&self.partial, &error))?;
-        executable::requirements(&data).and_then(|requirements| executable::check(&requirements)).map_err(
-            |refusal| Failure::new(FailureKind::ExecutableRefused, format!("executable {hash}: {refusal}")),
-        )?;
+        let requirements = executable::requirements_of(&self.file);
+        let checked = requirements.and_then(|requirements| {
+            executable::check(&requirements, self.destination.parent().unwrap_or(Path::new("/")))
+        });
+        checked.map_err(|refusal| {
+            Failure::new(FailureKind::ExecutableRefused, format!("executable {hash}: {refusal}"))
+        })?;
         self.file.flush().map_err(|error| refused(&self.partial, &error))?;
         let Upload { room: Room { cache, .. }, file, partial, destination, .. } = &self;
         // A file that the machine's end could tear must not get its name.
