@@ -8,13 +8,17 @@ use mobula_runtime::{Shutdown, TaskHandle, spawn};
 use mobula_types::job::JobState;
 use mobula_types::{Failure, FailureKind, JobSpec};
 use rustix::process::Signal;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
 /// How long a driver whose job is over may take to end by itself.
 const DRIVER_GRACE: Duration = Duration::from_secs(5);
+/// In the job's folder: what its driver proves itself with.
+const SECRET_FILE: &str = ".mobula-job-secret";
 
 impl Service {
     /// Opens a job and starts its driver here, in the job's scratch, as a child that inherits the cluster and the job.
@@ -32,14 +36,19 @@ impl Service {
         let program = self.transfer.executable(hash).await?;
         let opened = self.open_new_job(spec).await?;
         let job = opened.job;
-        let Workplace { logs, scratch, end } = self.call(|reply| Call::Workplace { job, reply }).await??;
+        let Workplace { logs, folder, end } = self.call(|reply| Call::Workplace { job, reply }).await??;
+        if let Err(failure) = folder.prepare(&self.transfer).await {
+            let _ended = self.head.end_job(job, JobState::Failed, failure.message()).await;
+            return Err(failure);
+        }
+        let scratch = folder.path();
         let secret: String = opened.secret.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        let child = write_secret(&scratch, &secret).and_then(|()| {
-            start(&program, &scratch, &arguments, |command| {
+        let child = write_secret(scratch, &secret).and_then(|()| {
+            start(&program, scratch, &arguments, |command| {
                 command.envs(&environment).env("MOBULA_CLUSTER", &*self.info.address);
                 command
                     .env("MOBULA_JOB", job.to_string())
-                    .env("MOBULA_JOB_SECRET_FILE", scratch.join("secret"));
+                    .env("MOBULA_JOB_SECRET_FILE", scratch.join(SECRET_FILE));
             })
         });
         let child = match child {
@@ -94,7 +103,7 @@ impl Service {
 }
 
 /// How the driver exits: by itself, or because it is told to when its job is over.
-async fn exit_of(child: &mut Child, end: &Shutdown) -> std::io::Result<ExitStatus> {
+async fn exit_of(child: &mut Child, end: &Shutdown) -> io::Result<ExitStatus> {
     let process = child.id();
     tokio::select! {
         status = child.wait() => return status,
@@ -113,12 +122,11 @@ async fn exit_of(child: &mut Child, end: &Shutdown) -> std::io::Result<ExitStatu
 }
 
 fn start(
-    program: &PathBuf,
-    scratch: &PathBuf,
+    program: &Path,
+    scratch: &Path,
     arguments: &[String],
     environment: impl FnOnce(&mut Command),
-) -> std::io::Result<Child> {
-    std::fs::create_dir_all(scratch)?;
+) -> io::Result<Child> {
     let mut command = Command::new(program);
     command.args(arguments).env_clear().current_dir(scratch).process_group(0).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -126,12 +134,14 @@ fn start(
     command.spawn()
 }
 
-fn write_secret(scratch: &PathBuf, secret: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::create_dir_all(scratch)?;
-    let mut options = std::fs::OpenOptions::new();
-    let mut file =
-        options.write(true).create(true).truncate(true).mode(0o600).open(scratch.join("secret"))?;
+/// In a file of its own, whatever files the job has brought.
+fn write_secret(scratch: &Path, secret: &str) -> io::Result<()> {
+    let path = scratch.join(SECRET_FILE);
+    if let Err(error) = std::fs::remove_file(&path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(secret.as_bytes())
 }

@@ -10,6 +10,7 @@ mod data;
 mod driver;
 mod error;
 mod executables;
+mod folder;
 pub mod machine;
 mod node;
 mod options;

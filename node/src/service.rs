@@ -309,11 +309,13 @@ impl Service {
 
     /// Opens a job with the head; this node knows it when this returns.
     pub(crate) async fn open_new_job(&self, spec: JobSpec) -> Result<OpenedJob, Failure> {
-        if let Some(hash) = spec.executable
-            && self.executables.find(hash).await.is_none()
-        {
-            let message = format!("the executable {hash} is not here: upload it before the job is opened");
-            return Err(Failure::new(FailureKind::NotFound, message));
+        for (what, hash) in [("executable", spec.executable), ("packed folder of files", spec.files)] {
+            if let Some(hash) = hash
+                && self.executables.find(hash).await.is_none()
+            {
+                let message = format!("the {what} {hash} is not here: upload it before the job is opened");
+                return Err(Failure::new(FailureKind::NotFound, message));
+            }
         }
         let opened = self.head.open_job(spec).await?;
         let info = self.head.get_job(opened.job).await?;

@@ -186,7 +186,13 @@ mod tests {
         let job = JobRecord {
             info: JobInfo {
                 job: JobId(1),
-                spec: JobSpec { name: "j".into(), weight: 1, ..JobSpec::default() },
+                spec: JobSpec {
+                    name: "j".into(),
+                    weight: 1,
+                    files: Some(mobula_types::ExecutableHash([3; 32])),
+                    worker_arguments: vec!["--exact".into()],
+                    ..JobSpec::default()
+                },
                 state: JobState::Running,
                 reason: String::new(),
                 opened_millis: 1,

@@ -120,14 +120,30 @@ impl TryFrom<wire::ViewDelta> for ViewDelta {
     }
 }
 
+fn hash_to_wire(hash: Option<ExecutableHash>) -> bytes::Bytes {
+    hash.map_or_else(Default::default, |hash| hash.0.to_vec().into())
+}
+
+fn hash_from_wire(hash: &[u8], field: &'static str) -> Result<Option<ExecutableHash>, ConvertError> {
+    match hash {
+        [] => Ok(None),
+        hash => {
+            let hash = hash.try_into().map_err(|_| ConvertError::new(field, "is not 32 bytes"))?;
+            Ok(Some(ExecutableHash(hash)))
+        }
+    }
+}
+
 impl From<JobSpec> for wire::JobSpec {
     fn from(spec: JobSpec) -> Self {
         wire::JobSpec {
             name: spec.name,
-            executable: spec.executable.map_or_else(Default::default, |hash| hash.0.to_vec().into()),
+            executable: hash_to_wire(spec.executable),
             environment: spec.environment,
             weight: spec.weight,
             origin: spec.origin,
+            files: hash_to_wire(spec.files),
+            worker_arguments: spec.worker_arguments,
             driven: spec.driven,
         }
     }
@@ -136,17 +152,14 @@ impl From<JobSpec> for wire::JobSpec {
 impl TryFrom<wire::JobSpec> for JobSpec {
     type Error = ConvertError;
     fn try_from(spec: wire::JobSpec) -> Result<Self, ConvertError> {
-        let wrong = || ConvertError::new("job_spec.executable", "is not 32 bytes");
-        let executable = match &spec.executable[..] {
-            [] => None,
-            hash => Some(ExecutableHash(hash.try_into().map_err(|_| wrong())?)),
-        };
         Ok(JobSpec {
             name: spec.name,
-            executable,
+            executable: hash_from_wire(&spec.executable, "job_spec.executable")?,
             environment: spec.environment,
             weight: spec.weight,
             origin: spec.origin,
+            files: hash_from_wire(&spec.files, "job_spec.files")?,
+            worker_arguments: spec.worker_arguments,
             driven: spec.driven,
         })
     }

@@ -26,6 +26,8 @@ pub struct ClusterBuilder {
     pub(super) job_name: Option<String>,
     pub(super) environment: BTreeMap<String, String>,
     pub(super) worker_binary: Option<PathBuf>,
+    pub(super) files: Option<PathBuf>,
+    pub(super) worker_arguments: Vec<String>,
     pub(super) no_executable: bool,
     pub(super) weight: Option<u32>,
     pub(super) link: LinkOptions,
@@ -75,6 +77,22 @@ impl ClusterBuilder {
     /// runs on another platform than the cluster. It must have the same functions.
     pub fn worker_binary(mut self, path: impl Into<PathBuf>) -> Self {
         self.worker_binary = Some(path.into());
+        self
+    }
+
+    /// A folder that the job's workers find, with all that is in it, in their working directory on every node, so that
+    /// relative paths lead to the same files as here. It is packed when connecting (up to 512 MiB; a link that leads out
+    /// of it is an error of `connect`), brought to the cluster once, and unpacked on a node before the first worker runs
+    /// there. What workers write there stays on their node, and goes with the job.
+    ///
+    /// ```no_run
+    /// # async fn example() -> mobula::Result<()> {
+    /// // A task reads `dictionary.txt` with `std::fs::read_to_string("dictionary.txt")`.
+    /// let cluster = mobula::Cluster::builder().files("./assets").connect("http://127.0.0.1:7421").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn files(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.files = Some(folder.into());
         self
     }
 

@@ -1,7 +1,7 @@
 //! Finding nodes, and opening a driver's sessions with them.
 
+use super::brought::Brought;
 use super::bulk::NodeBulk;
-use crate::executable::{self, WorkerBinary};
 use crate::link::{Connector, Home};
 use mobula_host::BoxFuture;
 use mobula_rpc::head::{HeadClient, HeadClientOptions};
@@ -121,8 +121,7 @@ pub(super) struct DriverConnector {
     pub(super) access: JobAccess,
     /// Where the cluster was found at first: asked where no node of the view answers.
     pub(super) addresses: Vec<String>,
-    /// What its workers run: the node that is lost may have been the only one that had it.
-    pub(super) executable: Option<WorkerBinary>,
+    pub(super) brought: Brought,
 }
 
 impl Connector for DriverConnector {
@@ -138,7 +137,7 @@ impl Connector for DriverConnector {
             for (node, address) in alive(&view).filter(|(node, _)| *node != lost) {
                 match tokio::time::timeout(TRY_WITHIN, connector.open(&address, term)).await {
                     Ok(Ok((client, home))) => {
-                        connector.bring_executable(&client).await;
+                        connector.bring(&client).await;
                         return Ok(home);
                     }
                     Ok(Err(refused)) => failure = Some(refused.on_node(node)),
@@ -148,7 +147,7 @@ impl Connector for DriverConnector {
             match find_node(&connector.addresses, &connector.credentials).await {
                 Ok(client) => {
                     let home = open_home(client.clone(), connector.access.clone(), term).await?;
-                    connector.bring_executable(&client).await;
+                    connector.bring(&client).await;
                     Ok(home)
                 }
                 Err(unreachable) => Err(failure.unwrap_or(unreachable)),
@@ -177,12 +176,10 @@ impl DriverConnector {
         Ok((client, home))
     }
 
-    /// Makes sure that the new home has what the job's workers run. Where that fails, another node may have it still.
-    async fn bring_executable(&self, client: &NodeClient) {
-        if let Some(binary) = self.executable.clone()
-            && let Err(failure) = executable::bring(client, binary).await
-        {
-            tracing::warn!(%failure, "the new home node did not take this program's executable");
+    /// Makes sure that the new home has what the job's workers need. Where that fails, another node may have it still.
+    async fn bring(&self, client: &NodeClient) {
+        if let Err(failure) = self.brought.bring(client).await {
+            tracing::warn!(%failure, "the new home node did not take what this program's workers need");
         }
     }
 }

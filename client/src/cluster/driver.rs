@@ -1,11 +1,13 @@
 //! A driver's connection.
 
+use super::brought::Brought;
 use super::connection::{Credentials, DriverConnector, find_node, open_home};
 use super::{Cluster, ClusterBuilder, inherited};
-use crate::executable::{self, WorkerBinary};
+use crate::executable::WorkerBinary;
 use crate::link::{self, LinkRole, Opened};
 use crate::{Error, ErrorKind, Result, registry};
 use mobula_host::BoxFuture;
+use mobula_objects::files::{self, PackedFiles};
 use mobula_rpc::node::{OpenedJob, RequestId};
 use mobula_rpc::{ClusterToken, NodeClient, token_store};
 use mobula_types::worker::WORKER_VARIABLE;
@@ -43,20 +45,25 @@ async fn open(
     credentials: Credentials,
 ) -> Result<Opened, Failure> {
     let client = find_node(&addresses, &credentials).await?;
-    let (access, executable) = match &credentials {
-        Credentials::Job(access) => (access.clone(), None),
+    let (access, brought) = match &credentials {
+        Credentials::Job(access) => (access.clone(), Brought::default()),
         Credentials::Cluster(_) => {
             let variable = std::env::var_os(WORKER_BINARY_VARIABLE);
-            let binary = match worker_binary(&builder, variable)? {
+            let executable = match worker_binary(&builder, variable)? {
                 Some(path) => Some(WorkerBinary::read(path).await?),
                 None => None,
             };
-            (open_job(&client, builder, binary.clone()).await?.access(), binary)
+            let files = match &builder.files {
+                Some(folder) => Some(pack_files(folder.clone()).await?),
+                None => None,
+            };
+            let brought = Brought { executable, files };
+            (open_job(&client, builder, &brought).await?.access(), brought)
         }
     };
     let home = open_home(client, access.clone(), OwnerTerm::default()).await?;
     let role = LinkRole::Driver(access.job);
-    let connector = DriverConnector { credentials, access, addresses, executable };
+    let connector = DriverConnector { credentials, access, addresses, brought };
     Ok(Opened { role, home, connector: Some(Box::new(connector)) })
 }
 
@@ -99,15 +106,21 @@ fn worker_binary(builder: &ClusterBuilder, variable: Option<OsString>) -> Result
     })
 }
 
+async fn pack_files(folder: PathBuf) -> Result<PackedFiles, Failure> {
+    let packing = mobula_runtime::spawn_blocking("pack the job's files", move || files::pack(&folder));
+    let lost = || Failure::new(ErrorKind::Internal, "packing the job's files failed");
+    packing.await.ok_or_else(lost)?.map_err(|error| {
+        let message = format!("the job's files cannot be brought to the cluster: {error}");
+        Failure::new(ErrorKind::InvalidArgument, message)
+    })
+}
+
 async fn open_job(
     client: &NodeClient,
     builder: ClusterBuilder,
-    binary: Option<WorkerBinary>,
+    brought: &Brought,
 ) -> Result<OpenedJob, Failure> {
-    let executable = match binary {
-        Some(binary) => Some(executable::bring(client, binary).await?),
-        None => None,
-    };
+    brought.bring(client).await?;
     let program = std::env::args_os().next().map(PathBuf::from);
     let program =
         program.as_deref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned());
@@ -116,7 +129,9 @@ async fn open_job(
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let spec = JobSpec {
         name: builder.job_name.unwrap_or_else(|| program.clone()),
-        executable,
+        executable: brought.executable.as_ref().map(WorkerBinary::hash),
+        files: brought.files.as_ref().map(|files| files.hash),
+        worker_arguments: builder.worker_arguments,
         environment: builder.environment,
         weight: builder.weight.unwrap_or(1),
         origin: format!("{user}@{host} {program}"),

@@ -3,6 +3,7 @@
 mod addresses;
 #[cfg(feature = "clap")]
 mod args;
+mod brought;
 mod builder;
 mod bulk;
 mod connection;

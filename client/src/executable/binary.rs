@@ -15,6 +15,11 @@ pub(crate) struct WorkerBinary {
 }
 
 impl WorkerBinary {
+    /// The hash of its content.
+    pub(crate) fn hash(&self) -> ExecutableHash {
+        self.hash
+    }
+
     /// Looks at a file. What was found out is kept by inode and time, so that a large one is read once.
     ///
     /// # Errors

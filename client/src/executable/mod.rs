@@ -5,4 +5,4 @@ mod hash_cache;
 mod upload;
 
 pub(crate) use binary::WorkerBinary;
-pub(crate) use upload::bring;
+pub(crate) use upload::{bring, bring_files};

@@ -1,33 +1,57 @@
-//! Uploading an executable to a node that does not have it.
+//! Bringing an executable, or a job's files, to a node that does not have them.
 
 use super::WorkerBinary;
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
+use mobula_objects::files::PackedFiles;
 use mobula_rpc::NodeClient;
 use mobula_rpc::node::{CHUNK_BYTES, ChunkEncoding, ChunkSender, ExecutableUpload, chunk_channel};
 use mobula_types::{ExecutableHash, Failure, FailureKind};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 /// Chunks that may wait between reading and sending.
 const DEPTH: usize = 4;
 /// zstd's level: fast, since the network is not waited for long either.
 const LEVEL: i32 = 3;
 
-/// Makes sure that the node has the executable: asks by its hash first, and hands the open file over on the same host. Over a network it travels compressed, with a
-/// progress bar where there is a terminal.
+/// Makes sure that the node has the executable.
 ///
 /// # Errors
 /// `ExecutableRefused` where it cannot run on the node; what the transfer met.
-pub(crate) async fn bring(client: &NodeClient, binary: WorkerBinary) -> Result<ExecutableHash, Failure> {
+pub(crate) async fn bring(client: &NodeClient, binary: WorkerBinary) -> Result<(), Failure> {
     let WorkerBinary { path, hash, length } = binary;
     let file = File::open(&path).map_err(|error| unreadable(&error))?;
+    bring_file(client, "this program", hash, length, Arc::new(file)).await
+}
+
+/// Makes sure that the node has the job's files.
+///
+/// # Errors
+/// What the transfer met.
+pub(crate) async fn bring_files(client: &NodeClient, files: PackedFiles) -> Result<(), Failure> {
+    let PackedFiles { file, hash, length } = files;
+    bring_file(client, "this job's files", hash, length, file).await
+}
+
+/// Asks for it by its hash first, and hands the open file over on the same host. Over a network it travels compressed, with
+/// a progress bar where there is a terminal.
+async fn bring_file(
+    client: &NodeClient,
+    what: &str,
+    hash: ExecutableHash,
+    length: u64,
+    file: Arc<File>,
+) -> Result<(), Failure> {
     if client.offer_executable(hash, length, &file).await? {
-        return Ok(hash);
+        return Ok(());
     }
+    let file = FromStart { file, at: 0 };
     let is_local = is_loopback(client.address());
     let encoding = if is_local { ChunkEncoding::Plain } else { ChunkEncoding::Zstd };
-    let progress = progress_bar(length, is_local, client.address());
+    let progress = progress_bar(length, is_local, what, client.address());
     let upload = ExecutableUpload { hash, length, target: target(), encoding };
     let (reader, chunks) = match encoding {
         ChunkEncoding::Plain => {
@@ -47,7 +71,21 @@ pub(crate) async fn bring(client: &NodeClient, binary: WorkerBinary) -> Result<E
     };
     client.upload_executable(upload, chunks).await?;
     drop(reader);
-    Ok(hash)
+    Ok(())
+}
+
+/// Reads an open file from its start, wherever others that have it open are reading.
+struct FromStart {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for FromStart {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
 }
 
 fn unreadable(error: &io::Error) -> Failure {
@@ -67,24 +105,24 @@ fn is_loopback(address: &str) -> bool {
         || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
-fn progress_bar(length: u64, is_local: bool, address: &str) -> ProgressBar {
+fn progress_bar(length: u64, is_local: bool, what: &str, address: &str) -> ProgressBar {
     if is_local || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {eta}");
     ProgressBar::new(length)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        .with_message(format!("bringing this program to {address}"))
+        .with_message(format!("bringing {what} to {address}"))
 }
 
-fn pack(file: File, progress: &ProgressBar) -> io::Result<Vec<u8>> {
+fn pack(file: FromStart, progress: &ProgressBar) -> io::Result<Vec<u8>> {
     let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
     pump(file, &mut encoder, progress)?;
     encoder.finish()
 }
 
 /// Copies the file, and shows how far it is.
-fn pump(mut file: File, mut to: impl Write, progress: &ProgressBar) -> io::Result<()> {
+fn pump(mut file: FromStart, mut to: impl Write, progress: &ProgressBar) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
         let length = file.read(&mut buffer)?;

@@ -4,6 +4,7 @@
 //! - [`ValueBuffer`]: memory for one large value.
 //! - [`CrashPage`] and [`CrashPageWriter`]: the shared page on which a worker notes what it runs, and which survives it.
 //! - [`executable`]: what an executable needs of the machine that is to run it.
+//! - [`files`]: a job's folder of files, packed into one piece.
 //!
 //! This is the only crate that maps memory.
 
@@ -11,6 +12,7 @@ mod buffer;
 mod checksum;
 mod crash_page;
 pub mod executable;
+pub mod files;
 mod pool;
 mod store;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// BLAKE3 of an executable's bytes: its name in every node's cache and on the wire.
+/// BLAKE3 of the bytes of an executable, or of a job's packed files: their name in every node's cache and on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ExecutableHash(pub [u8; 32]);
 

@@ -14,6 +14,11 @@ pub struct JobSpec {
     pub environment: BTreeMap<String, String>,
     /// The job's share of a node's queue relative to others; 1 unless set.
     pub weight: u32,
+    /// The packed folder that its processes find in their working directory; `None` where it brings no files.
+    pub files: Option<ExecutableHash>,
+    /// The arguments with which its workers are started. Programs whose `main` diverts first have no use for them; others
+    /// come to their worker's entry only so.
+    pub worker_arguments: Vec<String>,
     /// Who opened it (`user@host`, program), for people.
     pub origin: String,
     /// A node runs its driver, as that node's child: the job has failed where that is lost, and is over when it exits.

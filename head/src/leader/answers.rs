@@ -65,10 +65,12 @@ impl Leader {
 
     fn check_spec(&self, spec: &JobSpec) -> Result<(), Failure> {
         let environment: usize = spec.environment.iter().map(|(key, value)| key.len() + value.len()).sum();
-        let size = spec.name.len() + spec.origin.len() + environment;
+        let arguments: usize = spec.worker_arguments.iter().map(String::len).sum();
+        let size = spec.name.len() + spec.origin.len() + environment + arguments;
         if size > SPEC_LIMIT {
-            let message =
-                format!("the job's name, origin and environment are {size} bytes, {SPEC_LIMIT} are allowed");
+            let message = format!(
+                "the job's name, origin, environment and arguments are {size} bytes, {SPEC_LIMIT} are allowed"
+            );
             return Err(Failure::new(FailureKind::TooLarge, message));
         }
         if self.writer.backlog() >= BACKLOG_LIMIT {

@@ -1,12 +1,12 @@
-//! The cache of executables on disk.
+//! The cache of executables, and of jobs' packed files, on disk.
 
 use super::index::Index;
-use mobula_objects::executable;
+use mobula_objects::{executable, files};
 use mobula_runtime::spawn_blocking;
 use mobula_types::{ExecutableHash, Failure, FailureKind};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -242,18 +242,55 @@ impl Upload {
     /// # Errors
     /// `InvalidArgument` where it is no file, or a longer one than was announced; `ExecutableRefused` with the system's
     /// reason.
-    pub(crate) fn copy(&mut self, mut source: File) -> Result<(), Failure> {
+    pub(crate) fn copy(&mut self, source: File) -> Result<(), Failure> {
         let failed = |error: io::Error| refused(&self.partial, &error);
         if !source.metadata().map_err(failed)?.is_file() {
             let message = "the descriptor of an executable is not a file's";
             return Err(Failure::new(FailureKind::InvalidArgument, message));
         }
-        source.rewind().map_err(failed)?;
-        self.received =
-            io::copy(&mut source.take(self.length.saturating_add(1)), &mut self.file).map_err(failed)?;
+        self.received = self.copy_from(&source).map_err(failed)?;
         self.file.rewind().map_err(failed)?;
         self.hasher.update_reader(&self.file).map_err(failed)?;
         Ok(())
+    }
+
+    /// Reads at positions of its own: the client's descriptor has the same cursor.
+    fn copy_from(&self, source: &File) -> io::Result<u64> {
+        let limit = self.length.saturating_add(1);
+        let mut copied = 0;
+        while copied < limit {
+            let rest = usize::try_from(limit - copied).unwrap_or(usize::MAX);
+            // It fails where the file systems differ, and the bytes are read and written then.
+            match rustix::fs::copy_file_range(source, Some(&mut copied), &self.file, None, rest) {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        let mut buffer = vec![0; 256 * 1024];
+        while copied < limit {
+            match source.read_at(&mut buffer, copied)? {
+                0 => break,
+                read => {
+                    (&self.file).write_all(&buffer[..read])?;
+                    copied += read as u64;
+                }
+            }
+        }
+        Ok(copied)
+    }
+
+    /// An executable can run here, or packed files can be unpacked.
+    fn check(&self, hash: ExecutableHash) -> Result<(), Failure> {
+        if files::is_packed(&self.file) {
+            return files::check(&self.file).map_err(|error| {
+                Failure::new(FailureKind::InvalidArgument, format!("files {hash}: {error}"))
+            });
+        }
+        let folder = self.destination.parent().unwrap_or(Path::new("/"));
+        let requirements = executable::requirements_of(&self.file);
+        requirements.and_then(|requirements| executable::check(&requirements, folder)).map_err(|refusal| {
+            Failure::new(FailureKind::ExecutableRefused, format!("executable {hash}: {refusal}"))
+        })
     }
 
     /// Checks hash and requirements, and puts the executable into the cache. Blocks on the disk.
@@ -269,13 +306,7 @@ impl Upload {
             );
             return Err(Failure::new(FailureKind::InvalidArgument, message));
         }
-        let requirements = executable::requirements_of(&self.file);
-        let checked = requirements.and_then(|requirements| {
-            executable::check(&requirements, self.destination.parent().unwrap_or(Path::new("/")))
-        });
-        checked.map_err(|refusal| {
-            Failure::new(FailureKind::ExecutableRefused, format!("executable {hash}: {refusal}"))
-        })?;
+        self.check(hash)?;
         self.file.flush().map_err(|error| refused(&self.partial, &error))?;
         let Upload { room: Room { cache, .. }, file, partial, destination, .. } = &self;
         // A file that the machine's end could tear must not get its name.

@@ -100,7 +100,7 @@ pub(crate) enum Call {
 pub(crate) struct Workplace {
     pub(crate) logs: crate::workers::JobLogs,
     /// Its working directory.
-    pub(crate) scratch: std::path::PathBuf,
+    pub(crate) folder: crate::folder::JobFolder,
     /// Given when the job is over.
     pub(crate) end: mobula_runtime::Shutdown,
 }

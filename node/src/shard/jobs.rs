@@ -2,6 +2,7 @@
 
 use super::{Input, Shard, Workplace};
 use crate::executables::ExecutableUse;
+use crate::folder::JobFolder;
 use crate::workers::JobLogs;
 use indexmap::IndexMap;
 use mobula_core::assignment::Assignment;
@@ -35,9 +36,10 @@ pub(crate) struct Jobs {
 #[derive(Debug)]
 struct Job {
     info: JobInfo,
+    folder: JobFolder,
     logs: JobLogs,
-    /// What its processes run stays in the cache until it ends.
-    _executable: Option<ExecutableUse>,
+    /// What its processes run, and the files that they find, stay in the cache until it ends.
+    _held: Vec<ExecutableUse>,
     /// Its driver is a process of this node: told when the job is over.
     driver: Option<Shutdown>,
 }
@@ -71,10 +73,9 @@ impl Jobs {
 
     /// Where the job's driver works, which is a process of this node from now on; `None` where the job has ended.
     pub(crate) fn workplace(&mut self, job: JobId) -> Option<Workplace> {
-        let scratch = self.scratch(job);
         let known = self.known.get_mut(&job)?;
         let end = known.driver.get_or_insert_default().clone();
-        Some(Workplace { logs: known.logs.clone(), scratch, end })
+        Some(Workplace { logs: known.logs.clone(), folder: known.folder.clone(), end })
     }
 
     /// Whether a node runs the job's driver: the end of that process ends the job, not the driver's goodbye.
@@ -89,9 +90,9 @@ impl Jobs {
         self.ended.push_back((job, logs));
     }
 
-    /// The job's scratch folder on this node.
-    pub(crate) fn scratch(&self, job: JobId) -> PathBuf {
-        self.scratch.join(job.to_string())
+    /// The job's folder on this node.
+    pub(crate) fn folder(&self, job: JobId) -> Option<JobFolder> {
+        self.known.get(&job).map(|job| job.folder.clone())
     }
 
     pub(crate) fn running(&self) -> Vec<JobId> {
@@ -158,8 +159,10 @@ impl Shard {
             self.tell_executor(executor::Event::JobOpened { job, has_executable, weight });
             let owner_term = OwnerTerm::default();
             self.tell_tasks(tasks::Event::JobOpened { job, has_executable, weight, owner_term });
-            let executable = info.spec.executable.map(|hash| self.parts.executables.hold(hash));
-            let known = Job { info, logs: JobLogs::new(), _executable: executable, driver: None };
+            let folder = JobFolder::new(&self.jobs.scratch, job, info.spec.files);
+            let brought = [info.spec.executable, info.spec.files].into_iter().flatten();
+            let held = brought.map(|hash| self.parts.executables.hold(hash)).collect();
+            let known = Job { info, folder, logs: JobLogs::new(), _held: held, driver: None };
             self.jobs.known.insert(job, known);
             if has_executable {
                 self.replication.look();
@@ -213,14 +216,7 @@ impl Shard {
                 driver.trigger();
             }
             self.jobs.keep_logs(job, known.logs);
-            let scratch = self.jobs.scratch(job);
-            let removing = mobula_runtime::spawn_blocking("remove scratch", move || {
-                if let Err(error) = std::fs::remove_dir_all(&scratch)
-                    && error.kind() != std::io::ErrorKind::NotFound
-                {
-                    tracing::warn!(folder = %scratch.display(), %error, "could not remove a job's scratch");
-                }
-            });
+            let removing = spawn("remove a job's folder", known.folder.remove());
             self.own(removing);
         }
     }

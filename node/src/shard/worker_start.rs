@@ -3,6 +3,7 @@
 use super::session::Party;
 use super::{Call, Input, Shard};
 use crate::bulk::BulkRuntime;
+use crate::folder::JobFolder;
 use crate::transfer::Transfer;
 use crate::workers::{self, Launch, WorkerExit};
 use mobula_core::executor::{self, LastRun};
@@ -79,7 +80,7 @@ impl Workers {
 
 impl Shard {
     pub(super) fn start_worker(&mut self, worker: WorkerId, job: JobId, _slots: u32) {
-        let Some(info) = self.jobs.info(job) else {
+        let Some((info, folder)) = self.jobs.info(job).zip(self.jobs.folder(job)) else {
             self.on_worker_failed(worker, Shard::job_ended(job));
             return;
         };
@@ -94,10 +95,12 @@ impl Shard {
         let starting = Starting {
             worker,
             hash,
+            folder: folder.clone(),
             launch: Launch {
                 worker,
                 executable: Default::default(),
-                scratch: self.jobs.scratch(job),
+                arguments: info.spec.worker_arguments.clone(),
+                scratch: folder.path().to_owned(),
                 environment,
                 secret: secret.clone(),
             },
@@ -274,6 +277,7 @@ enum Ending {
 struct Starting {
     worker: WorkerId,
     hash: mobula_types::ExecutableHash,
+    folder: JobFolder,
     launch: Launch,
     logs: workers::JobLogs,
     transfer: Transfer,
@@ -310,6 +314,7 @@ impl Starting {
 
     async fn start(&mut self) -> Result<workers::WorkerProcess, Failure> {
         self.launch.executable = self.transfer.executable(self.hash).await?;
+        self.folder.prepare(&self.transfer).await?;
         workers::launch(&self.launch)
     }
 

@@ -21,7 +21,9 @@ pub(crate) struct Launch {
     pub(crate) worker: WorkerId,
     /// The program.
     pub(crate) executable: PathBuf,
-    /// Its working directory: the job's scratch.
+    /// Its arguments.
+    pub(crate) arguments: Vec<String>,
+    /// Its working directory: the job's scratch, which is there.
     pub(crate) scratch: PathBuf,
     /// Its environment, which is otherwise empty.
     pub(crate) environment: BTreeMap<String, String>,
@@ -42,7 +44,6 @@ pub(crate) fn launch(launch: &Launch) -> Result<WorkerProcess, Failure> {
 }
 
 fn start(launch: &Launch) -> io::Result<WorkerProcess> {
-    std::fs::create_dir_all(&launch.scratch)?;
     let (session, worker_session) = UnixStream::pair()?;
     let (bulk, worker_bulk) = UnixStream::pair()?;
     let crash_page = CrashPage::new()?;
@@ -51,6 +52,7 @@ fn start(launch: &Launch) -> io::Result<WorkerProcess> {
 
     let mut command = tokio::process::Command::new(&launch.executable);
     command
+        .args(&launch.arguments)
         .env_clear()
         .envs(&launch.environment)
         .env(worker::WORKER_VARIABLE, "1")

@@ -10,7 +10,7 @@ mod server;
 pub use driver::{Driver, DriverOutput};
 pub use etcd::Etcd;
 pub use processes::children;
-pub use program::{example, misfits as misfits_program, mobula};
+pub use program::{example, misfits as misfits_program, mobula, workplace};
 pub use server::{Head, Node, Server};
 
 use anyhow::{Context, Result};
@@ -181,6 +181,14 @@ impl TestCluster {
     /// As [`misfits`](Self::misfits).
     pub fn referrers(&self, node: usize, arguments: &[&str]) -> Result<Driver> {
         Driver::start(&program::referrers()?, self.url(node), &self.token_file(), arguments)
+    }
+
+    /// The driver whose tasks look around.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn workplace(&self, node: usize, arguments: &[&str]) -> Result<Driver> {
+        Driver::start(&program::workplace()?, self.url(node), &self.token_file(), arguments)
     }
 }
 

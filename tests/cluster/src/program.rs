@@ -35,6 +35,14 @@ pub(crate) fn referrers() -> Result<PathBuf> {
     built("referrers")
 }
 
+/// The driver whose tasks look around.
+///
+/// # Errors
+/// Where it has not been built.
+pub fn workplace() -> Result<PathBuf> {
+    built("workplace")
+}
+
 fn built(name: &str) -> Result<PathBuf> {
     // This program is target/PROFILE/deps/NAME.
     let own = std::env::current_exe().context("where this program is")?;

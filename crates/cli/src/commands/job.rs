@@ -6,7 +6,7 @@ use crate::arguments::GlobalArguments;
 use crate::connection::{Connection, Target};
 use crate::failure::{CommandFailure, Exit, Outcome};
 use crate::output::{OutputFormat, print, print_line, render};
-use crate::upload::upload_executable;
+use crate::upload::{upload_executable, upload_files};
 use futures::StreamExt;
 use mobula_rpc::node::{LogSource, RequestId, SubmitJob};
 use mobula_runtime::clock;
@@ -49,6 +49,9 @@ pub(crate) struct SubmitArguments {
     /// A variable of the job's environment, which is empty otherwise; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<crate::settings::Pair<String>>,
+    /// A folder whose files the program and its workers find in their working directory
+    #[arg(long, value_name = "DIR")]
+    files: Option<PathBuf>,
     /// Return as soon as the job runs
     #[arg(long)]
     no_follow: bool,
@@ -78,10 +81,16 @@ pub(crate) async fn run(command: JobCommand, global: &GlobalArguments) -> Outcom
 
 async fn submit(arguments: SubmitArguments, connection: &Connection, format: OutputFormat) -> Outcome {
     let executable = upload_executable(connection.client(), &arguments.program).await?;
+    let files = match &arguments.files {
+        Some(folder) => Some(upload_files(connection.client(), folder).await?),
+        None => None,
+    };
     let file_name = arguments.program.file_name().map(|name| name.to_string_lossy().into_owned());
     let spec = JobSpec {
         name: arguments.name.or(file_name).unwrap_or_default(),
         executable: Some(executable),
+        files,
+        worker_arguments: Vec::new(),
         environment: arguments.env.into_iter().map(|pair| (pair.0, pair.1)).collect::<BTreeMap<_, _>>(),
         weight: 1,
         origin: origin(),
