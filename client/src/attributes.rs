@@ -92,5 +92,29 @@ pub use mobula_macros::main;
 /// }
 /// # fn main() {}
 /// ```
+///
+/// | option | gives |
+/// |---|---|
+/// | `nodes = N` | a cluster of so many nodes (1) |
+/// | `workers` | functions run in worker processes, as on any cluster: one that aborts ends its worker, and everything is encoded |
+///
+/// The worker processes are the test's own program, which is started to run this test alone, and turns into a worker as
+/// the test begins.
+///
+/// ```
+/// use mobula::prelude::*;
+///
+/// #[mobula::remote]
+/// fn process() -> u32 {
+///     std::process::id()
+/// }
+///
+/// #[mobula::test(workers, nodes = 2)]
+/// async fn runs_elsewhere(_cluster: Cluster) -> mobula::Result<()> {
+///     assert_ne!(process::remote().submit().await?, std::process::id());
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
 #[cfg(feature = "local")]
 pub use mobula_macros::test;

@@ -18,6 +18,7 @@
 //! | results | [`ObjectRef`], [`get_batch`], [`wait`], [`as_completed`], [`cancel`] |
 //! | values | [`put`], [`put_batch`], [`codec`] |
 //! | where code runs | [`context`](mod@context), [`spawn`], [`TaskContext`] |
+//! | tests | `#[mobula::test]`, `mobula::test` (feature `test`) |
 //! | what goes wrong | [`Error`], [`ErrorKind`] |
 //!
 //! All input and output is done on a thread of this crate's own: a reference can be awaited on any runtime, and waited for
@@ -40,6 +41,8 @@ mod put;
 mod reference;
 mod registry;
 mod remote;
+#[cfg(feature = "test")]
+pub mod test;
 mod worker;
 
 pub use arg::{Arg, IntoArg};

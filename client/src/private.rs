@@ -32,9 +32,9 @@ pub use crate::registry::{FUNCTIONS, RemoteFunction};
 pub use crate::remote::CallBuilder;
 pub use crate::worker::body::{Arguments, Returned, Returns, run_async, run_blocking};
 pub use crate::worker::embedded;
-#[cfg(feature = "local")]
-pub use crate::worker::entry::run_test;
 pub use crate::worker::entry::{MainResult, run_main, run_main_alone};
+#[cfg(feature = "local")]
+pub use crate::worker::entry::{run_test, run_test_with_workers};
 pub use crate::worker::user_error::{ResultType, error_returned};
 pub use linkme;
 pub use mobula_host::{AsyncCall, Body, Call, CallResult};

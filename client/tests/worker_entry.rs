@@ -59,4 +59,5 @@ async fn a_node_of_this_host_takes_the_program_as_an_open_file() {
     assert!(!client.has_executable(hash).await.unwrap().present);
     assert!(client.offer_executable(hash, length, &file).await.unwrap());
     assert!(client.has_executable(hash).await.unwrap().present);
+    cluster.stop(std::time::Duration::from_secs(9)).await;
 }

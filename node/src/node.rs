@@ -149,6 +149,11 @@ impl NodeHandle {
         granted.clone()
     }
 
+    /// What it is in the cluster now; `None` before it has joined.
+    pub fn id(&self) -> Option<NodeId> {
+        self.member.borrow().clone()
+    }
+
     /// Waits until the node has ended by itself. Cancellation safe.
     pub async fn ended(&self) {
         let mut member = self.member.clone();
@@ -159,6 +164,20 @@ impl NodeHandle {
     pub async fn stop(mut self, grace: Duration) {
         let _already_stopping = self.drain.send(grace).await;
         self.ended().await;
+        self.join().await;
+    }
+
+    /// Tells the node to end at once, as if it had been killed: [`ended`](Self::ended) waits for that.
+    pub fn end(&self) {
+        self.shutdown.trigger();
+    }
+
+    /// Ends the node at once, as if it had been killed, and waits until nothing of it is left.
+    pub async fn kill(mut self) {
+        self.join().await;
+    }
+
+    async fn join(&mut self) {
         self.shutdown.trigger();
         if let Some(thread) = self.thread.take() {
             let _panicked =

@@ -1,5 +1,6 @@
 //! The output of `#[mobula::main]` and `#[mobula::test]`.
 
+use crate::test_options::TestOptions;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -44,9 +45,11 @@ pub(crate) fn expand(kind: Kind, options: TokenStream, item: TokenStream) -> Tok
 
 fn checked(kind: Kind, options: TokenStream, function: &ItemFn) -> Result<TokenStream, Error> {
     let attribute = kind.attribute();
-    if !options.is_empty() {
-        return Err(Error::new_spanned(options, format!("{attribute} takes no options")));
-    }
+    let test = match kind {
+        Kind::Test => TestOptions::parse(options)?,
+        Kind::Main if options.is_empty() => TestOptions { workers: false, nodes: 1 },
+        Kind::Main => return Err(Error::new_spanned(options, format!("{attribute} takes no options"))),
+    };
     let signature = &function.sig;
     if signature.asyncness.is_none() {
         return Err(Error::new_spanned(signature.fn_token, format!("{attribute} needs an `async fn`")));
@@ -67,10 +70,20 @@ fn checked(kind: Kind, options: TokenStream, function: &ItemFn) -> Result<TokenS
     if let Some(syn::FnArg::Receiver(receiver)) = signature.inputs.first() {
         return Err(Error::new_spanned(receiver, format!("{attribute} gives its function a `Cluster`")));
     }
-    Ok(wrapped(kind, function))
+    Ok(wrapped(kind, test, function))
 }
 
-fn wrapped(kind: Kind, function: &ItemFn) -> TokenStream {
+/// Calls the test's runner: one with workers needs its path too, by which the test's program finds it again.
+fn run_test(test: TestOptions, name: &syn::Ident, body: TokenStream) -> TokenStream {
+    let nodes = test.nodes;
+    if !test.workers {
+        return quote!(::mobula::__private::run_test(#nodes, #body));
+    }
+    let path = quote!(::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)));
+    quote!(::mobula::__private::run_test_with_workers(#path, #nodes, #body))
+}
+
+fn wrapped(kind: Kind, test: TestOptions, function: &ItemFn) -> TokenStream {
     let ItemFn { attrs, vis, sig, block } = function;
     let (name, inputs, output) = (&sig.ident, &sig.inputs, &sig.output);
     let inner = quote! {
@@ -96,19 +109,16 @@ fn wrapped(kind: Kind, function: &ItemFn) -> TokenStream {
                 ::mobula::__private::run_main_alone(__mobula_body)
             }
         },
-        (Kind::Test, Some(given)) => quote! {
-            #[::core::prelude::v1::test]
-            #(#attrs)* #vis fn #name() #output {
-                #inner
-                ::mobula::__private::run_test(#given)
+        (Kind::Test, given) => {
+            let body = given.unwrap_or_else(|| quote!(|_cluster| __mobula_body()));
+            let run = run_test(test, name, body);
+            quote! {
+                #[::core::prelude::v1::test]
+                #(#attrs)* #vis fn #name() #output {
+                    #inner
+                    #run
+                }
             }
-        },
-        (Kind::Test, None) => quote! {
-            #[::core::prelude::v1::test]
-            #(#attrs)* #vis fn #name() #output {
-                #inner
-                ::mobula::__private::run_test(|_cluster| __mobula_body())
-            }
-        },
+        }
     }
 }

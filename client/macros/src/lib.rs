@@ -10,6 +10,7 @@ mod literal;
 mod options;
 mod remote;
 mod signature;
+mod test_options;
 
 /// Makes a function callable on the cluster. See `mobula::remote`.
 #[proc_macro_attribute]

@@ -18,6 +18,8 @@ pub struct LocalBuilder {
     nodes: Option<usize>,
     cpus: Option<f64>,
     object_store_memory: Option<u64>,
+    worker_processes: bool,
+    worker_arguments: Vec<String>,
 }
 
 impl LocalBuilder {
@@ -39,10 +41,31 @@ impl LocalBuilder {
         self
     }
 
+    /// Runs functions in worker processes, which the nodes start from this program's executable as they would on any
+    /// cluster, in place of this process: a task that aborts ends its worker, and results are encoded. The program must
+    /// have a worker's entry, `#[mobula::main]` or [`worker_entry`](crate::worker_entry).
+    ///
+    /// ```no_run
+    /// # async fn example() -> mobula::Result<()> {
+    /// let cluster = mobula::Cluster::local_builder().worker_processes().start().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn worker_processes(mut self) -> Self {
+        self.worker_processes = true;
+        self
+    }
+
+    /// The arguments of the worker processes.
+    pub(crate) fn worker_arguments(mut self, arguments: impl Into<Vec<String>>) -> Self {
+        self.worker_arguments = arguments.into();
+        self
+    }
+
     /// Starts the cluster and connects to it. It ends when the connection is closed or its last clone dropped.
     ///
     /// # Errors
-    /// Where a listener or a thread cannot be made, or two remote functions have the same name.
+    /// Where a listener or a thread cannot be made, two remote functions have the same name, or the program cannot be its
+    /// own worker.
     pub async fn start(self) -> Result<Cluster> {
         let mut options = LocalOptions::default();
         if let Some(nodes) = self.nodes {
@@ -53,7 +76,9 @@ impl LocalBuilder {
             options.cpus = Some(Quantity::from_f64(cpus).ok_or_else(message)?);
         }
         options.object_store_memory = self.object_store_memory;
-        options.embedded = Some(worker::embedded()?);
+        if !self.worker_processes {
+            options.embedded = Some(worker::embedded()?);
+        }
         let start = tokio::task::spawn_blocking(|| LocalCluster::start(options));
         let failed = |error: &dyn std::fmt::Display| {
             Error::new(
@@ -62,12 +87,10 @@ impl LocalBuilder {
             )
         };
         let local = start.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
-        let connected = Cluster::builder()
-            .token(local.token().clone())
-            .no_executable()
-            .connect(local.url().to_string())
-            .await;
-        let cluster = connected?;
+        let mut builder = Cluster::builder().token(local.token().clone());
+        builder.worker_arguments = self.worker_arguments;
+        builder.no_executable = !self.worker_processes;
+        let cluster = builder.connect(local.url().to_string()).await?;
         cluster.keep_local(local);
         Ok(cluster)
     }

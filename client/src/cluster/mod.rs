@@ -38,6 +38,10 @@ use std::time::Duration;
 /// The variable that names the cluster's addresses, separated by commas.
 pub const CLUSTER_VARIABLE: &str = "MOBULA_CLUSTER";
 
+/// How long closing waits for the end of a cluster inside this program.
+#[cfg(feature = "local")]
+const LOCAL_ENDS_WITHIN: Duration = Duration::from_secs(2);
+
 /// A connection to a cluster, and the job that everything done through it belongs to. Cheap to clone.
 ///
 /// The job ends when the connection is [closed](Self::close), or when its last clone is dropped. Should the program vanish,
@@ -113,6 +117,12 @@ impl Cluster {
         *self.0.local.lock() = Some(local);
     }
 
+    /// Works on the cluster inside this program, if this is one and it has not been closed.
+    #[cfg(feature = "test")]
+    pub(crate) fn with_local<T>(&self, work: impl FnOnce(&mut mobula_local::LocalCluster) -> T) -> Option<T> {
+        self.0.local.lock().as_mut().map(work)
+    }
+
     /// The job.
     pub fn job(&self) -> JobId {
         self.0.job
@@ -182,7 +192,7 @@ impl Cluster {
     }
 
     /// Leaves: sends what was submitted, ends the job, and closes the connection. References that are left resolve to
-    /// `JobEnded`. At most about 2 s. Other clones of this connection are closed as well.
+    /// `JobEnded`. At most about 2 s, and 2 s more for a cluster inside this program. Other clones of this connection are closed as well.
     pub async fn close(&self) {
         let (closed, is_closed) = tokio::sync::oneshot::channel();
         self.0.context.link().command(Command::Close(Some(closed)));
@@ -193,10 +203,12 @@ impl Cluster {
         let local = self.0.local.lock().take();
         let ends = tokio::task::spawn_blocking(move || {
             let _its_panic_was_reported = thread.map(JoinHandle::join);
-            #[cfg(feature = "local")]
-            drop(local);
         });
         let _its_panic_was_reported = ends.await;
+        #[cfg(feature = "local")]
+        if let Some(local) = local {
+            local.stop(LOCAL_ENDS_WITHIN).await;
+        }
     }
 }
 

@@ -2,7 +2,11 @@
 
 use super::worker_entry;
 use crate::Cluster;
+#[cfg(feature = "local")]
+use futures::FutureExt;
 use std::fmt::Debug;
+#[cfg(feature = "local")]
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
@@ -89,9 +93,33 @@ fn runtime() -> std::io::Result<Runtime> {
 /// # Panics
 /// Where the cluster cannot be started: the test fails.
 #[cfg(feature = "local")]
-pub fn run_test<F: Future>(body: impl FnOnce(Cluster) -> F) -> F::Output {
+pub fn run_test<F: Future>(nodes: usize, body: impl FnOnce(Cluster) -> F) -> F::Output {
+    run_test_on(Cluster::local_builder().nodes(nodes), body)
+}
+
+/// Runs a test with a cluster whose functions run in worker processes. Those are the test's own program, which is told to
+/// run this test alone, and in a worker process this never returns: so no other test runs there, and none twice.
+///
+/// # Panics
+/// Where the cluster cannot be started: the test fails.
+#[cfg(feature = "local")]
+pub fn run_test_with_workers<F: Future>(
+    path: &str,
+    nodes: usize,
+    body: impl FnOnce(Cluster) -> F,
+) -> F::Output {
+    worker_entry();
+    // The test's harness leaves the crate's name out.
+    let name = path.split_once("::").map_or(path, |(_crate, name)| name);
+    let arguments = [name, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"];
+    let builder = Cluster::local_builder().nodes(nodes).worker_processes();
+    run_test_on(builder.worker_arguments(arguments.map(str::to_owned)), body)
+}
+
+#[cfg(feature = "local")]
+fn run_test_on<F: Future>(builder: crate::LocalBuilder, body: impl FnOnce(Cluster) -> F) -> F::Output {
     let started: crate::Result<(Runtime, Cluster)> = runtime().map_err(Into::into).and_then(|runtime| {
-        let cluster = runtime.block_on(Cluster::local())?;
+        let cluster = runtime.block_on(builder.start())?;
         Ok((runtime, cluster))
     });
     let (runtime, cluster) = match started {
@@ -99,8 +127,9 @@ pub fn run_test<F: Future>(body: impl FnOnce(Cluster) -> F) -> F::Output {
         Err(error) => panic!("the test's cluster cannot be started: {error:?}"),
     };
     runtime.block_on(async {
-        let output = cluster.scope(body(cluster.clone())).await;
+        // A test that fails leaves nothing behind either.
+        let output = AssertUnwindSafe(cluster.scope(body(cluster.clone()))).catch_unwind().await;
         cluster.close().await;
-        output
+        output.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

@@ -5,6 +5,7 @@ use mobula_head::{Head, HeadError, HeadOptions, RegistryChoice};
 use mobula_node::{Node, NodeError, NodeHandle, NodeOptions};
 use mobula_rpc::ClusterToken;
 use mobula_runtime::Shutdown;
+use mobula_types::NodeName;
 use std::io;
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -88,6 +89,32 @@ impl LocalCluster {
     /// The URLs of its nodes.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().map(NodeHandle::url)
+    }
+
+    /// Ends it, and waits for up to `within` until its nodes have removed what they kept on disk.
+    pub async fn stop(mut self, within: Duration) {
+        let nodes = std::mem::take(&mut self.nodes);
+        nodes.iter().for_each(NodeHandle::end);
+        let ending = async {
+            for node in &nodes {
+                node.ended().await;
+            }
+        };
+        if tokio::time::timeout(within, ending).await.is_err() {
+            tracing::warn!("a node of the local cluster goes on for longer than {within:?}");
+        }
+    }
+
+    /// The names of its nodes that were not killed, in the order of their start.
+    pub fn nodes(&self) -> Vec<NodeName> {
+        self.nodes.iter().filter_map(NodeHandle::id).map(|node| node.name).collect()
+    }
+
+    /// Ends a node as if its process had been killed: the future ends when it is gone. `None` where there is no such node.
+    pub fn kill_node(&mut self, name: &NodeName) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let is_named = |node: &NodeHandle| node.id().is_some_and(|id| id.name == *name);
+        let place = self.nodes.iter().position(is_named)?;
+        Some(self.nodes.remove(place).kill())
     }
 
     /// Its token.
