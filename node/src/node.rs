@@ -378,6 +378,7 @@ impl Process {
         drains: &mut mpsc::Receiver<Duration>,
         head: &HeadLinkHandle,
     ) -> GenerationEnd {
+        let mut draining = None;
         loop {
             tokio::select! {
                 event = events.recv() => match event {
@@ -392,14 +393,22 @@ impl Process {
                     }
                     None => return GenerationEnd::Stopped,
                 },
-                Some(grace) = drains.recv() => {
-                    drain(inbox, grace).await;
+                Some(grace) = drains.recv() => draining = Some(Box::pin(drain(inbox, grace))),
+                () = over(&mut draining) => {
                     head.leave(LEAVE_PATIENCE).await;
                     return GenerationEnd::Stopped;
                 }
                 () = self.shutdown.wait() => return GenerationEnd::Stopped,
             }
         }
+    }
+}
+
+/// Waits for a drain to be over; for ever, where there is none.
+async fn over(draining: &mut Option<std::pin::Pin<Box<impl Future<Output = ()>>>>) {
+    match draining {
+        Some(draining) => draining.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct ThinCalls {
 impl ThinCalls {
     pub(crate) fn new(requests: Requests) -> Self {
         // Sequence numbers of thin clients start high, apart from those of drivers of the same job.
-        let first = 1 << 62 | u64::from(rand::random::<u32>()) << 24;
+        let first = TaskId::FIRST_OF_THIN_CLIENTS | u64::from(rand::random::<u32>()) << 24;
         ThinCalls { requests, next: Arc::new(AtomicU64::new(first)) }
     }
 

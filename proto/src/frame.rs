@@ -104,9 +104,7 @@ impl From<Frame> for wire::Frame {
             Frame::FindJob { job, owner_term } => {
                 Kind::FindJob(wire::FindJob { job: job.0, owner_term: owner_term.0 })
             }
-            Frame::FoundJob { job, copies, running } => {
-                Kind::FoundJob(Box::new(assign::found_job(job, copies, running)))
-            }
+            Frame::FoundJob(found) => Kind::FoundJob(Box::new(assign::found_job(*found))),
         };
         wire::Frame { kind: Some(kind) }
     }
@@ -199,7 +197,7 @@ impl TryFrom<wire::Frame> for Frame {
             Kind::FindJob(find) => {
                 Frame::FindJob { job: JobId(find.job), owner_term: OwnerTerm(find.owner_term) }
             }
-            Kind::FoundJob(found) => assign::read_found_job(*found)?,
+            Kind::FoundJob(found) => Frame::FoundJob(Box::new(assign::read_found_job(*found)?)),
         })
     }
 }

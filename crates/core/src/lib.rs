@@ -6,6 +6,7 @@
 pub mod assignment;
 pub mod directory;
 pub mod executor;
+mod homes;
 pub mod jobs;
 mod lookup;
 pub mod membership;

@@ -230,14 +230,7 @@ pub enum Frame {
         owner_term: OwnerTerm,
     },
     /// Answer to [`Frame::FindJob`].
-    FoundJob {
-        /// The job.
-        job: JobId,
-        /// Copies in the sender's store.
-        copies: Vec<(ObjectId, StoredValue)>,
-        /// Attempts that run on the sender.
-        running: Vec<(TaskId, Attempt)>,
-    },
+    FoundJob(Box<FoundJob>),
 }
 
 /// A task as it is submitted.
@@ -259,6 +252,21 @@ pub struct Submit {
     pub parent: Option<u64>,
     /// Offered again after the loss of its owner: the task may have run, and its result may exist somewhere.
     pub reoffered: bool,
+}
+
+/// What a node has of a job that was taken over.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct FoundJob {
+    /// The job.
+    pub job: JobId,
+    /// Copies in the sender's store; from the owner before, values that it has in place too.
+    pub copies: Vec<(ObjectId, ResultValue)>,
+    /// Attempts on the sender, which will report their ends to the receiver.
+    pub running: Vec<(TaskId, Attempt)>,
+    /// From the owner before: unfinished tasks of which no attempt is anywhere.
+    pub unstarted: Vec<TaskId>,
+    /// Another such answer follows.
+    pub more: bool,
 }
 
 /// A task as a worker is told to run it.
@@ -350,5 +358,12 @@ pub enum AssignmentEnd {
         object: ObjectId,
         /// The holder that did not have it.
         holder: Option<NodeId>,
+    },
+    /// It was not taken: the task's driver goes on through a later owner.
+    Superseded {
+        /// The later owner.
+        owner: NodeId,
+        /// Its term.
+        owner_term: OwnerTerm,
     },
 }

@@ -177,6 +177,15 @@ impl TaskId {
         TaskId { high: job.0, low: sequence }
     }
 
+    /// The lowest sequence number of a thin client's task. Those are owned by the node that was called, whatever becomes of
+    /// the job's driver.
+    pub const FIRST_OF_THIN_CLIENTS: u64 = 1 << 62;
+
+    /// Whether it was submitted by the job's driver, or is what stands for that: its owner is the driver's home node.
+    pub const fn is_of_driver(&self, job: JobId) -> bool {
+        self.high == job.0 && self.low < Self::FIRST_OF_THIN_CLIENTS
+    }
+
     /// The task with that hash.
     pub const fn from_hash(hash: u128) -> Self {
         TaskId { high: (hash >> 64) as u64, low: hash as u64 }
@@ -299,6 +308,15 @@ impl ObjectId {
     pub const fn result(task: TaskId, position: u64) -> Self {
         ObjectId { task, index: ObjectIndex::result(position) }
     }
+
+    /// Whether it is a driver's put, or a result of a driver's task: its owner is the driver's home node.
+    pub fn is_of_driver(&self, job: JobId) -> bool {
+        match self.index.space() {
+            // What a task puts is owned by the node that runs it.
+            ObjectSpace::Put => self.task == TaskId::of_driver(job, 0),
+            ObjectSpace::Result | ObjectSpace::StreamItem => self.task.is_of_driver(job),
+        }
+    }
 }
 
 impl fmt::Display for ObjectId {
@@ -329,6 +347,19 @@ mod tests {
         assert_eq!(object.to_string().parse(), Ok(object));
         assert!("zz".parse::<ObjectId>().is_err());
         assert!("".parse::<TaskId>().is_err());
+    }
+
+    #[test]
+    fn a_drivers_own_are_told_apart() {
+        let job = JobId(7);
+        let task = TaskId::of_driver(job, 3);
+        assert!(task.is_of_driver(job) && ObjectId::result(task, 0).is_of_driver(job));
+        assert!(!task.is_of_driver(JobId(8)));
+        assert!(!TaskId::of_driver(job, TaskId::FIRST_OF_THIN_CLIENTS).is_of_driver(job));
+        assert!(!TaskId::from_hash(9 << 64).is_of_driver(job));
+        let put = |task| ObjectId { task, index: ObjectIndex::driver_put(1) };
+        assert!(put(TaskId::of_driver(job, 0)).is_of_driver(job));
+        assert!(!put(task).is_of_driver(job), "a put of the task is its node's");
     }
 
     #[test]

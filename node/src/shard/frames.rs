@@ -194,13 +194,11 @@ impl Shard {
             }
             Frame::Borrow { objects } => self.tell_tasks(tasks::Event::Borrowed { node, objects }),
             Frame::Unborrow { objects } => self.tell_tasks(tasks::Event::Unborrowed { node, objects }),
-            Frame::Free { objects } => self.free_copies(&objects),
+            Frame::Free { objects } => self.free_copies_of(&owner, objects),
             Frame::CopiesLost { objects } => self.tell_tasks(tasks::Event::CopiesLost { node, objects }),
             Frame::CopyMade { object } => self.tell_tasks(tasks::Event::CopyMade { node, object }),
             Frame::FindJob { job, owner_term } => self.on_find_job(session, &node, job, owner_term),
-            Frame::FoundJob { job, copies, running } => {
-                self.tell_tasks(tasks::Event::FoundJob { place, job, copies, running });
-            }
+            Frame::FoundJob(found) => self.tell_tasks(tasks::Event::FoundJob { place, found: *found }),
             Frame::Cancel { address, force, recursive } => {
                 let requester = Requester::Peer(node);
                 self.tell_tasks(tasks::Event::Cancel { requester, address, force, recursive });
@@ -229,6 +227,15 @@ impl Shard {
         };
         self.assign_when_known(owner, assignment);
         Ok(())
+    }
+
+    /// Drops copies for their owner. One that a later owner has followed has no say over the driver's any more.
+    fn free_copies_of(&mut self, owner: &Owner, mut objects: Vec<mobula_types::ObjectId>) {
+        objects.retain(|object| {
+            let job = JobId(object.task.high);
+            !(object.is_of_driver(job) && self.executor.is_superseded(job, owner))
+        });
+        self.free_copies(&objects);
     }
 
     pub(super) fn free_copies(&mut self, objects: &[mobula_types::ObjectId]) {

@@ -1,7 +1,7 @@
 //! What heads say, and what a shard makes of it.
 
 use super::Shard;
-use mobula_core::{executor, tasks};
+use mobula_core::tasks;
 use mobula_rpc::head::HeadEvent;
 use mobula_types::job::JobState;
 use mobula_types::{Frame, ViewDelta};
@@ -47,16 +47,6 @@ impl Shard {
         let clients: Vec<_> = self.sessions.clients().collect();
         for session in clients {
             self.sessions.send(session, Frame::View(delta.clone()));
-        }
-    }
-
-    /// Takes nothing new, and lets what runs go on to its end.
-    pub(super) fn begin_drain(&mut self, reply: Option<super::Reply<()>>) {
-        self.drain = reply;
-        self.tell_executor(executor::Event::Draining);
-        let clients: Vec<_> = self.sessions.clients().collect();
-        for session in clients {
-            self.sessions.send(session, Frame::Draining);
         }
     }
 }

@@ -6,7 +6,9 @@
 //! another input.
 
 mod calls;
+mod drain;
 mod executor_effects;
+mod find_job;
 mod frames;
 mod head_events;
 mod input;
@@ -28,6 +30,7 @@ use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::state::event_of;
 use crate::transfer::Transfer;
+use drain::Drain;
 use indexmap::IndexMap;
 use jobs::Jobs;
 use mobula_core::executor::{self, Executor, ExecutorOptions};
@@ -106,7 +109,7 @@ pub(crate) struct Shard {
     next_call: u64,
     task_effects: Vec<tasks::Effect>,
     executor_effects: Vec<executor::Effect>,
-    drain: Option<Reply<()>>,
+    drain: Drain,
     background: Vec<TaskHandle<()>>,
     /// The tasks of the last sample, as the head knows them.
     reported: BTreeSet<(TaskId, Attempt, TaskState)>,
@@ -144,7 +147,7 @@ impl Shard {
             next_call: 0,
             task_effects: Vec::new(),
             executor_effects: Vec::new(),
-            drain: None,
+            drain: Drain::default(),
             background: Vec::new(),
             reported: BTreeSet::new(),
             parts,
@@ -179,6 +182,7 @@ impl Shard {
             self.tick();
             self.settle();
             self.sessions.flush();
+            self.finish_drain();
         }
     }
 
@@ -218,7 +222,8 @@ impl Shard {
     }
 
     fn next_deadline(&self) -> Time {
-        self.tasks.next_deadline().min(self.executor.next_deadline()).min(self.jobs.next_deadline())
+        let machines = self.tasks.next_deadline().min(self.executor.next_deadline());
+        machines.min(self.jobs.next_deadline()).min(self.drain.next_look(self.now))
     }
 
     fn tick(&mut self) {
@@ -243,7 +248,6 @@ impl Shard {
                 break;
             }
         }
-        self.finish_drain();
     }
 
     fn tell_tasks(&mut self, event: tasks::Event) {
@@ -282,15 +286,6 @@ impl Shard {
         let mut load = self.executor.load();
         load.stored_bytes = self.parts.store.usage().used;
         load
-    }
-
-    fn finish_drain(&mut self) {
-        if self.drain.is_some()
-            && self.executor.load().running == 0
-            && let Some(reply) = self.drain.take()
-        {
-            let _gone = reply.send(());
-        }
     }
 
     /// Gives a task that answers with inputs an owner.

@@ -6,12 +6,8 @@ use mobula_core::executor;
 use mobula_core::tasks::{self, SessionKey};
 use mobula_rpc::session::{SentTemplates, Session};
 use mobula_runtime::{TaskHandle, spawn};
-use mobula_types::outcome::StoredCopy;
-use mobula_types::{
-    Attempt, Failure, Frame, Generation, JobId, NodeId, NodeName, ObjectId, OwnerTerm, StoredValue, TaskId,
-};
+use mobula_types::{Failure, Frame, Generation, NodeId, NodeName};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Frames that wait for a session to be opened, beyond which the node counts as unreachable.
 const MOST_WAITING: usize = 100_000;
@@ -34,9 +30,6 @@ struct Connecting {
     waiting: Vec<PeerFrame>,
     _task: TaskHandle<()>,
 }
-
-/// Copies in a store, and attempts that run.
-type Survivors = (Vec<(ObjectId, StoredValue)>, Vec<(TaskId, Attempt)>);
 
 type PushFrames = Box<dyn FnOnce(&mut SentTemplates, &mut Vec<Frame>)>;
 
@@ -203,32 +196,6 @@ impl Shard {
         }
     }
 
-    /// A new owner looks for what survives of a job here.
-    pub(super) fn on_find_job(
-        &mut self,
-        session: SessionKey,
-        node: &NodeId,
-        job: JobId,
-        owner_term: OwnerTerm,
-    ) {
-        let (copies, running) = self.survivors(job);
-        tracing::info!(%job, %node, owner_term = owner_term.0, "a new owner looks for a job");
-        let owner = executor::Owner::Peer(node.clone());
-        self.tell_executor(executor::Event::Adopted { job, owner });
-        self.tell_tasks(tasks::Event::TakenOver { job, owner: node.clone() });
-        self.sessions.send(session, Frame::FoundJob { job, copies, running });
-    }
-
-    /// What this node still has of a job: copies in its store and attempts that run.
-    pub(super) fn survivors(&self, job: JobId) -> Survivors {
-        let stored = self.parts.store.objects_of(job).into_iter();
-        let copies = stored.map(|(object, length, checksum)| {
-            let copy = StoredCopy { length, checksum, holders: vec![self.parts.node.clone()] };
-            (object, StoredValue::Stored(Arc::new(copy)))
-        });
-        (copies.collect(), self.executor.running_of(job))
-    }
-
     pub(super) fn add_session(&mut self, party: Party, session: Session) -> SessionKey {
         let inbox = self.parts.inbox.clone();
         let sender = session.sender.clone();
@@ -238,6 +205,7 @@ impl Shard {
             outgoing: Vec::new(),
             received: Default::default(),
             sent: Default::default(),
+            left: false,
             _reader: super::sessions_open::read(key, session, inbox),
         })
     }

@@ -28,6 +28,8 @@ pub(crate) struct SessionState {
     pub(crate) outgoing: Vec<Frame>,
     pub(crate) received: ReceivedTemplates,
     pub(crate) sent: SentTemplates,
+    /// The driver has said goodbye.
+    pub(crate) left: bool,
     /// Reads the session's frames; ends with it.
     pub(crate) _reader: TaskHandle<()>,
 }

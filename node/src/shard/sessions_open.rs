@@ -56,8 +56,16 @@ impl Shard {
         session: Session,
     ) -> Result<(), Failure> {
         let Some(info) = self.jobs.info(job) else { return Err(Shard::job_ended(job)) };
+        if self.drain.has_begun() {
+            let message = format!("{} is about to leave the cluster", self.parts.node);
+            return Err(Failure::new(FailureKind::Unavailable, message));
+        }
         let (has_executable, weight) = (info.spec.executable.is_some(), info.spec.weight.max(1));
         if owner_term > mobula_types::OwnerTerm::default() {
+            if self.tasks.is_superseded(job, owner_term) {
+                let message = format!("the driver of job {job} has gone on through another node since");
+                return Err(Failure::new(FailureKind::Unavailable, message));
+            }
             self.tell_tasks(tasks::Event::JobOpened { job, has_executable, weight, owner_term });
         }
         let id = session.info.id;
@@ -95,6 +103,9 @@ impl Shard {
 
     /// A driver leaves for good.
     pub(super) fn on_goodbye(&mut self, session: SessionKey) {
+        if let Some(state) = self.sessions.get_mut(session) {
+            state.left = true;
+        }
         if let Some(Party::Client { job, id }) = self.sessions.party(session).cloned() {
             let goodbye = !self.jobs.is_driven(job);
             self.parts.head.driver_detached(job, id, goodbye);
@@ -106,7 +117,12 @@ impl Shard {
         let Some(state) = self.sessions.remove(session) else { return };
         tracing::debug!(party = ?state.party, ?end, "a session is over");
         match state.party {
-            Party::Client { job, id } => self.parts.head.driver_detached(job, id, false),
+            Party::Client { job, id } => {
+                self.parts.head.driver_detached(job, id, false);
+                if !state.left {
+                    return self.tell_tasks(tasks::Event::SessionLost { session });
+                }
+            }
             Party::Worker { worker, .. } | Party::Embedded { worker } => {
                 self.report_ends();
                 self.on_worker_session_ended(worker);

@@ -58,16 +58,7 @@ impl Shard {
             Effect::FindJob { place: Place::Peer(node), job, owner_term } => {
                 self.send_to_peer(&node, Frame::FindJob { job, owner_term });
             }
-            Effect::FindJob { place: Place::Local, job, .. } => {
-                self.tell_executor(executor::Event::Adopted { job, owner: Owner::Local });
-                let (copies, running) = self.survivors(job);
-                self.tell_tasks(mobula_core::tasks::Event::FoundJob {
-                    place: Place::Local,
-                    job,
-                    copies,
-                    running,
-                });
-            }
+            Effect::FindJob { place: Place::Local, job, owner_term } => self.find_job_here(job, owner_term),
             Effect::Warn { job, text } => self.warn_drivers(job, &text),
         }
     }

@@ -3,11 +3,11 @@
 use super::run::inputs;
 use crate::error::{ConvertError, Required};
 use crate::identity::{attempt, nanos, object, pack_objects, unpack_objects};
-use crate::value::{outcome, payload, stored};
+use crate::value::{outcome, payload};
 use crate::wire;
 use crate::wire::assignment_ended::End;
-use mobula_types::frame::{Assignment, AssignmentEnd};
-use mobula_types::{Attempt, Frame, JobId, NodeId, ObjectId, StoredValue, TaskId, TemplateId};
+use mobula_types::frame::{Assignment, AssignmentEnd, FoundJob};
+use mobula_types::{Attempt, Frame, JobId, NodeId, ObjectId, OwnerTerm, ResultValue, TaskId, TemplateId};
 use std::time::Duration;
 
 impl From<Assignment> for wire::Assign {
@@ -56,6 +56,9 @@ pub(super) fn ended(task: TaskId, attempt: Attempt, end: AssignmentEnd) -> wire:
         AssignmentEnd::Lost { failure, charged } => {
             End::Lost(wire::Lost { failure: Some(failure.into()), charged })
         }
+        AssignmentEnd::Superseded { owner, owner_term } => {
+            End::Superseded(wire::Superseded { owner: Some(owner.into()), owner_term: owner_term.0 })
+        }
         AssignmentEnd::InputLost { object, holder } => {
             End::InputLost(wire::InputLost { object: Some(object.into()), holder: holder.map(Into::into) })
         }
@@ -87,6 +90,10 @@ pub(super) fn read_ended(ended: wire::AssignmentEnded) -> Result<Frame, ConvertE
             object: object(lost.object, "input_lost.object")?,
             holder: lost.holder.map(NodeId::try_from).transpose()?,
         },
+        End::Superseded(superseded) => AssignmentEnd::Superseded {
+            owner: superseded.owner.required("superseded.owner")?.try_into()?,
+            owner_term: OwnerTerm(superseded.owner_term),
+        },
     };
     Ok(Frame::AssignmentEnded {
         task: TaskId { high: ended.task_high, low: ended.task_low },
@@ -113,33 +120,30 @@ pub(super) fn read_task_attempts(
     tasks.into_iter().map(pair).collect()
 }
 
-pub(super) fn found_job(
-    job: JobId,
-    copies: Vec<(ObjectId, StoredValue)>,
-    running: Vec<(TaskId, Attempt)>,
-) -> wire::FoundJob {
-    let copy = |(object, value): (ObjectId, StoredValue)| {
-        let value = match value {
-            StoredValue::Inline(payload) => wire::object_copy::Value::Inline(payload.into_bytes()),
-            StoredValue::Stored(copy) => wire::object_copy::Value::Stored(copy.as_ref().into()),
-        };
-        wire::ObjectCopy { object: Some(object.into()), value: Some(value) }
+pub(super) fn found_job(found: FoundJob) -> wire::FoundJob {
+    let copy = |(object, value): (ObjectId, ResultValue)| wire::ObjectCopy {
+        object: Some(object.into()),
+        value: Some(value.into()),
     };
-    let copies = copies.into_iter().map(copy).collect();
-    wire::FoundJob { job: job.0, copies, running: task_attempts(running).tasks }
+    wire::FoundJob {
+        job: found.job.0,
+        copies: found.copies.into_iter().map(copy).collect(),
+        running: task_attempts(found.running).tasks,
+        unstarted: found.unstarted.into_iter().map(Into::into).collect(),
+        more: found.more,
+    }
 }
 
-pub(super) fn read_found_job(found: wire::FoundJob) -> Result<Frame, ConvertError> {
+pub(super) fn read_found_job(found: wire::FoundJob) -> Result<FoundJob, ConvertError> {
     let copy = |copy: wire::ObjectCopy| {
-        let value = match copy.value.required("object_copy.value")? {
-            wire::object_copy::Value::Inline(bytes) => StoredValue::Inline(payload(bytes)),
-            wire::object_copy::Value::Stored(copy) => stored(copy)?,
-        };
+        let value = copy.value.required("object_copy.value")?.try_into()?;
         Ok((object(copy.object, "object_copy.object")?, value))
     };
-    Ok(Frame::FoundJob {
+    Ok(FoundJob {
         job: JobId(found.job),
         copies: found.copies.into_iter().map(copy).collect::<Result<_, ConvertError>>()?,
         running: read_task_attempts(found.running)?,
+        unstarted: found.unstarted.into_iter().map(Into::into).collect(),
+        more: found.more,
     })
 }

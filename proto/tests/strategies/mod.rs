@@ -2,7 +2,7 @@
 
 mod parts;
 
-use mobula_types::frame::{Assignment, AssignmentEnd, Input, Run, Submit};
+use mobula_types::frame::{Assignment, AssignmentEnd, FoundJob, Input, Run, Submit};
 use mobula_types::{
     ArgumentRef, ArgumentShape, Attempt, Frame, ObjectAddress, Outcome, OwnerTerm, Payload, ResultValue,
     TaskId, TemplateId,
@@ -126,6 +126,8 @@ fn assignment_end() -> impl Strategy<Value = AssignmentEnd> {
         (failure(), any::<bool>()).prop_map(|(failure, charged)| AssignmentEnd::Lost { failure, charged }),
         (object_id(), option::of(node_id()))
             .prop_map(|(object, holder)| AssignmentEnd::InputLost { object, holder }),
+        (node_id(), any::<u32>())
+            .prop_map(|(owner, term)| AssignmentEnd::Superseded { owner, owner_term: OwnerTerm(term) }),
     ]
 }
 
@@ -195,7 +197,15 @@ fn worker_frame() -> BoxedStrategy<Frame> {
 
 fn peer_frame() -> BoxedStrategy<Frame> {
     let cancel = (task_id(), attempt(), failure(), any::<bool>());
-    let found = (job(), vec((object_id(), stored_value()), 0..3), vec((task_id(), attempt()), 0..3));
+    let copies = vec((object_id(), result_value()), 0..3);
+    let found = (job(), copies, vec((task_id(), attempt()), 0..3), vec(task_id(), 0..3), any::<bool>());
+    let found = found.prop_map(|(job, copies, running, unstarted, more)| FoundJob {
+        job,
+        copies,
+        running,
+        unstarted,
+        more,
+    });
     prop_oneof![
         assignment().prop_map(|assignment| Frame::Assign(Box::new(assignment))),
         cancel.prop_map(|(task, attempt, failure, force)| Frame::CancelAssignment {
@@ -218,7 +228,7 @@ fn peer_frame() -> BoxedStrategy<Frame> {
         objects().prop_map(|objects| Frame::CopiesLost { objects }),
         object_id().prop_map(|object| Frame::CopyMade { object }),
         (job(), any::<u32>()).prop_map(|(job, term)| Frame::FindJob { job, owner_term: OwnerTerm(term) }),
-        found.prop_map(|(job, copies, running)| Frame::FoundJob { job, copies, running }),
+        found.prop_map(|found| Frame::FoundJob(Box::new(found))),
     ]
     .boxed()
 }

@@ -1,6 +1,6 @@
 //! Driver programs as processes.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -60,11 +60,7 @@ impl Driver {
     /// # Errors
     /// Where it is gone.
     pub fn signal(&self, name: &str) -> Result<()> {
-        let pid = self.pid().context("a driver that is gone")?.to_string();
-        let status =
-            Command::new("kill").args([&format!("-{name}"), &pid]).status().context("running kill")?;
-        ensure!(status.success(), "kill -{name} {pid}: {status}");
-        Ok(())
+        crate::processes::signal(self.pid().context("a driver that is gone")?, name)
     }
 
     /// Ends it at once.

@@ -196,8 +196,20 @@ impl TestCluster {
 ///
 /// # Errors
 /// The last answer, when time is up.
-pub fn eventually(what: &str, mut check: impl FnMut() -> Result<bool>) -> Result<()> {
-    let end = now() + Duration::from_secs(9);
+pub fn eventually(what: &str, check: impl FnMut() -> Result<bool>) -> Result<()> {
+    eventually_within(what, Duration::from_secs(9), check)
+}
+
+/// The same, for what takes longer by its nature.
+///
+/// # Errors
+/// As [`eventually`].
+pub fn eventually_within(
+    what: &str,
+    patience: Duration,
+    mut check: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    let end = now() + patience;
     loop {
         let answer = check();
         if matches!(answer, Ok(true)) {

@@ -1,6 +1,7 @@
 //! Processes that others have started.
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
+use std::process::Command;
 
 /// How many processes a process has started that still run.
 ///
@@ -17,4 +18,15 @@ pub fn children(process: u32) -> Result<usize> {
         count += usize::from(state != Some("Z") && parent == Some(process.to_string().as_str()));
     }
     Ok(count)
+}
+
+/// Sends a process a signal, such as `STOP`.
+///
+/// # Errors
+/// Where it is gone.
+pub(crate) fn signal(process: u32, name: &str) -> Result<()> {
+    let arguments = [format!("-{name}"), process.to_string()];
+    let status = Command::new("kill").args(&arguments).status().context("running kill")?;
+    ensure!(status.success(), "kill {}: {status}", arguments.join(" "));
+    Ok(())
 }

@@ -112,6 +112,14 @@ impl Server {
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Sends it a signal, such as `TERM`.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        crate::processes::signal(self.pid(), name)
+    }
+
     /// Ends it at once, and waits until it is gone.
     ///
     /// # Errors

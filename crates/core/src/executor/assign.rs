@@ -32,6 +32,10 @@ impl Executor {
             // The same attempt again: it is here, and is reported once.
             return;
         }
+        if let Some(end) = self.superseded(&owner, &assignment) {
+            effects.push(report(owner, &assignment, end));
+            return;
+        }
         match self.admission(&assignment) {
             Ok((job, kind)) => self.take_in(owner, assignment, job, kind, effects),
             Err(end) => {
@@ -43,6 +47,20 @@ impl Executor {
                 });
             }
         }
+    }
+
+    /// The end of an assignment whose owner has been followed by another one, and does not know yet.
+    fn superseded(&self, owner: &Owner, assignment: &Assignment) -> Option<AssignmentEnd> {
+        if !assignment.task.is_of_driver(assignment.job) {
+            return None;
+        }
+        let term = assignment.attempt.owner_term;
+        let (owner_term, home) = self.homes.later(assignment.job, term, owner)?;
+        let owner = match home {
+            Owner::Local => self.options.node.clone(),
+            Owner::Peer(node) => node.clone(),
+        };
+        Some(AssignmentEnd::Superseded { owner, owner_term: *owner_term })
     }
 
     /// The job and kind of an assignment that may wait here, or how it ends at once.

@@ -3,7 +3,9 @@
 use crate::assignment::Assignment;
 use crate::executor::RunKey;
 use mobula_types::frame::Input;
-use mobula_types::{Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectId, Outcome, TaskId, WorkerId};
+use mobula_types::{
+    Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectId, Outcome, OwnerTerm, TaskId, WorkerId,
+};
 use std::sync::Arc;
 
 /// Who owns an assignment and wants to know how it ends.
@@ -167,12 +169,15 @@ pub enum Event {
         /// The peer.
         node: NodeId,
     },
-    /// A new owner has taken the job over: what still runs of a lost owner's is reported to it.
+    /// The job's driver goes on through another owner: the runs of its tasks are that one's, whoever had them, and what
+    /// an owner of a lower term says of them is refused. One of a lower term than is known changes nothing.
     Adopted {
         /// The job.
         job: JobId,
         /// Its new owner.
         owner: Owner,
+        /// The new owner's term.
+        owner_term: OwnerTerm,
     },
     /// The node drains: what has not started goes back to its owners, and nothing new is taken.
     Draining,

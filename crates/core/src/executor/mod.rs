@@ -60,6 +60,7 @@ pub use options::ExecutorOptions;
 pub use snapshot::{RunSnapshot, RunStage, WorkerSnapshot};
 pub use worker::WorkerState;
 
+use crate::homes::Homes;
 use job::JobTable;
 use ledger::Ledger;
 use mobula_types::{FunctionInfo, Time, WorkerId};
@@ -104,6 +105,8 @@ pub struct Executor {
     /// Runs at the head of a slot, and behind it.
     running: u64,
     ahead: u64,
+    /// The latest owner of the driver's tasks of each job that was taken over.
+    homes: Homes<Owner>,
     /// Jobs that have ended and still have runs or workers.
     ending: Vec<usize>,
     draining: bool,
@@ -133,6 +136,7 @@ impl Executor {
             starving: None,
             running: 0,
             ahead: 0,
+            homes: Homes::new(),
             ending: Vec::new(),
             draining: false,
         }
@@ -181,7 +185,7 @@ impl Executor {
             }
             Event::Recall { owner, tasks } => self.recall(&owner, &tasks, effects),
             Event::OwnerLost { node } => self.owner_lost(&Owner::Peer(node), effects),
-            Event::Adopted { job, owner } => self.adopted(job, owner),
+            Event::Adopted { job, owner, owner_term } => self.adopted(job, owner, owner_term),
             Event::Draining => self.drain(effects),
         }
         if !self.ending.is_empty() {

@@ -5,7 +5,7 @@ use super::pool::SlotRef;
 use super::run::Phase;
 use super::{Effect, Executor, Owner, RunKey};
 use mobula_types::frame::AssignmentEnd;
-use mobula_types::{Attempt, JobId, TaskId, Time};
+use mobula_types::{Attempt, JobId, OwnerTerm, TaskId, Time};
 
 impl Executor {
     pub(super) fn recall(&mut self, owner: &Owner, tasks: &[(TaskId, Attempt)], effects: &mut Vec<Effect>) {
@@ -83,9 +83,14 @@ impl Executor {
         }
     }
 
-    pub(super) fn adopted(&mut self, job: JobId, owner: Owner) {
-        let Some(index) = self.jobs.find(job) else { return };
-        for key in self.runs.keys_where(|run| run.job == index && run.is_orphan()) {
+    /// A driver goes on through another owner: its runs are that one's from now on, whoever had them.
+    pub(super) fn adopted(&mut self, job: JobId, owner: Owner, owner_term: OwnerTerm) {
+        if !self.homes.note(job, owner_term, owner.clone()) {
+            return;
+        }
+        // One that was ended because nobody took it over in time stays without an owner.
+        let is_given_up = |run: &super::run::Run| run.is_orphan() && run.cancelled.is_some();
+        for key in self.runs.keys_where(|run| run.is_of_driver(job) && !is_given_up(run)) {
             if let Some(run) = self.runs.get_mut(key) {
                 run.owner = owner.clone();
                 run.orphan_until = Time::NEVER;

@@ -3,7 +3,7 @@
 use super::{Owner, RunKey};
 use crate::assignment::Assignment;
 use crate::lookup::Lookup;
-use mobula_types::{Attempt, Failure, TaskId, Time};
+use mobula_types::{Attempt, Failure, JobId, TaskId, Time};
 
 /// One attempt on this node.
 #[derive(Debug)]
@@ -70,6 +70,11 @@ impl Run {
 
     pub(super) fn is_orphan(&self) -> bool {
         self.orphan_until != Time::NEVER
+    }
+
+    /// Whether a driver of that job submitted it: its owner is the driver's home node.
+    pub(super) fn is_of_driver(&self, job: JobId) -> bool {
+        self.assignment.job == job && self.assignment.task.is_of_driver(job)
     }
 
     fn name(&self) -> (TaskId, Attempt) {

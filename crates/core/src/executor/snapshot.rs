@@ -1,5 +1,6 @@
 //! What the executor lets others see.
 
+use super::job::same_owner;
 use super::run::{Phase, Run, Wait};
 use super::{Executor, Owner, RunKey, WorkerState};
 use mobula_types::view::NodeLoad;
@@ -100,15 +101,23 @@ impl Executor {
         self.sent_to(worker, RunKey(handle)).map(|run| &run.owner)
     }
 
-    /// The attempts of a job that workers have, in the order of arrival: what a new owner may adopt.
-    pub fn running_of(&self, job: JobId) -> Vec<(TaskId, Attempt)> {
-        let running = |run: &Run| run.phase == Phase::Sent && run.assignment.job == job && !run.reported;
+    /// The attempts at the tasks of a job's driver whose ends will be reported to that owner, waiting ones included, in
+    /// the order of arrival: what it may count on after it has taken the job over.
+    pub fn attempts_of(&self, job: JobId, owner: &Owner) -> Vec<(TaskId, Attempt)> {
+        let has_it = |run: &Run| same_owner(&run.owner, owner) && !run.is_orphan() && !run.reported;
+        let running = |run: &Run| run.is_of_driver(job) && has_it(run);
         self.runs
             .keys_where(running)
             .into_iter()
             .filter_map(|key| self.runs.get(key))
             .map(|run| (run.assignment.task, run.assignment.attempt))
             .collect()
+    }
+
+    /// Whether the driver's tasks and objects of a job have a later owner than that one: what it says of them counts no
+    /// more.
+    pub fn is_superseded(&self, job: JobId, owner: &Owner) -> bool {
+        self.homes.is_other(job, owner)
     }
 
     /// An attempt, if it is here.

@@ -272,6 +272,7 @@ impl Executor {
     }
 
     pub(super) fn job_ended(&mut self, job: JobId, effects: &mut Vec<Effect>) {
+        self.homes.forget(job);
         let Some(index) = self.jobs.find(job).filter(|index| !self.jobs.at(*index).ended) else { return };
         self.jobs.at_mut(index).ended = true;
         self.ending.push(index);

@@ -102,6 +102,16 @@ impl Placement {
         }
     }
 
+    /// A task is on this node that [`choose`](Self::choose) did not place: an owner before did.
+    pub fn adopted(&mut self, node: &NodeId, resources: &Resources) {
+        let turn = self.turn;
+        if let Some(model) = self.nodes.get_mut(&node.name)
+            && model.info.id == *node
+        {
+            model.take(resources, 1, turn);
+        }
+    }
+
     /// A task that [`choose`](Self::choose) placed on this node is not there any more, however it ended.
     pub fn finished(&mut self, node: &NodeId, resources: &Resources) {
         if let Some(model) = self.nodes.get_mut(&node.name)

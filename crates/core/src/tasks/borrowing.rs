@@ -4,7 +4,7 @@ use crate::tasks::keys::{JobKey, ObjectKey};
 use crate::tasks::object::Value;
 use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, TaskEngine};
-use mobula_types::{Failure, FailureKind, JobId, NodeId, ObjectAddress, ObjectId};
+use mobula_types::{Failure, FailureKind, NodeId, ObjectAddress, ObjectId};
 
 impl TaskEngine {
     /// Tells an owner of a reference; several in a row are one effect.
@@ -28,7 +28,7 @@ impl TaskEngine {
             return;
         }
         for object in objects {
-            if let Some(key) = self.lookup(*object)
+            if let Some(key) = self.lookup(*object).or_else(|| self.expect_object(*object))
                 && !self.objects[key.at()].is_foreign()
             {
                 self.objects[key.at()].add_borrower(node);
@@ -113,34 +113,6 @@ impl TaskEngine {
                 .caused_by(cause.on_node(owner.clone()));
             self.settle(key, Value::Failed(failure), effects);
             self.run_steps(effects);
-        }
-    }
-
-    /// Another node owns the job now: what a lost node owned of it is the new owner's.
-    pub(super) fn taken_over(&mut self, job: JobId, owner: &NodeId, effects: &mut Vec<Effect>) {
-        if self.is_local(owner) || self.is_lost(owner) {
-            return;
-        }
-        let of_job = self.job_index.get(&job).copied();
-        let keys: Vec<ObjectKey> =
-            self.objects.iter().map(|(position, _)| ObjectKey::new(position)).collect();
-        for key in keys {
-            let object = &self.objects[key.at()];
-            let is_of_job = object.id.task.high == job.0 || of_job == Some(object.job);
-            let is_orphan = object.owner().is_some_and(|old| old != owner && self.is_lost(old));
-            if !is_of_job || !is_orphan {
-                continue;
-            }
-            let object = &mut self.objects[key.at()];
-            let id = object.id;
-            let is_waited_for = !object.waiters.is_empty();
-            let remote = object.remote_mut();
-            remote.owner = Some(owner.clone());
-            remote.asked = false;
-            self.borrow(owner.clone(), id, effects);
-            if is_waited_for {
-                self.ask_owner(key, effects);
-            }
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::tasks::{Effect, Place, SessionKey, TaskEngine};
 use mobula_types::frame::AssignmentEnd;
 use mobula_types::summary::{JobSummary, TaskState};
 use mobula_types::{
-    Attempt, Failure, FailureKind, NodeId, ObjectAddress, ObjectId, Outcome, ResultValue, StoredValue,
-    TaskId, Time,
+    Attempt, Failure, FailureKind, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm, ResultValue,
+    StoredValue, TaskId, Time,
 };
 use std::time::Duration;
 
@@ -22,12 +22,18 @@ impl TaskEngine {
         end: AssignmentEnd,
         effects: &mut Vec<Effect>,
     ) {
-        let key = match self.tasks.find(&task_id) {
-            Some(key) if self.tasks[key.at()].attempt == attempt => key,
-            _ => return self.free_unclaimed(task_id, &end, effects),
+        let known = self.tasks.find(&task_id).filter(|key| {
+            let task = &self.tasks[key.at()];
+            task.attempt == attempt && task.place.as_ref() == Some(&place)
+        });
+        let Some(key) = known else {
+            if !self.keep_end(&place, task_id, attempt, &end) {
+                self.free_unclaimed(task_id, &end, effects);
+            }
+            return;
         };
-        if self.tasks[key.at()].place.as_ref() != Some(&place) {
-            return self.free_unclaimed(task_id, &end, effects);
+        if let AssignmentEnd::Superseded { owner, owner_term } = &end {
+            return self.superseded(key, owner, *owner_term, effects);
         }
         self.close_assignment(key);
         self.note_borrows(&place, &end, effects);
@@ -54,6 +60,22 @@ impl TaskEngine {
                 }
             }
             AssignmentEnd::InputLost { object, holder } => self.input_lost(key, object, holder, effects),
+            AssignmentEnd::Superseded { .. } => {}
+        }
+    }
+
+    /// A node knows a later owner of the driver's tasks: they are given up to it. Where this node is that owner again, the
+    /// attempt is of an earlier term of its own, and another one follows.
+    fn superseded(&mut self, key: TaskKey, owner: &NodeId, owner_term: OwnerTerm, effects: &mut Vec<Effect>) {
+        let (id, job) = (self.tasks[key.at()].id, self.jobs[self.tasks[key.at()].job.at()].id);
+        self.taken_over(job, owner, owner_term, effects);
+        if let Some(key) = self.tasks.find(&id) {
+            self.close_assignment(key);
+            if self.tasks[key.at()].is_ended() {
+                return self.drop_task_if_unused(key);
+            }
+            self.next_attempt(key);
+            self.pause(key, self.options.refusal_pause);
         }
     }
 
@@ -184,7 +206,7 @@ impl TaskEngine {
     }
 
     /// Takes back what the phase that ends had set up: timers, a place in a queue.
-    fn leave_phase(&mut self, key: TaskKey) {
+    pub(super) fn leave_phase(&mut self, key: TaskKey) {
         let task = &mut self.tasks[key.at()];
         if task.deadline_timer != 0 {
             self.timers.cancel(task.deadline, task.deadline_timer);
@@ -312,7 +334,7 @@ impl TaskEngine {
     }
 
     /// Drops what an attempt stored that counts no more.
-    fn free_unclaimed(&mut self, task: TaskId, end: &AssignmentEnd, effects: &mut Vec<Effect>) {
+    pub(super) fn free_unclaimed(&mut self, task: TaskId, end: &AssignmentEnd, effects: &mut Vec<Effect>) {
         if let AssignmentEnd::Ran { outcome, .. } = end {
             self.free_unclaimed_outcome(task, outcome, effects);
         }

@@ -1,10 +1,11 @@
 //! The task engine itself: what it holds, and its one entry.
 
+use crate::homes::Homes;
 use crate::placement::Placement;
 use crate::tasks::family::Family;
 use crate::tasks::job::Job;
 use crate::tasks::keys::{Index, JobKey, ObjectKey, TaskKey};
-use crate::tasks::object::Object;
+use crate::tasks::object::{Holder, Object};
 use crate::tasks::recovery::Lineage;
 use crate::tasks::session::Session;
 use crate::tasks::shape::Shape;
@@ -33,6 +34,8 @@ pub struct TaskEngine {
 
     pub(super) jobs: Slab<Job>,
     pub(super) job_index: Index<JobId, JobKey>,
+    /// The latest owner of the driver's tasks of each job that was taken over.
+    pub(super) homes: Homes<NodeId>,
     pub(super) sessions: Index<SessionKey, Session>,
     /// Sessions whose credit is withheld.
     pub(super) starved: VecDeque<SessionKey>,
@@ -90,6 +93,7 @@ impl TaskEngine {
             lost_nodes: BTreeMap::new(),
             jobs: Slab::new(),
             job_index: Index::default(),
+            homes: Homes::new(),
             sessions: Index::default(),
             starved: VecDeque::new(),
             shapes: Slab::new(),
@@ -168,6 +172,7 @@ impl TaskEngine {
             Event::JobEnded { job, failure } => self.job_ended(job, &failure, effects),
             Event::SessionOpened { session, job, kind } => self.session_opened(session, job, kind, effects),
             Event::SessionClosed { session } => self.session_closed(session, effects),
+            Event::SessionLost { session } => self.session_lost(session),
             Event::View(view) => self.set_view(view, effects),
             Event::NodeLost { node } => self.node_lost(&node, effects),
             Event::PeerUnreachable { node } => self.peer_unreachable(&node, effects),
@@ -177,10 +182,8 @@ impl TaskEngine {
             Event::Handed { node, objects } => self.handed(&node, &objects, effects),
             Event::CopyMade { node, object } => self.copy_made(&node, object, effects),
             Event::CopiesLost { node, objects } => self.copies_lost(&node, &objects, effects),
-            Event::FoundJob { place, job, copies, running } => {
-                self.found_job(place, job, copies, running, effects);
-            }
-            Event::TakenOver { job, owner } => self.taken_over(job, &owner, effects),
+            Event::FoundJob { place, found } => self.found_job(place, found, effects),
+            Event::TakenOver { job, owner, owner_term } => self.taken_over(job, &owner, owner_term, effects),
             // Handled by `on_event`.
             _ => {}
         }
@@ -211,6 +214,7 @@ impl TaskEngine {
                 Timer::ForgetNode(node) => self.forget_node(&node, effects),
                 Timer::AskAgain(node) => self.ask_again(&node, effects),
                 Timer::Arrived(object) => self.steps.push_back(Step::Unpin(object)),
+                Timer::ForgetHolder(session) => self.forget_holder(Holder::session(session), effects),
                 Timer::StopSeeking(job) => self.stop_seeking(job, effects),
                 Timer::DropFound(job) => self.drop_found(job, effects),
                 Timer::Reopen => {

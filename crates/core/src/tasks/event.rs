@@ -1,9 +1,9 @@
 //! What the task engine is told.
 
-use mobula_types::frame::AssignmentEnd;
+use mobula_types::frame::{AssignmentEnd, FoundJob};
 use mobula_types::{
     ArgumentRef, Attempt, ClusterView, Failure, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm,
-    Payload, ResultValue, StoredValue, TaskId, TaskTemplate, Time,
+    Payload, ResultValue, TaskId, TaskTemplate, Time,
 };
 use std::sync::Arc;
 
@@ -82,6 +82,12 @@ pub enum Event {
     },
     /// A session is over and cannot be resumed: nothing is held by it any more.
     SessionClosed {
+        /// The session.
+        session: SessionKey,
+    },
+    /// A driver's session broke off for good, without a goodbye. What it held is kept for a while: its driver may be about
+    /// to go on through another node, which has yet to tell.
+    SessionLost {
         /// The session.
         session: SessionKey,
     },
@@ -248,19 +254,18 @@ pub enum Event {
     FoundJob {
         /// Who answers.
         place: Place,
-        /// The job.
-        job: JobId,
-        /// Copies in its store.
-        copies: Vec<(ObjectId, StoredValue)>,
-        /// Attempts that run there; their ends will be reported to this node.
-        running: Vec<(TaskId, Attempt)>,
+        /// What is there. Attempts that run there will be reported to this node.
+        found: FoundJob,
     },
-    /// Another node has taken a job's ownership over: objects of the job that a lost node owned are its own now.
+    /// Another node has taken a job over: the driver's tasks and objects are its own, whoever owned them before, and what a
+    /// lost node owned of the job. One of a lower term than is known changes nothing.
     TakenOver {
         /// The job.
         job: JobId,
         /// Its new owner.
         owner: NodeId,
+        /// The new owner's term.
+        owner_term: OwnerTerm,
     },
     /// [`TaskEngine::next_deadline`](crate::tasks::TaskEngine::next_deadline) has been reached.
     Tick,

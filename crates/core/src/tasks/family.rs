@@ -130,7 +130,7 @@ impl TaskEngine {
     }
 
     /// Ends a family. Its children are on their own; says who they were, and whose attempt submitted them last.
-    fn dissolve(&mut self, parent: TaskId) -> Vec<(TaskId, Attempt)> {
+    pub(super) fn dissolve(&mut self, parent: TaskId) -> Vec<(TaskId, Attempt)> {
         let mut children = Vec::new();
         let Some(family) = self.families.swap_remove(&parent) else { return children };
         self.steps.extend(family.kept.into_iter().map(Step::Unpin));

@@ -1,7 +1,7 @@
 //! A job that is open on this node.
 
 use crate::tasks::keys::{Index, ShapeKey};
-use crate::tasks::takeover::Seek;
+use crate::tasks::seek::Seek;
 use mobula_types::summary::StateCounts;
 use mobula_types::{Failure, JobId, OwnerTerm, TaskId, TaskTemplate, Time};
 use std::collections::{BTreeSet, VecDeque};

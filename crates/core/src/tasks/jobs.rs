@@ -30,7 +30,7 @@ impl TaskEngine {
         job.has_executable = has_executable;
         job.weight = weight.max(1);
         self.capacity += 1;
-        if owner_term > job.owner_term {
+        if owner_term > job.owner_term && self.homes.note(id, owner_term, self.options.node.clone()) {
             job.owner_term = owner_term;
             self.start_seeking(key, effects);
         }
@@ -55,6 +55,7 @@ impl TaskEngine {
         self.drop_found(id, effects);
         self.jobs.remove(key.at());
         self.job_index.swap_remove(&id);
+        self.homes.forget(id);
         self.timers
             .retain(|timer| !matches!(timer, Timer::StopSeeking(job) | Timer::DropFound(job) if *job == id));
     }

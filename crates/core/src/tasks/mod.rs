@@ -22,7 +22,8 @@
 //! | `counting`, `borrowing` | who keeps an object, and when it is freed |
 //! | `values` | who waits for a value, and who is told |
 //! | `recovery`, `nodes` | what the loss of copies and nodes means |
-//! | `takeover` | what is adopted from a lost owner |
+//! | `takeover`, `seek` | what is adopted from the owner before |
+//! | `handover` | what is given up to a later owner |
 //! | `session` | how much a session may send, and what it holds |
 //! | `waiting` | waits that could never be served |
 
@@ -37,6 +38,7 @@ mod end;
 mod engine;
 mod event;
 mod family;
+mod handover;
 mod invariants;
 mod job;
 mod jobs;
@@ -47,6 +49,7 @@ mod options;
 mod put;
 mod ready;
 mod recovery;
+mod seek;
 mod session;
 mod shape;
 mod snapshot;

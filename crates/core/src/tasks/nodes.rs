@@ -29,7 +29,7 @@ impl TaskEngine {
             }
         }
         self.timers.set(self.now + self.options.grace, Timer::ForgetNode(node.clone()));
-        self.seek_without(&Place::Peer(node.clone()), effects);
+        self.seek_without(node, true, effects);
     }
 
     /// A task's node was lost: it is charged, because it may have been running.
@@ -95,7 +95,7 @@ impl TaskEngine {
             }
             self.timers.set(self.now + self.options.ask_again, Timer::AskAgain(node.clone()));
         }
-        self.seek_without(&Place::Peer(node.clone()), effects);
+        self.seek_without(node, false, effects);
     }
 
     /// Some time after a node was lost: its borrows end, and what it owned and nobody took over is lost.

@@ -50,6 +50,11 @@ impl Holder {
         Holder(session.0)
     }
 
+    /// The session, where it is one.
+    pub(super) fn session_key(self) -> Option<SessionKey> {
+        (self != Holder::CALLS).then_some(SessionKey(self.0))
+    }
+
     /// Who holds on behalf of a requester; nodes borrow instead.
     pub(super) fn of(requester: &Requester) -> Option<Self> {
         match requester {

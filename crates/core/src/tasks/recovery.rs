@@ -53,7 +53,13 @@ impl TaskEngine {
     }
 
     pub(super) fn copy_made(&mut self, node: &NodeId, object: ObjectId, effects: &mut Vec<Effect>) {
-        let Some(key) = self.lookup(object) else { return self.free(node, object, effects) };
+        let Some(key) = self.lookup(object) else {
+            // One that the driver has yet to offer again may be found there.
+            if self.found_of_driver(object.task).is_none() {
+                self.free(node, object, effects);
+            }
+            return;
+        };
         let is_foreign = self.objects[key.at()].is_foreign();
         match &mut self.objects[key.at()].value {
             Value::Ready(ResultValue { value: StoredValue::Stored(copy), .. })

@@ -2,6 +2,7 @@
 
 use crate::tasks::keys::{ObjectKey, OrderedSet};
 use crate::tasks::object::Holder;
+use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, Requester, SessionKey, SessionKind, TaskEngine};
 use mobula_types::JobId;
 
@@ -10,7 +11,7 @@ use mobula_types::JobId;
 pub(super) struct Session {
     /// `None` for a worker of many jobs.
     pub(super) job: Option<JobId>,
-    kind: SessionKind,
+    pub(super) kind: SessionKind,
     /// Submits and puts that are recorded.
     received: u64,
     /// Submits and puts that it was told it may send.
@@ -90,6 +91,14 @@ impl TaskEngine {
             self.objects[object.at()].drop_hold(holder, true);
             self.drop_if_unneeded(object, effects);
             self.run_steps(effects);
+        }
+    }
+
+    /// A driver's session is over, and its driver may go on: see [`Event::SessionLost`](crate::tasks::Event::SessionLost).
+    pub(super) fn session_lost(&mut self, session: SessionKey) {
+        if self.sessions.swap_remove(&session).is_some() {
+            self.starved.retain(|starved| *starved != session);
+            self.timers.set(self.now + self.options.grace, Timer::ForgetHolder(session));
         }
     }
 

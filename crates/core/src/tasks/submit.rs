@@ -132,9 +132,16 @@ impl TaskEngine {
             history: None,
         };
         for position in 0..num_returns {
-            let result = ObjectKey::new(self.objects.vacant_key());
             let id = ObjectId::result(submission.task, u64::from(position));
-            self.objects.insert(Object::new(id, job, key, Value::Pending));
+            // What was referred to here before the take-over has a record.
+            let known = if submission.reoffered { self.object_index.swap_remove(&id) } else { None };
+            let result = match known {
+                Some(known) => {
+                    self.objects[known.at()].task = key;
+                    known
+                }
+                None => ObjectKey::new(self.objects.insert(Object::new(id, job, key, Value::Pending))),
+            };
             self.hold(result, &submission.requester);
             task.results.push(result);
         }

@@ -1,36 +1,16 @@
 //! After a take-over: what other nodes still have of a job is adopted before anything is run again.
 
-use crate::tasks::keys::{Index, JobKey, ObjectKey, TaskKey};
+use crate::tasks::keys::{JobKey, ObjectKey, TaskKey};
 use crate::tasks::object::{Holder, Object, Value};
-use crate::tasks::task::Phase;
+use crate::tasks::seek::Seek;
+use crate::tasks::task::{Phase, Task};
 use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, Place, TaskEngine};
-use mobula_types::outcome::StoredCopy;
+use mobula_types::frame::{AssignmentEnd, FoundJob};
 use mobula_types::{
     Attempt, Failure, FailureKind, JobId, NodeId, NodeState, ObjectId, Outcome, ResultValue, StoredValue,
     TaskId,
 };
-use std::sync::Arc;
-
-/// What is known of a job that was taken over.
-#[derive(Default, Debug)]
-pub(super) struct Seek {
-    /// Who has not answered yet. While anybody has not, nothing of the job is freed or run again.
-    waiting_for: Vec<Place>,
-    /// Tasks that were offered again meanwhile.
-    offered: Vec<(TaskKey, TaskId)>,
-    /// Copies that nobody has claimed.
-    copies: Index<ObjectId, StoredCopy>,
-    /// Attempts that nobody has claimed.
-    running: Index<TaskId, (Place, Attempt)>,
-}
-
-impl Seek {
-    /// Waits for nobody any more.
-    pub(super) fn give_up(&mut self) {
-        self.waiting_for.clear();
-    }
-}
 
 impl TaskEngine {
     /// Asks every node, this one too, what it has of the job.
@@ -47,6 +27,33 @@ impl TaskEngine {
         let earlier = record.seek.take().unwrap_or_default();
         record.seek = Some(Box::new(Seek { waiting_for, ..*earlier }));
         self.timers.set(self.now + self.options.seek_timeout, Timer::StopSeeking(job));
+        self.claim_objects(key);
+        self.raise_attempts(key);
+    }
+
+    /// What processes here refer to of the driver's was another node's: it is this one's now, and is known once the
+    /// driver has offered it again, or a copy was found.
+    fn claim_objects(&mut self, key: JobKey) {
+        let job = self.jobs[key.at()].id;
+        let foreign =
+            self.objects.iter().filter(|(_, object)| object.is_foreign() && object.id.is_of_driver(job));
+        let keys: Vec<ObjectKey> = foreign.map(|(position, _)| ObjectKey::new(position)).collect();
+        for object in keys {
+            let object = &mut self.objects[object.at()];
+            object.job = key;
+            let remote = object.remote_mut();
+            (remote.owner, remote.asked) = (None, false);
+        }
+    }
+
+    /// Attempts that have yet to be handed out are of the new term: those of an older one are refused.
+    fn raise_attempts(&mut self, key: JobKey) {
+        let owner_term = self.jobs[key.at()].owner_term;
+        let of_job = |(_, task): &(usize, &Task)| task.job == key && task.place.is_none();
+        let keys: Vec<usize> = self.tasks.iter().filter(of_job).map(|(position, _)| position).collect();
+        for position in keys {
+            self.tasks[position].attempt.owner_term = owner_term;
+        }
     }
 
     /// Whether the nodes have yet to say what they have of the job.
@@ -54,6 +61,13 @@ impl TaskEngine {
     pub(super) fn is_seeking(&self, job: JobKey) -> bool {
         let seek = self.jobs.get(job.at()).and_then(|job| job.seek.as_ref());
         seek.is_some_and(|seek| !seek.waiting_for.is_empty())
+    }
+
+    /// What was found, and may still be claimed, of the job whose driver made a task or an object of this name.
+    pub(super) fn found_of_driver(&mut self, task: TaskId) -> Option<(JobKey, &mut Seek)> {
+        let job = JobId(task.high);
+        let key = *self.job_index.get(&job).filter(|_| task.is_of_driver(job))?;
+        Some((key, self.jobs[key.at()].seek.as_mut()?))
     }
 
     /// A task was offered again: it waits for the answers, or is adopted. `false` where it has to run.
@@ -71,25 +85,58 @@ impl TaskEngine {
 
     /// Takes over the results of a task, or an attempt at it, that survived elsewhere.
     fn adopt(&mut self, key: TaskKey, effects: &mut Vec<Effect>) -> bool {
-        let task = &self.tasks[key.at()];
-        let (id, count) = (task.id, task.results.len() as u64);
-        let Some(seek) = &mut self.jobs[task.job.at()].seek else { return false };
-        let results: Vec<ObjectId> = (0..count).map(|position| ObjectId::result(id, position)).collect();
-        if count > 0 && results.iter().all(|result| seek.copies.contains_key(result)) {
-            seek.running.swap_remove(&id);
-            let copies = results.iter().filter_map(|result| seek.copies.swap_remove(result));
-            let mut values: Vec<ResultValue> = copies.map(as_value).collect();
-            let outcome = if count == 1 { Outcome::Value(values.remove(0)) } else { Outcome::Values(values) };
+        if let Some(outcome) = self.found_results(key) {
             self.finish(key, outcome, effects);
             return true;
         }
+        let Task { id, job, shape, .. } = self.tasks[key.at()];
+        let Some(seek) = &mut self.jobs[job.at()].seek else { return false };
         let Some((place, attempt)) = seek.running.swap_remove(&id) else { return false };
+        let end = seek.ended.swap_remove(&id);
         let task = &mut self.tasks[key.at()];
         task.phase = Phase::Assigned;
-        task.place = Some(place);
+        task.place = Some(place.clone());
         task.attempt = attempt;
-        self.shapes[task.shape.at()].assigned += 1;
+        self.shapes[shape.at()].assigned += 1;
+        let resources = &self.shapes[shape.at()].template.options.resources;
+        let node = match &place {
+            Place::Local => &self.options.node,
+            Place::Peer(node) => node,
+        };
+        self.placement.adopted(node, resources);
+        if self.jobs[job.at()].blocked.contains(&id) {
+            self.placement.task_waits(node, resources.cpu, true);
+        }
+        // What it has submitted here, as a guest, was submitted by this attempt.
+        for child in self.children_of(id) {
+            self.claim(child, id);
+        }
+        if let Some(end) = end {
+            self.ended(place, id, attempt, end, effects);
+        }
         true
+    }
+
+    /// The values of a task's results, if all of them survived.
+    fn found_results(&mut self, key: TaskKey) -> Option<Outcome> {
+        let task = &self.tasks[key.at()];
+        let id = task.id;
+        let Some(seek) = &mut self.jobs[task.job.at()].seek else { return None };
+        let here = |position: usize| match &self.objects.get(task.results[position].at())?.value {
+            Value::Ready(value) => Some(value.clone()),
+            _ => None,
+        };
+        let name = |position: usize| ObjectId::result(id, position as u64);
+        let found = |position: usize| here(position).or_else(|| seek.copies.get(&name(position)).cloned());
+        let count = task.results.len();
+        let values: Vec<ResultValue> = (0..count).map(found).collect::<Option<_>>()?;
+        for position in 0..count {
+            seek.copies.swap_remove(&name(position));
+        }
+        if !values.is_empty() {
+            seek.running.swap_remove(&id);
+        }
+        outcome_of(values)
     }
 
     /// A copy of something that this node should own and does not know, found after a take-over.
@@ -99,7 +146,7 @@ impl TaskEngine {
         object: ObjectId,
         effects: &mut Vec<Effect>,
     ) -> Option<ObjectKey> {
-        let copy = self.jobs.get_mut(job.at())?.seek.as_mut()?.copies.swap_remove(&object)?;
+        let found = self.jobs.get_mut(job.at())?.seek.as_mut()?.copies.swap_remove(&object)?;
         if self.tasks.find(&object.task).is_some() {
             // A result of a task on record is the task's business.
             return None;
@@ -109,55 +156,75 @@ impl TaskEngine {
         record.remote_mut().adopted = true;
         let key = ObjectKey::new(self.objects.insert(record));
         self.object_index.insert(object, key);
-        self.settle(key, Value::Ready(as_value(copy)), effects);
+        self.settle(key, Value::Ready(found), effects);
         Some(key)
     }
 
-    pub(super) fn found_job(
-        &mut self,
-        place: Place,
-        job: JobId,
-        copies: Vec<(ObjectId, StoredValue)>,
-        running: Vec<(TaskId, Attempt)>,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn found_job(&mut self, place: Place, found: FoundJob, effects: &mut Vec<Effect>) {
+        let FoundJob { job, copies, running, unstarted, more } = found;
         let Some(key) = self.job_index.get(&job).copied() else { return };
         let holder = self.node_of(&place).clone();
         let mut unwanted = Vec::new();
-        let Some(seek) = &mut self.jobs[key.at()].seek else { return };
-        for (object, value) in copies {
-            let StoredValue::Stored(copy) = value else { continue };
-            match seek.copies.get_mut(&object) {
-                None => {
-                    let copy = StoredCopy { holders: vec![holder.clone()], ..Arc::unwrap_or_clone(copy) };
-                    seek.copies.insert(object, copy);
-                }
-                // Versions are never mixed: the first one that was found is the object.
-                Some(known) if (known.length, known.checksum) != (copy.length, copy.checksum) => {
+        if let Some(seek) = &mut self.jobs[key.at()].seek {
+            for (object, value) in copies {
+                if !seek.add_copy(object, value, &holder) {
                     unwanted.push(object);
                 }
-                Some(known) if !known.holders.contains(&holder) => known.holders.push(holder.clone()),
-                Some(_) => {}
             }
-        }
-        for (task, attempt) in running {
-            let newer = seek.running.get(&task).is_none_or(|(_, known)| *known < attempt);
-            if newer {
-                seek.running.insert(task, (place.clone(), attempt));
-            }
+            seek.unstarted.extend(unstarted);
         }
         for object in unwanted {
             self.free(&holder, object, effects);
         }
-        self.seek_job_without(key, &place, effects);
+        for (task, attempt) in running {
+            self.found_attempt(key, &place, task, attempt, effects);
+        }
+        if !more {
+            self.seek_job_without(key, &place, effects);
+        }
     }
 
-    /// A node will not answer any more.
-    pub(super) fn seek_without(&mut self, place: &Place, effects: &mut Vec<Effect>) {
-        let seeking = self.jobs.iter().filter(|(_, job)| job.seek.is_some());
-        let keys: Vec<JobKey> = seeking.map(|(position, _)| JobKey::new(position)).collect();
+    /// An attempt at a task of the driver's runs somewhere, and is this node's to end. The latest one is kept for the task,
+    /// as long as that has not been decided.
+    fn found_attempt(
+        &mut self,
+        job: JobKey,
+        place: &Place,
+        task: TaskId,
+        attempt: Attempt,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut unwanted = Some((place.clone(), attempt));
+        let record = self.tasks.find(&task).map(|key| &self.tasks[key.at()]);
+        let is_decided = record.is_some_and(|task| task.phase != Phase::Seeking);
+        if record.is_some_and(|task| task.attempt == attempt && task.place.as_ref() == Some(place)) {
+            return;
+        }
+        if !is_decided && let Some(seek) = &mut self.jobs[job.at()].seek {
+            let newer = seek.running.get(&task).is_none_or(|(_, known)| *known < attempt);
+            if newer {
+                unwanted = seek.running.insert(task, (place.clone(), attempt));
+            }
+        }
+        if let Some((place, attempt)) = unwanted {
+            effects.push(unclaimed(place, task, attempt));
+        }
+    }
+
+    /// A node will not answer any more; its attempts are lost to this node, and with `dead` its copies too.
+    pub(super) fn seek_without(&mut self, node: &NodeId, dead: bool, effects: &mut Vec<Effect>) {
+        let place = Place::Peer(node.clone());
+        let mut keys = Vec::new();
+        for (position, job) in &mut self.jobs {
+            let Some(seek) = &mut job.seek else { continue };
+            seek.forget_attempts(&place);
+            if dead {
+                seek.forget_copies(node);
+            }
+            keys.push(JobKey::new(position));
+        }
         for key in keys {
-            self.seek_job_without(key, place, effects);
+            self.seek_job_without(key, &place, effects);
         }
     }
 
@@ -194,7 +261,19 @@ impl TaskEngine {
                 self.await_inputs(task, effects);
             }
         }
-        let of_job = self.objects.iter().filter(|(_, object)| object.job == key);
+        for object in self.unclaimed_objects(key) {
+            let id = self.objects[object.at()].id;
+            let found = self.jobs[key.at()].seek.as_mut().and_then(|seek| seek.copies.swap_remove(&id));
+            if let Some(found) = found {
+                self.settle(object, Value::Ready(found), effects);
+            }
+        }
+        self.drop_unneeded_of(key, effects);
+    }
+
+    /// The objects of a job that nobody needs any more go.
+    pub(super) fn drop_unneeded_of(&mut self, job: JobKey, effects: &mut Vec<Effect>) {
+        let of_job = self.objects.iter().filter(|(_, object)| object.job == job);
         let objects: Vec<ObjectKey> = of_job.map(|(position, _)| ObjectKey::new(position)).collect();
         for object in objects {
             if self.objects.contains(object.at()) {
@@ -203,24 +282,93 @@ impl TaskEngine {
         }
     }
 
-    /// What was found and claimed by nobody goes.
+    /// Objects of the driver that are referred to here, and that the driver has not offered again.
+    fn unclaimed_objects(&self, key: JobKey) -> Vec<ObjectKey> {
+        let job = self.jobs[key.at()].id;
+        let is_unclaimed = |object: &Object| {
+            object.job == key
+                && object.task.is_none()
+                && !object.is_foreign()
+                && matches!(object.value, Value::Pending)
+                && object.id.is_of_driver(job)
+        };
+        let unclaimed = self.objects.iter().filter(|(_, object)| is_unclaimed(object));
+        unclaimed.map(|(position, _)| ObjectKey::new(position)).collect()
+    }
+
+    /// A node holds references to something of the driver's that has yet to be offered again.
+    pub(super) fn expect_object(&mut self, object: ObjectId) -> Option<ObjectKey> {
+        let (job, _) = self.found_of_driver(object.task)?;
+        let id = self.jobs[job.at()].id;
+        if !object.is_of_driver(id) || self.tasks.find(&object.task).is_some() {
+            return None;
+        }
+        let record = Object::new(object, job, TaskKey::NONE, Value::Pending);
+        let key = ObjectKey::new(self.objects.insert(record));
+        self.object_index.insert(object, key);
+        Some(key)
+    }
+
+    /// What was found and claimed by nobody goes, and what nobody has offered again is lost.
     pub(super) fn drop_found(&mut self, job: JobId, effects: &mut Vec<Effect>) {
         let Some(key) = self.job_index.get(&job).copied() else { return };
         if self.is_seeking(key) {
             return;
         }
         let Some(seek) = self.jobs[key.at()].seek.take() else { return };
-        for (object, copy) in seek.copies {
-            copy.holders.iter().for_each(|holder: &NodeId| self.free(holder, object, effects));
+        let Seek { copies, running, ended, .. } = *seek;
+        for (object, found) in copies {
+            // A nested task's value belongs to the node that runs the parent.
+            let StoredValue::Stored(copy) = &found.value else { continue };
+            if !object.is_of_driver(job) {
+                continue;
+            }
+            let known = self.lookup(object);
+            for holder in &copy.holders {
+                let is_kept = known.is_some_and(|key| self.objects[key.at()].holders().contains(holder));
+                if !is_kept {
+                    self.free(holder, object, effects);
+                }
+            }
         }
-        for (task, (place, attempt)) in seek.running {
-            let failure =
-                Failure::new(FailureKind::Cancelled, "the job's new owner was not offered the task again");
-            effects.push(Effect::CancelAssignment { place, task, attempt, failure, force: true });
+        for (task, (place, attempt)) in running {
+            match ended.get(&task) {
+                Some(end) => self.free_unclaimed(task, end, effects),
+                None => effects.push(unclaimed(place, task, attempt)),
+            }
         }
+        for object in self.unclaimed_objects(key) {
+            let id = self.objects[object.at()].id;
+            let text =
+                format!("object {id} was owned by a node that was lost, and its driver does not hold it");
+            let failure = Failure::new(FailureKind::ObjectLost, text).of_object(id);
+            self.settle(object, Value::Failed(failure), effects);
+            self.run_steps(effects);
+        }
+    }
+
+    /// The end of an attempt that was found after a take-over, and that its driver has yet to claim, is kept. `false` where
+    /// there is none.
+    pub(super) fn keep_end(
+        &mut self,
+        place: &Place,
+        task: TaskId,
+        attempt: Attempt,
+        end: &AssignmentEnd,
+    ) -> bool {
+        self.found_of_driver(task).is_some_and(|(_, seek)| seek.keep_end(task, place, attempt, end))
     }
 }
 
-fn as_value(copy: StoredCopy) -> ResultValue {
-    ResultValue { value: StoredValue::Stored(Arc::new(copy)), contained: None }
+fn outcome_of(mut values: Vec<ResultValue>) -> Option<Outcome> {
+    match values.len() {
+        0 => None,
+        1 => values.pop().map(Outcome::Value),
+        _ => Some(Outcome::Values(values)),
+    }
+}
+
+fn unclaimed(place: Place, task: TaskId, attempt: Attempt) -> Effect {
+    let failure = Failure::new(FailureKind::Cancelled, "the job's new owner was not offered the task again");
+    Effect::CancelAssignment { place, task, attempt, failure, force: true }
 }

@@ -1,5 +1,6 @@
 //! What is due when.
 
+use crate::tasks::SessionKey;
 use crate::tasks::keys::{ObjectKey, TaskKey};
 use mobula_types::{JobId, NodeId, Time};
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ pub(super) enum Timer {
     AskAgain(NodeId),
     /// The object is pinned no more for a reference that was under way to another node.
     Arrived(ObjectKey),
+    /// What was held through a session that broke off is held no more.
+    ForgetHolder(SessionKey),
     /// The nodes have had their time to say what they have of the job.
     StopSeeking(JobId),
     /// What was found of the job and claimed by nobody is dropped.

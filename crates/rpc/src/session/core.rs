@@ -114,7 +114,13 @@ impl Core {
         Backlog {
             frames: outgoing.queued_frames + outgoing.held_frames,
             bytes: outgoing.queued_bytes + outgoing.held_bytes,
+            unsent: outgoing.queued_frames,
         }
+    }
+
+    /// How many frames were handed to streams since the session began.
+    pub(crate) fn sent(&self) -> u64 {
+        self.writer.lock().sent()
     }
 
     pub(crate) fn poll_take(
@@ -194,7 +200,7 @@ impl Core {
 
     pub(crate) fn inbox_backlog(&self) -> Backlog {
         let inbox = self.inbox.lock();
-        Backlog { frames: inbox.frames.len() as u64, bytes: inbox.bytes }
+        Backlog { frames: inbox.frames.len() as u64, bytes: inbox.bytes, unsent: 0 }
     }
 
     // ---- the end

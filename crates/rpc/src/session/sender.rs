@@ -26,6 +26,8 @@ pub struct Backlog {
     pub frames: u64,
     /// Bytes, within a small factor.
     pub bytes: u64,
+    /// Frames among them that no stream has taken yet: nobody can have received them.
+    pub unsent: u64,
 }
 
 impl FrameSender {
@@ -63,6 +65,15 @@ impl FrameSender {
         match &self.direct {
             None => self.core.backlog(),
             Some(peer) => peer.inbox_backlog(),
+        }
+    }
+
+    /// How many frames, of those that were sent since the session began, a stream has taken: the peer may have received
+    /// these, and no others.
+    pub fn taken(&self) -> u64 {
+        match &self.direct {
+            None => self.core.sent(),
+            Some(_) => u64::MAX,
         }
     }
 

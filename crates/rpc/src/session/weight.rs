@@ -32,7 +32,10 @@ pub(crate) fn weight(frame: &Frame) -> u64 {
         Frame::Template { .. } => 512,
         Frame::View(delta) => 512 * delta.changed.len(),
         Frame::Announce { functions } => 256 * functions.len(),
-        Frame::FoundJob { copies, running, .. } => 96 * copies.len() + 32 * running.len(),
+        Frame::FoundJob(found) => {
+            let values: usize = found.copies.iter().map(|(_, value)| result(value)).sum();
+            96 * found.copies.len() + 32 * found.running.len() + 16 * found.unstarted.len() + values
+        }
         Frame::Warning { text } => text.len(),
         _ => 0,
     };

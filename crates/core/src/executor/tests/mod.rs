@@ -17,8 +17,8 @@ use super::{Effect, Event, Executor, ExecutorOptions, LastRun, Owner, RunKey, Ru
 use crate::assignment::Assignment;
 use mobula_types::frame::AssignmentEnd;
 use mobula_types::{
-    Attempt, Failure, FailureKind, FunctionId, FunctionInfo, FunctionKind, JobId, NodeId, Outcome, Payload,
-    Quantity, Resources, ResultValue, TaskId, TaskOptions, TaskTemplate, Time, WorkerId,
+    Attempt, Failure, FailureKind, FunctionId, FunctionInfo, FunctionKind, JobId, NodeId, Outcome, OwnerTerm,
+    Payload, Quantity, Resources, ResultValue, TaskId, TaskOptions, TaskTemplate, Time, WorkerId,
 };
 use std::sync::Arc;
 use std::time::Duration;

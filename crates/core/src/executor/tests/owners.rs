@@ -6,6 +6,21 @@ fn peer() -> Owner {
     Owner::Peer(NodeId::new("peer", 1))
 }
 
+fn heir() -> Owner {
+    Owner::Peer(NodeId::new("heir", 1))
+}
+
+fn adopt(world: &mut World, owner: Owner, term: u32) {
+    world.event(Event::Adopted { job: JOB, owner, owner_term: OwnerTerm(term) });
+}
+
+fn owners(world: &mut World) -> Vec<Owner> {
+    world.take(|effect| match effect {
+        Effect::Report { owner, .. } => Some(owner.clone()),
+        _ => None,
+    })
+}
+
 /// Six short tasks of the peer's: one runs, three wait behind it, two wait here.
 fn peers_tasks(world: &mut World) -> (Vec<TaskId>, Vec<RunOrder>) {
     let template = template("embedded", Resources::cpus(1));
@@ -57,16 +72,65 @@ fn a_lost_owners_running_tasks_can_be_adopted() {
     assert_eq!(world.recalls().len(), 1);
     world.returned(&orders[1..]);
     assert_eq!(world.reports(), [], "there is nobody to tell");
-    assert_eq!(world.executor.running_of(JOB), [(tasks[0], Attempt::default())]);
-    let heir = Owner::Peer(NodeId::new("heir", 1));
-    world.event(Event::Adopted { job: JOB, owner: heir.clone() });
+    assert_eq!(world.executor.attempts_of(JOB, &peer()), [], "it has no owner");
+    adopt(&mut world, heir(), 1);
+    assert_eq!(world.executor.attempts_of(JOB, &heir()), [(tasks[0], Attempt::default())]);
     world.pass_time(Duration::from_secs(60));
     world.done(&orders[0], 10);
-    let owners = world.take(|effect| match effect {
-        Effect::Report { owner, .. } => Some(owner.clone()),
-        _ => None,
-    });
-    assert_eq!(owners, [heir]);
+    assert_eq!(owners(&mut world), [heir()]);
+}
+
+#[test]
+fn a_later_owner_takes_the_runs_of_one_that_lives() {
+    let mut world = World::embedded(1);
+    let (tasks, orders) = peers_tasks(&mut world);
+    adopt(&mut world, heir(), 1);
+    let all: Vec<_> = tasks.iter().map(|task| (*task, Attempt::default())).collect();
+    assert_eq!(world.executor.attempts_of(JOB, &heir()), all, "waiting ones too");
+    assert!(world.executor.is_superseded(JOB, &peer()) && !world.executor.is_superseded(JOB, &heir()));
+    // What the earlier owner wants of them counts no more, nor does its loss.
+    let failure = failure(FailureKind::Cancelled);
+    let (task, attempt) = all[5];
+    world.event(Event::Cancel { owner: peer(), task, attempt, failure, force: true });
+    world.event(Event::Recall { owner: peer(), tasks: all });
+    world.event(Event::OwnerLost { node: NodeId::new("peer", 1) });
+    assert_eq!(world.effects, []);
+    world.pass_time(Duration::from_secs(60));
+    let later = world.flush_runs();
+    orders.iter().chain(&later).for_each(|order| world.done(order, 10));
+    world.flush_runs().iter().for_each(|order| world.done(order, 10));
+    assert_eq!(owners(&mut world), vec![heir(); 6]);
+}
+
+#[test]
+fn an_earlier_owner_is_told_of_the_later_one() {
+    let mut world = World::embedded(1);
+    let template = template("embedded", Resources::cpus(1));
+    adopt(&mut world, heir(), 2);
+    let task = world.assign_with(peer(), JOB, &template);
+    let end = AssignmentEnd::Superseded { owner: NodeId::new("heir", 1), owner_term: OwnerTerm(2) };
+    assert_eq!(world.reports(), [(task, end)]);
+    // Word of an owner in between comes late.
+    adopt(&mut world, peer(), 1);
+    assert!(world.executor.is_superseded(JOB, &peer()));
+    world.assign_with(heir(), JOB, &template);
+    assert_eq!(world.flush_runs().len(), 1);
+    // What only this node's engine owns is another matter.
+    let mut nested = world.assignment(77, JOB, &template);
+    nested.task = TaskId::from_hash(1 << 70);
+    world.event(Event::Assigned { owner: peer(), assignment: nested });
+    assert_eq!(world.reports(), []);
+}
+
+#[test]
+fn an_owner_whose_term_is_higher_than_known_is_served() {
+    let mut world = World::embedded(1);
+    let template = template("embedded", Resources::cpus(1));
+    adopt(&mut world, heir(), 1);
+    let mut assignment = world.assignment(7, JOB, &template);
+    assignment.attempt = Attempt { owner_term: OwnerTerm(2), number: 0 };
+    world.event(Event::Assigned { owner: peer(), assignment });
+    assert_eq!(world.flush_runs().len(), 1);
 }
 
 #[test]

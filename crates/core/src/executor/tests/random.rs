@@ -104,7 +104,7 @@ fn step(simulation: &mut Simulation, templates: &[Arc<TaskTemplate>], (kind, cho
             simulation.orphaned.extend(tasks);
             simulation.event(Event::OwnerLost { node: NodeId::new("peer", 1) });
         }
-        125 => simulation.event(Event::Adopted { job: OTHER_JOB, owner: Owner::Local }),
+        125 => simulation.event(Event::Adopted { job: JOB, owner: Owner::Local, owner_term: OwnerTerm(1) }),
         126 if choice.is_multiple_of(3) => simulation.event(Event::JobEnded { job: OTHER_JOB }),
         126 => simulation.event(Event::JobOpened { job: OTHER_JOB, has_executable: true, weight: 3 }),
         _ if choice.is_multiple_of(5) => simulation.event(Event::Draining),

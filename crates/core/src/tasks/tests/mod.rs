@@ -8,6 +8,7 @@ mod credit;
 mod deadlines;
 mod dependencies;
 mod fairness;
+mod handover;
 mod nested;
 mod nodes;
 mod places;

@@ -3,7 +3,7 @@
 use super::world::*;
 use crate::tasks::{Effect, Event, Place};
 use mobula_types::{
-    ArgumentRef, ArgumentShape, FailureKind, NodeId, ObjectAddress, ObjectId, Outcome, TaskId,
+    ArgumentRef, ArgumentShape, FailureKind, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm, TaskId,
 };
 use std::time::Duration;
 
@@ -138,9 +138,14 @@ fn what_a_lost_node_owned_is_lost_when_nobody_takes_it_over() {
 #[test]
 fn what_a_lost_node_owned_is_asked_of_the_one_that_takes_it_over() {
     let mut world = gateway();
-    wait_for_foreign(&mut world);
+    let reference = ArgumentRef { parameter: 0, shape: ArgumentShape::Whole, address: foreign() };
+    world.submit_with(1, |submit| {
+        // A nested task: this node owns it whatever becomes of the driver's home.
+        submit.task = TaskId { high: 5, low: 1 };
+        submit.references = vec![reference];
+    });
     world.tell(Event::NodeLost { node: there() });
-    let effects = world.tell(Event::TakenOver { job: JOB, owner: elsewhere() });
+    let effects = world.tell(Event::TakenOver { job: JOB, owner: elsewhere(), owner_term: OwnerTerm(1) });
     let object = foreign().object;
     assert_eq!(
         effects,

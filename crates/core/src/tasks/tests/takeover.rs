@@ -2,7 +2,12 @@
 
 use super::world::*;
 use crate::tasks::{Effect, Event, Place, Requester, SessionKind};
-use mobula_types::{Attempt, JobId, ObjectId, ObjectIndex, Outcome, OwnerTerm, StoredValue};
+use mobula_types::frame::FoundJob;
+use mobula_types::outcome::StoredCopy;
+use mobula_types::{
+    Attempt, JobId, ObjectId, ObjectIndex, Outcome, OwnerTerm, ResultValue, StoredValue, TaskId,
+};
+use std::sync::Arc;
 use std::time::Duration;
 
 const TERM: OwnerTerm = OwnerTerm(1);
@@ -18,12 +23,9 @@ fn taking_over() -> (World, Vec<Effect>) {
     (world, effects)
 }
 
-fn found(
-    place: Place,
-    copies: Vec<(ObjectId, StoredValue)>,
-    running: Vec<(mobula_types::TaskId, Attempt)>,
-) -> Event {
-    Event::FoundJob { place, job: TAKEN, copies, running }
+fn found(place: Place, copies: Vec<(ObjectId, ResultValue)>, running: Vec<(TaskId, Attempt)>) -> Event {
+    let found = FoundJob { job: TAKEN, copies, running, ..FoundJob::default() };
+    Event::FoundJob { place, found }
 }
 
 fn offer(world: &mut World, number: u64) -> Vec<Effect> {
@@ -46,7 +48,7 @@ fn copies_and_attempts_that_survive_are_adopted_and_the_rest_is_run() {
     assert_eq!(numbers(&world.submit(4)), [4], "what is new is not held up");
     let attempt = Attempt { owner_term: OwnerTerm(0), number: 2 };
     world.tell(found(Place::Local, vec![], vec![(task(2), attempt)]));
-    let copies = vec![(result(1), stored(&[]).value)];
+    let copies = vec![(result(1), stored(&[]))];
     let effects = world.tell_and_flush(found(Place::Peer(there()), copies, vec![]));
     assert_eq!(completed(&effects), [(DRIVER, 1, Outcome::Value(stored(&[there()])))]);
     assert_eq!(numbers(&effects), [3]);
@@ -84,7 +86,7 @@ fn what_comes_later_still_finds_what_survived() {
     let (mut world, _) = taking_over();
     world.tell(found(Place::Local, vec![], vec![]));
     let put = ObjectId { task: task(0), index: ObjectIndex::driver_put(3) };
-    let copies = vec![(result(1), stored(&[]).value), (put, stored(&[]).value)];
+    let copies = vec![(result(1), stored(&[])), (put, stored(&[]))];
     world.tell(found(Place::Peer(there()), copies, vec![]));
     let effects = offer(&mut world, 1);
     assert_eq!(completed(&effects), [(DRIVER, 1, Outcome::Value(stored(&[there()])))]);
@@ -95,7 +97,7 @@ fn what_comes_later_still_finds_what_survived() {
 fn what_nobody_claims_is_dropped_after_a_while() {
     let (mut world, _) = taking_over();
     world.tell(found(Place::Local, vec![], vec![]));
-    let copies = vec![(result(1), stored(&[]).value)];
+    let copies = vec![(result(1), stored(&[]))];
     world.tell(found(Place::Peer(there()), copies, vec![(task(2), Attempt::default())]));
     let effects = world.advance(Duration::from_secs(30));
     assert_eq!(freed(&effects), [(Place::Peer(there()), vec![result(1)])]);
@@ -105,12 +107,9 @@ fn what_nobody_claims_is_dropped_after_a_while() {
 #[test]
 fn versions_are_never_mixed() {
     let (mut world, _) = taking_over();
-    let other = StoredValue::Stored(std::sync::Arc::new(mobula_types::outcome::StoredCopy {
-        length: 1,
-        checksum: 1,
-        holders: vec![],
-    }));
-    world.tell(found(Place::Local, vec![(result(1), stored(&[]).value)], vec![]));
+    let copy = StoredCopy { length: 1, checksum: 1, holders: vec![] };
+    let other = ResultValue { value: StoredValue::Stored(Arc::new(copy)), contained: None };
+    world.tell(found(Place::Local, vec![(result(1), stored(&[]))], vec![]));
     let effects = world.tell(found(Place::Peer(there()), vec![(result(1), other)], vec![]));
     assert_eq!(freed(&effects), [(Place::Peer(there()), vec![result(1)])]);
 }
