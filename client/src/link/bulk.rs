@@ -26,6 +26,11 @@ const PATIENT_FETCHES: u32 = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// How long a driver's upload is tried again where its home node cannot be reached: the session may be resumed for as long,
+/// and where it is not, another node takes over and is given the bytes.
+const HOME_PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// A transfer that is over.
 pub(super) enum Transfer {
     Uploaded {
@@ -89,15 +94,28 @@ impl Transfers {
         }
     }
 
+    /// Where the node cannot be reached, it is tried again for as long as `patience`.
     pub(super) fn upload(
         &mut self,
         bulk: Arc<dyn BulkAccess>,
         object: ObjectId,
         bytes: Bytes,
         holds: Vec<Arc<Handle>>,
+        patience: Duration,
     ) {
         self.add(Box::pin(async move {
-            let result = bulk.store(object, bytes).await;
+            let end = clock::now() + patience;
+            let result = loop {
+                match bulk.store(object, bytes.clone()).await {
+                    Err(failure)
+                        if failure.kind() == FailureKind::Unavailable && clock::now() + PAUSE < end =>
+                    {
+                        tracing::debug!(%object, %failure, "an upload broke off; it is tried again");
+                        clock::sleep(PAUSE).await;
+                    }
+                    result => break result,
+                }
+            };
             Transfer::Uploaded { object, holds, result }
         }));
     }
@@ -149,6 +167,11 @@ async fn fetch_checked(bulk: &dyn BulkAccess, object: ObjectId, copy: &StoredCop
 }
 
 impl Io {
+    /// How long an upload is tried again.
+    pub(super) fn upload_patience(&self) -> Duration {
+        if self.connector.is_some() { HOME_PATIENCE } else { Duration::ZERO }
+    }
+
     pub(super) fn fetch(&mut self, handle: Arc<Handle>, copy: Arc<StoredCopy>) {
         self.transfers.fetch(self.bulk.clone(), handle, copy);
     }

@@ -77,7 +77,8 @@ impl Io {
     ) {
         self.out.announce(object);
         self.uploading.insert(object, counted);
-        self.transfers.upload(self.bulk.clone(), object, payload.into_bytes(), holds);
+        let patience = self.upload_patience();
+        self.transfers.upload(self.bulk.clone(), object, payload.into_bytes(), holds, patience);
     }
 
     /// Whether the node can know by now of everything that a request refers to.

@@ -15,6 +15,7 @@ use mobula_types::{
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -121,11 +122,17 @@ impl FakeNode {
 pub(crate) struct FakeBulk {
     pub(crate) stored: Arc<Mutex<BTreeMap<ObjectId, Bytes>>>,
     pub(crate) permits: Arc<Semaphore>,
+    /// How many stores from now on find nobody.
+    pub(crate) unreachable: Arc<AtomicU32>,
 }
 
 impl Default for FakeBulk {
     fn default() -> Self {
-        FakeBulk { stored: Arc::default(), permits: Arc::new(Semaphore::new(1000)) }
+        FakeBulk {
+            stored: Arc::default(),
+            permits: Arc::new(Semaphore::new(1000)),
+            unreachable: Arc::default(),
+        }
     }
 }
 
@@ -148,6 +155,10 @@ impl BulkAccess for FakeBulk {
         let bulk = self.clone();
         Box::pin(async move {
             let _permit = bulk.permits.acquire().await;
+            let less_one = |left: u32| left.checked_sub(1);
+            if bulk.unreachable.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less_one).is_ok() {
+                return Err(Failure::new(FailureKind::Unavailable, "the connection broke"));
+            }
             let copy = copy_of(&bytes);
             bulk.stored.lock().insert(object, bytes);
             Ok(copy)

@@ -56,6 +56,17 @@ async fn a_large_argument_is_uploaded_before_its_task_is_submitted() {
 }
 
 #[tokio::test]
+async fn an_upload_that_breaks_off_is_tried_again() {
+    let mut driver = usual().await;
+    driver.bulk.unreachable.store(2, std::sync::atomic::Ordering::Relaxed);
+    let mut builder = CallBuilder::of_template(template("tests::large"));
+    builder.argument::<Bytes>(Bytes::from(vec![1; LARGE]));
+    let large: ObjectRef<u64> = builder.finish().on(&driver.cluster).submit();
+    assert_eq!(driver.node.next_submit().await.task, large.id().task);
+    assert_eq!(driver.bulk.stored.lock().len(), 1);
+}
+
+#[tokio::test]
 async fn a_large_result_is_fetched_once() {
     let mut driver = usual().await;
     let reference = call(&driver.cluster, 1).submit();
