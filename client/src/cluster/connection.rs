@@ -2,7 +2,7 @@
 
 use super::brought::Brought;
 use super::bulk::NodeBulk;
-use crate::link::{Connector, Home};
+use crate::link::{Connector, Home, OwnerTerms};
 use mobula_host::BoxFuture;
 use mobula_rpc::head::{HeadClient, HeadClientOptions};
 use mobula_rpc::node::JobAccess;
@@ -129,13 +129,13 @@ impl Connector for DriverConnector {
         &self,
         view: ClusterView,
         lost: NodeId,
-        term: OwnerTerm,
+        terms: OwnerTerms,
     ) -> BoxFuture<Result<Home, Failure>> {
         let connector = self.clone();
         Box::pin(async move {
             let mut failure = None;
             for (node, address) in alive(&view).filter(|(node, _)| *node != lost) {
-                match tokio::time::timeout(TRY_WITHIN, connector.open(&address, term)).await {
+                match tokio::time::timeout(TRY_WITHIN, connector.open(&address, terms.next())).await {
                     Ok(Ok((client, home))) => {
                         connector.bring(&client).await;
                         return Ok(home);
@@ -146,7 +146,7 @@ impl Connector for DriverConnector {
             }
             match find_node(&connector.addresses, &connector.credentials).await {
                 Ok(client) => {
-                    let home = open_home(client.clone(), connector.access.clone(), term).await?;
+                    let home = open_home(client.clone(), connector.access.clone(), terms.next()).await?;
                     connector.bring(&client).await;
                     Ok(home)
                 }
@@ -161,7 +161,7 @@ impl Connector for DriverConnector {
             for (_, address) in alive(&view).filter(|(node, _)| *node != home).take(3) {
                 let Ok(client) = NodeClient::at(&address, options.clone()) else { continue };
                 if let Ok(Ok(seen)) = tokio::time::timeout(ASK_WITHIN, client.cluster_view()).await {
-                    return seen.node(&home).is_none_or(|node| node.state == NodeState::Dead);
+                    return is_dead(&home, &view, &seen);
                 }
             }
             false
@@ -181,5 +181,54 @@ impl DriverConnector {
         if let Err(failure) = self.brought.bring(client).await {
             tracing::warn!(%failure, "the new home node did not take what this program's workers need");
         }
+    }
+}
+
+/// Whether a node that was in the view is dead by what another node has seen since. One that has yet to see anything, or
+/// has fallen behind, proves nothing.
+fn is_dead(node: &NodeId, view: &ClusterView, seen: &ClusterView) -> bool {
+    seen.version >= view.version
+        && !seen.nodes.is_empty()
+        && seen.node(node).is_none_or(|node| node.state == NodeState::Dead)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mobula_types::view::{NodeLoad, ViewVersion};
+    use mobula_types::{NodeInfo, Resources};
+
+    fn view(revision: u64, nodes: &[(&str, u64, NodeState)]) -> ClusterView {
+        let node = |(name, generation, state): &(&str, u64, NodeState)| {
+            let id = NodeId::new(*name, *generation);
+            let info = NodeInfo {
+                id: id.clone(),
+                address: "http://127.0.0.1:1".into(),
+                resources: Resources::cpus(1),
+                labels: Default::default(),
+                state: *state,
+                functions: Vec::new(),
+                object_store_memory: 1,
+                version: "1".into(),
+                load: NodeLoad::default(),
+            };
+            (id.name, Arc::new(info))
+        };
+        let version = ViewVersion { revision, ..ViewVersion::default() };
+        ClusterView { version, nodes: nodes.iter().map(node).collect() }
+    }
+
+    #[test]
+    fn only_a_view_that_is_not_behind_proves_a_death() {
+        use NodeState::{Alive, Dead, Draining};
+        let home = NodeId::new("home", 2);
+        let known = view(5, &[("home", 2, Alive), ("other", 1, Alive)]);
+        let seen = |revision, nodes: &[_]| is_dead(&home, &known, &view(revision, nodes));
+        assert!(seen(6, &[("home", 2, Dead), ("other", 1, Alive)]));
+        assert!(seen(6, &[("home", 3, Alive), ("other", 1, Alive)]), "another generation");
+        assert!(seen(6, &[("other", 1, Alive)]));
+        assert!(!seen(5, &[("home", 2, Alive)]) && !seen(5, &[("home", 2, Draining)]));
+        assert!(!seen(4, &[("other", 1, Alive)]), "it has yet to hear of the home node");
+        assert!(!seen(0, &[]) && !seen(9, &[]));
     }
 }

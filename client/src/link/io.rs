@@ -6,13 +6,13 @@ use super::outgoing::{Outgoing, Waiting};
 use super::requests::first_of;
 use super::start::Start;
 use super::table::Table;
-use super::{Command, Connector, Link, LinkOptions};
+use super::{Command, Connector, Link, LinkOptions, OwnerTerms};
 use crate::worker::GuestSide;
 use foldhash::{HashMap, HashSet};
 use mobula_host::BulkAccess;
 use mobula_rpc::session::{FrameReceiver, SessionEnd, SessionEvent};
 use mobula_runtime::clock;
-use mobula_types::{Failure, FailureKind, Frame, ObjectAddress, ObjectId, OwnerTerm, Time};
+use mobula_types::{Failure, FailureKind, Frame, ObjectAddress, ObjectId};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -44,14 +44,15 @@ pub(super) struct Io {
     pub(super) guest_frames: Vec<Frame>,
     pub(super) connector: Option<Box<dyn Connector>>,
     pub(super) options: LinkOptions,
-    pub(super) term: OwnerTerm,
+    pub(super) terms: OwnerTerms,
     /// Who is woken, and whether groups are, once the batch has been applied.
     pub(super) wakers: Vec<Waker>,
     pub(super) announce: bool,
     /// Somebody was woken, and is likely to send something soon: until this rings, what can wait does.
     doze: clock::Alarm,
     woke: bool,
-    pub(super) detached_since: Option<Time>,
+    /// The stream to the home node broke, and the session is being resumed.
+    pub(super) is_detached: bool,
     pub(super) closing: Option<Option<oneshot::Sender<()>>>,
     /// How often an object was fetched in vain.
     pub(super) fetches: HashMap<ObjectId, u32>,
@@ -103,12 +104,12 @@ impl Io {
             guest_frames: Vec::new(),
             connector,
             options,
-            term: OwnerTerm::default(),
+            terms: OwnerTerms::default(),
             wakers: Vec::new(),
             announce: false,
             doze: clock::Alarm::default(),
             woke: false,
-            detached_since: None,
+            is_detached: false,
             closing: None,
             fetches: HashMap::default(),
             has_lapsed: false,
@@ -172,7 +173,7 @@ impl Io {
         if !self.doze.is_set() && std::mem::take(&mut self.woke) {
             self.doze.set(DOZE);
         }
-        let probes = self.detached_since.is_some() && self.connector.is_some();
+        let probes = self.is_detached && self.connector.is_some();
         tokio::select! {
             biased;
             received = self.receiver.receive(frames) => match received {
@@ -190,11 +191,8 @@ impl Io {
 
     fn note_session(&mut self) {
         let event = *self.events.borrow_and_update();
-        self.detached_since = match event {
-            SessionEvent::Detached => self.detached_since.or_else(|| Some(clock::now())),
-            _ => None,
-        };
-        if event == SessionEvent::Detached {
+        self.is_detached = event == SessionEvent::Detached;
+        if self.is_detached {
             tracing::info!(home = %self.link.home(), "the stream to the home node broke; it is being resumed");
         }
     }

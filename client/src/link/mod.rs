@@ -20,6 +20,7 @@ mod requests;
 mod start;
 mod table;
 mod takeover;
+mod terms;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub(crate) use command::{Command, PutRequest, Request, SubmitRequest};
 pub(crate) use groups::Groups;
 pub(crate) use inbox::Inbox;
 pub(crate) use start::{Connector, Home, LinkOptions, LinkRole, Opened, start};
+pub(crate) use terms::OwnerTerms;
 
 use mobula_types::{ClusterView, Failure, Frame, JobId, NodeId, ObjectId, ObjectIndex, TaskId};
 use parking_lot::RwLock;

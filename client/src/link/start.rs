@@ -1,11 +1,11 @@
 //! Starting a link.
 
-use super::Link;
 use super::io::Io;
+use super::{Link, OwnerTerms};
 use crate::worker::GuestSide;
 use mobula_host::{BoxFuture, BulkAccess};
 use mobula_rpc::session::Session;
-use mobula_types::{ClusterView, Failure, FailureKind, JobId, NodeId, OwnerTerm};
+use mobula_types::{ClusterView, Failure, FailureKind, JobId, NodeId};
 use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -58,9 +58,13 @@ pub(crate) struct Home {
 
 /// Finds a driver another home node.
 pub(crate) trait Connector: Send + fmt::Debug {
-    /// Opens a session of the job with another node of the view than `lost`.
-    fn take_over(&self, view: ClusterView, lost: NodeId, term: OwnerTerm)
-    -> BoxFuture<Result<Home, Failure>>;
+    /// Opens a session of the job with another node of the view than `lost`, each that is asked under a term of its own.
+    fn take_over(
+        &self,
+        view: ClusterView,
+        lost: NodeId,
+        terms: OwnerTerms,
+    ) -> BoxFuture<Result<Home, Failure>>;
 
     /// Whether other nodes of the view say that the home node is dead. Answers within a second or so.
     fn is_lost(&self, view: ClusterView, home: NodeId) -> BoxFuture<bool>;

@@ -12,13 +12,11 @@ use super::outgoing::Waiting;
 use super::table::Spec;
 use crate::reference::{Handle, State};
 use mobula_runtime::clock;
-use mobula_types::{Failure, FailureKind, Frame, ObjectId, ObjectSpace, OwnerTerm, TaskId, frame};
+use mobula_types::{Failure, FailureKind, Frame, ObjectId, ObjectSpace, TaskId, frame};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a home node that nobody has declared dead is waited for before another one is asked.
-const PATIENCE: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -30,13 +28,13 @@ enum Offer {
 }
 
 impl Io {
-    /// Whether the home node, which cannot be reached, is lost: other nodes say so, or it has been away for long.
+    /// Whether the home node, which cannot be reached, is known to be lost. One that is merely away is waited for until the
+    /// session expires: until then it goes on, and what it runs must not be run elsewhere too.
     pub(super) async fn home_is_lost(&mut self) -> bool {
-        let (Some(since), Some(connector)) = (self.detached_since, &self.connector) else { return false };
-        if clock::now().since(since) > PATIENCE {
-            return true;
+        match (self.is_detached, &self.connector) {
+            (true, Some(connector)) => connector.is_lost(self.link.view(), self.link.home()).await,
+            _ => false,
         }
-        connector.is_lost(self.link.view(), self.link.home()).await
     }
 
     /// Moves to another home node. `false` where that was in vain and everything has failed.
@@ -61,14 +59,14 @@ impl Io {
         let end = clock::now() + self.options.take_over_within;
         let mut pause = FIRST_PAUSE;
         loop {
-            self.term = OwnerTerm(self.term.0 + 1);
             let Some(connector) = &self.connector else {
                 return Err(Failure::new(FailureKind::SessionExpired, "a worker's session cannot move"));
             };
-            let failure = match connector.take_over(self.link.view(), self.link.home(), self.term).await {
-                Ok(home) => return Ok(home),
-                Err(failure) => failure,
-            };
+            let failure =
+                match connector.take_over(self.link.view(), self.link.home(), self.terms.clone()).await {
+                    Ok(home) => return Ok(home),
+                    Err(failure) => failure,
+                };
             if !failure.kind().is_retryable() || clock::now() + pause > end {
                 return Err(failure);
             }
@@ -81,7 +79,7 @@ impl Io {
         *self.link.home.write() = home.node;
         *self.link.view.write() = home.view;
         self.events = home.session.sender.events();
-        self.detached_since = None;
+        self.is_detached = false;
         self.bulk = home.bulk;
         // The old session is closed with its receiver.
         self.receiver = home.session.receiver;

@@ -1,6 +1,6 @@
 //! Links for tests, and a node to talk to.
 
-use super::{Connector, Home, Link, LinkOptions, LinkRole, Opened};
+use super::{Connector, Home, Link, LinkOptions, LinkRole, Opened, OwnerTerms};
 use crate::Cluster;
 use crate::reference::Handle;
 use bytes::Bytes;
@@ -186,9 +186,9 @@ impl Connector for FakeConnector {
         &self,
         _view: ClusterView,
         _lost: NodeId,
-        term: OwnerTerm,
+        terms: OwnerTerms,
     ) -> BoxFuture<Result<Home, Failure>> {
-        self.terms.lock().push(term);
+        self.terms.lock().push(terms.next());
         let home = self.homes.lock().pop_front();
         Box::pin(async move { home.ok_or_else(|| Failure::new(FailureKind::JobEnded, "no home is left")) })
     }

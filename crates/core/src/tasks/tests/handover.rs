@@ -31,7 +31,7 @@ fn an_owner_that_is_followed_gives_up_in_silence() {
     let mut world = owner();
     let running = world.ended(2, ran(Outcome::Value(stored(&[here()]))));
     assert_eq!(world.tell_and_flush(taken_over(1)), [], "nothing is cancelled or freed");
-    assert!(world.engine.tasks(&Default::default(), 9).is_empty());
+    assert!(world.engine.tasks(&Default::default(), 9, |_, _| true).is_empty());
     assert!(world.is_empty());
     assert_eq!(world.tell(Event::SessionLost { session: DRIVER }), []);
     // An end that was under way changes nothing here; whoever holds the copy knows whose it is.
@@ -45,10 +45,10 @@ fn word_of_an_earlier_owner_changes_nothing() {
     let mut world = owner();
     world.tell(Event::JobOpened { job: JOB, has_executable: true, weight: 1, owner_term: OwnerTerm(3) });
     world.tell(taken_over(2));
-    assert_eq!(world.engine.tasks(&Default::default(), 9).len(), 4);
+    assert_eq!(world.engine.tasks(&Default::default(), 9, |_, _| true).len(), 4);
     assert!(!world.engine.is_superseded(JOB, OwnerTerm(4)));
     world.tell(taken_over(4));
-    assert_eq!(world.engine.tasks(&Default::default(), 9).len(), 0);
+    assert_eq!(world.engine.tasks(&Default::default(), 9, |_, _| true).len(), 0);
     assert!(world.engine.is_superseded(JOB, OwnerTerm(3)), "a session of that term comes too late");
     assert!(!world.engine.is_superseded(JOB, OwnerTerm(5)));
 }
@@ -58,7 +58,7 @@ fn a_refused_assignment_tells_of_the_later_owner() {
     let mut world = owner();
     let end = AssignmentEnd::Superseded { owner: there(), owner_term: OwnerTerm(1) };
     world.end(2, end);
-    assert!(world.engine.tasks(&Default::default(), 9).is_empty());
+    assert!(world.engine.tasks(&Default::default(), 9, |_, _| true).is_empty());
     // An owner that has followed that one in turn tries again, under its own term.
     let mut world = World::new(1);
     world.submit(1);
