@@ -281,7 +281,7 @@ async fn what_has_not_started_is_given_back() {
         frame => panic!("{frame:?}"),
     }
     node.send(Frame::CancelRun { handle: running, failure: Failure::new(FailureKind::Cancelled, "") });
-    node.failure(running).await;
+    node.cancelled(running).await;
 }
 
 #[tokio::test]
