@@ -3,8 +3,9 @@
 //! - [`Node::start`] reads [`NodeOptions`] and gives a [`NodeHandle`].
 //! - `shard` drives the machines of `mobula_core`; `service` is the face towards `mobula_rpc`.
 //! - `workers` starts processes; `executables` keeps what they run; `transfer` moves bytes between nodes, on the
-//!   thread of `bulk`.
+//!   thread of `bulk`; `bring` decides which, from whom, and what its failure means.
 
+mod bring;
 mod bulk;
 mod data;
 mod driver;

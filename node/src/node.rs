@@ -333,6 +333,8 @@ impl Process {
         shutdown.trigger();
         let _ended = shard.await;
         drop((serving, handovers));
+        // Nothing of it is on record with the next generation.
+        self.store.clear();
         end
     }
 

@@ -1,14 +1,15 @@
 //! The face of a node towards the network: what needs no decision is answered here, the rest is passed to the shard.
 
+use crate::bring::{NotBrought, Wanted};
 use crate::executables::ExecutableCache;
 use crate::requests::Method;
 use crate::secrets::Secrets;
 use crate::shard::{Call, Input, Reply};
 use crate::state::unknown_task;
 use crate::thin::ThinCalls;
-use crate::transfer::{NotBrought, Transfer, file_chunks};
+use crate::transfer::{Transfer, file_chunks};
 use async_trait::async_trait;
-use mobula_objects::ObjectStore;
+use mobula_objects::{ObjectStore, Pin};
 use mobula_rpc::head::{FunctionStatus, Grant, HeadLinkHandle};
 use mobula_rpc::node::{
     CancelTask, Chunks, Download, ExecutableUpload, GetObject, HeldExecutable, JobAccess, LogStream,
@@ -19,7 +20,7 @@ use mobula_rpc::session::{Session, SessionRequest, Welcome};
 use mobula_rpc::{Authenticator, Caller};
 use mobula_runtime::clock;
 use mobula_types::job::JobState;
-use mobula_types::outcome::StoredCopy;
+use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::session::JobSecret;
 use mobula_types::{
     ClusterView, ExecutableHash, Failure, FailureKind, JobId, JobSpec, JobStatus, NodeInfo, ObjectId,
@@ -92,25 +93,45 @@ impl Service {
         let located = self.call(|reply| Call::Locate { object, reply }).await?;
         let (job, copy) = located.ok_or_else(|| not_here(object))?;
         job.map_or(Ok(()), |job| caller.require_job(job))?;
-        match self.transfer.bring(job.unwrap_or_default(), object, &copy).await {
-            Ok(false) => Ok(()),
-            Ok(true) => self.tell(Call::Copied { object }).await,
-            Err(failed) => Err(self.not_brought(object, failed).await),
+        self.bring_copy(job.unwrap_or_default(), object, copy).await.map(drop)
+    }
+
+    /// The same for a copy that is known; it stays as long as the pins live.
+    pub(crate) async fn bring_copy(
+        &self,
+        job: JobId,
+        object: ObjectId,
+        copy: Arc<StoredCopy>,
+    ) -> Result<Vec<Pin>, Failure> {
+        let owner = self.call(|reply| Call::OwnerOf { object, reply }).await?;
+        let version = copy.version();
+        let pins = match self.transfer.bring(job, &owner, vec![Wanted { object, copy }]).await {
+            Ok(pins) => pins,
+            Err((_, failed)) => return Err(self.not_brought(object, version, failed).await),
+        };
+        for pin in pins.iter().filter(|pin| pin.is_news()) {
+            self.tell(Call::Copied { object, version }).await?;
+            pin.told();
         }
+        Ok(pins)
     }
 
     /// What to tell who wanted a value that could not be brought here. Its owner hears of a copy that is gone, and looks for
     /// another one: asking again helps.
-    pub(crate) async fn not_brought(&self, object: ObjectId, failed: NotBrought) -> Failure {
+    async fn not_brought(&self, object: ObjectId, version: CopyVersion, failed: NotBrought) -> Failure {
         let message = match &failed {
             NotBrought::Gone(holder) => format!("{holder} holds the value no more"),
-            NotBrought::NoHolder => "no node is known to hold the value".to_owned(),
             NotBrought::Unavailable(failure) => format!("no holder gave the value: {failure}"),
         };
-        if let NotBrought::Gone(holder) = failed {
-            let _shard_ended = self.tell(Call::CopyGone { object, holder }).await;
-        }
-        Failure::new(FailureKind::Unavailable, message).of_object(object)
+        let kind = match failed {
+            NotBrought::Gone(holder) => {
+                let _shard_ended = self.tell(Call::CopyGone { object, version, holder }).await;
+                FailureKind::Unavailable
+            }
+            NotBrought::Unavailable(failure) if failure.kind() == FailureKind::StoreFull => failure.kind(),
+            NotBrought::Unavailable(_) => FailureKind::Unavailable,
+        };
+        Failure::new(kind, message).of_object(object)
     }
 }
 

@@ -117,11 +117,7 @@ impl Service {
         match value.value {
             StoredValue::Inline(payload) => Ok(payload.into_bytes()),
             StoredValue::Stored(copy) => {
-                match self.transfer.bring(job, object, &copy).await {
-                    Ok(false) => {}
-                    Ok(true) => self.tell(Call::Copied { object }).await?,
-                    Err(failed) => return Err(self.not_brought(object, failed).await),
-                }
+                let _stays = self.bring_copy(job, object, copy).await?;
                 self.transfer.read(object)
             }
         }

@@ -32,19 +32,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Moves bytes on behalf of a node. Clones share connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Transfer {
-    parts: Arc<TransferParts>,
+    pub(crate) parts: Arc<TransferParts>,
     shared: Arc<Shared>,
-}
-
-/// Why a value was not brought here.
-#[derive(Clone, Debug)]
-pub(crate) enum NotBrought {
-    /// That holder has it no more.
-    Gone(NodeId),
-    /// Nobody was said to hold it.
-    NoHolder,
-    /// A holder could not be reached, or there is no room here. The copies may be there all the same.
-    Unavailable(Failure),
 }
 
 /// What transfers need.
@@ -114,77 +103,6 @@ impl Transfer {
         let role = SessionRole::Peer { node: self.parts.node.clone() };
         let (session, _welcome) = self.client(address)?.open_session(role).await?;
         Ok(session)
-    }
-
-    /// Brings a value into this node's store, from whichever holder has it. `true` where a copy was made: its owner is to
-    /// be told.
-    ///
-    /// # Errors
-    /// [`NotBrought`]: a copy counts as gone only where its holder itself says so.
-    pub(crate) async fn bring(
-        &self,
-        job: JobId,
-        object: ObjectId,
-        copy: &StoredCopy,
-    ) -> Result<bool, NotBrought> {
-        if self.parts.store.contains(&object) {
-            return Ok(false);
-        }
-        let (mut gone, mut unavailable) = (None, None);
-        for holder in &copy.holders {
-            if *holder == self.parts.node {
-                gone = Some(holder.clone());
-                continue;
-            }
-            let failure = match self.pull(job, object, copy, holder).await {
-                Ok(()) => return Ok(true),
-                Err(failure) => failure,
-            };
-            tracing::warn!(%object, %holder, %failure, "a holder did not give a value");
-            match failure.kind() {
-                FailureKind::NotFound | FailureKind::ObjectLost => gone = Some(holder.clone()),
-                // No holder can help.
-                FailureKind::StoreFull => return Err(NotBrought::Unavailable(failure)),
-                _ => unavailable = Some(failure),
-            }
-        }
-        Err(match (gone, unavailable) {
-            (Some(holder), _) => NotBrought::Gone(holder),
-            (None, Some(failure)) => NotBrought::Unavailable(failure),
-            (None, None) => NotBrought::NoHolder,
-        })
-    }
-
-    async fn pull(
-        &self,
-        job: JobId,
-        object: ObjectId,
-        copy: &StoredCopy,
-        holder: &NodeId,
-    ) -> Result<(), Failure> {
-        let (this, copy, holder) = (self.clone(), copy.clone(), holder.clone());
-        let pulling = async move { this.pull_here(job, object, &copy, &holder).await };
-        self.parts.bulk.run("pull a value", pulling).await
-    }
-
-    async fn pull_here(
-        &self,
-        job: JobId,
-        object: ObjectId,
-        copy: &StoredCopy,
-        holder: &NodeId,
-    ) -> Result<(), Failure> {
-        let client = self.client_of(holder)?;
-        let room = self.parts.store.reserve_within(job, copy.length, self.parts.patience).await;
-        let room = room.map_err(|full| Failure::new(FailureKind::StoreFull, full.to_string()))?;
-        let download = client.fetch(object).await?;
-        if download.length != copy.length || download.checksum != copy.checksum {
-            let message = format!("{holder} holds another version of the value than its owner knows");
-            return Err(Failure::new(FailureKind::ObjectLost, message).of_object(object));
-        }
-        let bytes = download.chunks.collect_into(room.buffer(), copy.length, copy.checksum).await?;
-        room.commit(object, bytes, copy.checksum);
-        Ok(())
     }
 
     /// A value of this node's store.

@@ -12,6 +12,7 @@ use crate::template::functions;
 use crate::value::outcome;
 use crate::wire;
 use crate::wire::frame::Kind;
+use mobula_types::outcome::CopyVersion;
 use mobula_types::{Failure, Frame, JobId, OwnerTerm, TaskId, TemplateId};
 use std::sync::Arc;
 
@@ -79,6 +80,11 @@ impl From<Frame> for wire::Frame {
                 borrows: borrows.into_iter().map(Into::into).collect(),
             }),
             Frame::Returned { handles } => Kind::Returned(wire::Handles { handles }),
+            Frame::Unreadable { handle, object, failure } => Kind::Unreadable(Box::new(wire::Unreadable {
+                handle,
+                object: Some(object.into()),
+                failure: Some(failure.into()),
+            })),
             Frame::Blocked { handle } => Kind::Blocked(wire::Handle { handle }),
             Frame::Unblocked { handle } => Kind::Unblocked(wire::Handle { handle }),
             Frame::Assign(assignment) => Kind::Assign(Box::new((*assignment).into())),
@@ -99,8 +105,17 @@ impl From<Frame> for wire::Frame {
             Frame::Borrow { objects: list } => Kind::Borrow(objects(list)),
             Frame::Unborrow { objects: list } => Kind::Unborrow(objects(list)),
             Frame::Free { objects: list } => Kind::Free(objects(list)),
-            Frame::CopiesLost { objects: list } => Kind::CopiesLost(objects(list)),
-            Frame::CopyMade { object } => Kind::CopyMade(object.into()),
+            Frame::CopyLost { object, version, holder } => Kind::CopyLost(Box::new(wire::CopyLost {
+                object: Some(object.into()),
+                length: version.length,
+                checksum: version.checksum,
+                holder: Some(holder.into()),
+            })),
+            Frame::CopyMade { object, version } => Kind::CopyMade(wire::CopyMade {
+                object: Some(object.into()),
+                length: version.length,
+                checksum: version.checksum,
+            }),
             Frame::FindJob { job, owner_term } => {
                 Kind::FindJob(wire::FindJob { job: job.0, owner_term: owner_term.0 })
             }
@@ -167,6 +182,11 @@ impl TryFrom<wire::Frame> for Frame {
                 borrows: addresses(done.borrows)?,
             },
             Kind::Returned(returned) => Frame::Returned { handles: returned.handles },
+            Kind::Unreadable(unreadable) => Frame::Unreadable {
+                handle: unreadable.handle,
+                object: object(unreadable.object, "unreadable.object")?,
+                failure: failure(unreadable.failure, "unreadable.failure")?,
+            },
             Kind::Blocked(handle) => Frame::Blocked { handle: handle.handle },
             Kind::Unblocked(handle) => Frame::Unblocked { handle: handle.handle },
             Kind::Assign(assignment) => Frame::Assign(Box::new((*assignment).try_into()?)),
@@ -190,10 +210,15 @@ impl TryFrom<wire::Frame> for Frame {
                 Frame::Unborrow { objects: unpack_objects(&list.objects, "unborrow.objects")? }
             }
             Kind::Free(list) => Frame::Free { objects: unpack_objects(&list.objects, "free.objects")? },
-            Kind::CopiesLost(list) => {
-                Frame::CopiesLost { objects: unpack_objects(&list.objects, "copies_lost.objects")? }
-            }
-            Kind::CopyMade(id) => Frame::CopyMade { object: id.try_into()? },
+            Kind::CopyLost(lost) => Frame::CopyLost {
+                object: object(lost.object, "copy_lost.object")?,
+                version: CopyVersion { length: lost.length, checksum: lost.checksum },
+                holder: lost.holder.required("copy_lost.holder")?.try_into()?,
+            },
+            Kind::CopyMade(made) => Frame::CopyMade {
+                object: object(made.object, "copy_made.object")?,
+                version: CopyVersion { length: made.length, checksum: made.checksum },
+            },
             Kind::FindJob(find) => {
                 Frame::FindJob { job: JobId(find.job), owner_term: OwnerTerm(find.owner_term) }
             }

@@ -1,9 +1,9 @@
 //! Runs on their way to their slots: large inputs are fetched first, and what comes behind on the same slot waits.
 
 use super::shared::WorkerShared;
-use mobula_host::{CallResult, Host, InputValue, QueuedRun};
+use mobula_host::{Host, InputValue, QueuedRun};
 use mobula_runtime::TaskHandle;
-use mobula_types::{Failure, FailureKind, Payload, StoredValue, frame::Input};
+use mobula_types::{Failure, Payload, StoredValue, frame::Input};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -170,24 +170,15 @@ async fn fetch_inputs(
             Ok(payload) => {
                 run.call.inputs.push(InputValue { parameter: input.parameter, shape: input.shape, payload });
             }
-            Err(cause) => {
+            Err(failure) => {
                 let was_held = slots.lock().take_out(slot, handle);
                 if was_held {
-                    // Reported before those behind it go on: the node hears of a slot's runs in their order.
-                    shared.done(handle, input_lost(&run, input.parameter, cause), 0);
+                    // Given back before those behind it go on: the node hears of a slot's runs in their order.
+                    shared.unreadable(handle, input.object, failure);
                 }
                 return slots.lock().release(slot);
             }
         }
     }
     slots.lock().fetched(run);
-}
-
-fn input_lost(run: &QueuedRun, parameter: u32, cause: Failure) -> CallResult {
-    let message = format!("argument {parameter} could not be read from the node's store");
-    let retryable = cause.kind().is_retryable();
-    let failure = Failure::new(FailureKind::DependencyFailed, message)
-        .of_task(run.call.task, run.call.template.display_name())
-        .caused_by(cause);
-    CallResult { retryable, ..CallResult::failed(failure) }
 }

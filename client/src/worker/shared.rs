@@ -62,6 +62,13 @@ impl WorkerShared {
         self.end_if_idle();
     }
 
+    /// A run goes back unstarted, because an input of it cannot be read.
+    pub(crate) fn unreadable(&self, handle: u64, object: ObjectId, failure: Failure) {
+        self.runs.lock().remove(&handle);
+        self.link.send(Frame::Unreadable { handle, object, failure });
+        self.end_if_idle();
+    }
+
     /// The node says that a run may go on.
     pub(crate) fn resume(&self, handle: u64) {
         if let Some(waits) = self.waits_of(handle) {

@@ -13,10 +13,16 @@ mod checksum;
 mod crash_page;
 pub mod executable;
 pub mod files;
+mod pin;
 mod pool;
+mod reservation;
+mod secondary;
 mod store;
 
 pub use buffer::ValueBuffer;
 pub use checksum::{checksum, checksum_of_more};
 pub use crash_page::{CrashPage, CrashPageWriter, NotedRun, PanicNote};
-pub use store::{ObjectStore, Reservation, StoreFull, StoreUsage, StoredObject};
+pub use pin::Pin;
+pub use reservation::Reservation;
+pub use secondary::{CopyOf, Dropped};
+pub use store::{ObjectStore, StoreFull, StoreUsage, StoredObject};

@@ -1,20 +1,23 @@
 //! The in-memory shard of one node.
 
-use crate::buffer::ValueBuffer;
+use crate::pin::Pin;
 use crate::pool::{BufferPool, Evicted};
+use crate::reservation::Reservation;
+use crate::secondary::{Dropped, Secondary};
 use bytes::Bytes;
 use indexmap::IndexMap;
-use mobula_types::{JobId, ObjectId};
+use mobula_types::outcome::CopyVersion;
+use mobula_types::{JobId, NodeId, ObjectId};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The values that one node holds, keyed by object; never over its capacity.
 ///
-/// Room is reserved before bytes arrive, so that transfers under way count too. Memory of large values that are gone is
+/// Room is reserved before bytes arrive, so that transfers under way count too. Copies of values that another node keeps
+/// make room for what comes, the least recently used first, before a reservation is refused; nothing else does. Memory of large values that are gone is
 /// kept for the next ones of their job, as long as there is room for it beside the values. Clones are the same store.
 #[derive(Clone)]
 pub struct ObjectStore {
@@ -28,13 +31,34 @@ struct Shared {
     pool: BufferPool,
 }
 
-type Objects = IndexMap<ObjectId, StoredObject, foldhash::fast::FixedState>;
+type Objects = IndexMap<ObjectId, Entry, foldhash::fast::FixedState>;
 
 #[derive(Default)]
-struct Inner {
-    objects: Objects,
+pub(crate) struct Inner {
+    pub(crate) objects: Objects,
     used: u64,
     by_job: BTreeMap<JobId, u64>,
+    /// Raised by each use.
+    uses: u64,
+    /// Raised when everything is dropped: what was reserved before is stored no more.
+    pub(crate) era: u64,
+    /// Copies that made room, and whose owners have yet to be told.
+    pub(crate) dropped: Vec<Dropped>,
+}
+
+/// A value on record.
+pub(crate) struct Entry {
+    pub(crate) stored: StoredObject,
+    /// Set for a copy of what another node keeps.
+    pub(crate) secondary: Option<Secondary>,
+    /// The node that owns the object, where it is another one that said so.
+    pub(crate) owner: Option<NodeId>,
+    /// How many need it to stay.
+    pub(crate) pins: u32,
+    /// Tells it from what was stored under the same name before.
+    pub(crate) serial: u64,
+    /// When it was last used.
+    pub(crate) used_at: u64,
 }
 
 /// A value in the store. Cheap to clone; the bytes live as long as anybody reads them.
@@ -46,6 +70,13 @@ pub struct StoredObject {
     pub bytes: Bytes,
     /// Their CRC-32C.
     pub checksum: u32,
+}
+
+impl StoredObject {
+    /// Which version of the value it is.
+    pub fn version(&self) -> CopyVersion {
+        CopyVersion { length: self.bytes.len() as u64, checksum: self.checksum }
+    }
 }
 
 /// How full a store is.
@@ -75,13 +106,6 @@ pub struct StoreFull {
     pub largest: String,
 }
 
-/// Room that is held for a value under way; given back when it is dropped unused.
-pub struct Reservation {
-    store: ObjectStore,
-    job: JobId,
-    length: u64,
-}
-
 impl ObjectStore {
     /// An empty store of at most `capacity` bytes.
     pub fn new(capacity: u64) -> Self {
@@ -90,12 +114,16 @@ impl ObjectStore {
         ObjectStore { shared: Arc::new(shared) }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    pub(crate) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn pool(&self) -> &BufferPool {
+        &self.shared.pool
+    }
+
     /// What the values do not need may lie idle.
-    fn leave_room(&self, inner: &Inner) -> Evicted {
+    pub(crate) fn leave_room(&self, inner: &Inner) -> Evicted {
         self.shared.pool.set_room(self.shared.capacity.saturating_sub(inner.used))
     }
 
@@ -110,14 +138,16 @@ impl ObjectStore {
     /// [`StoreFull`] where it does not fit now.
     pub fn reserve(&self, job: JobId, length: u64) -> Result<Reservation, StoreFull> {
         let mut inner = self.inner();
-        if inner.used.saturating_add(length) > self.shared.capacity {
+        let over = inner.used.saturating_add(length).saturating_sub(self.shared.capacity);
+        let Some(gone) = inner.make_room(over) else {
             return Err(inner.full(length, self.shared.capacity));
-        }
+        };
         inner.take(job, length);
         let evicted = self.leave_room(&inner);
+        let era = inner.era;
         drop(inner);
-        drop(evicted);
-        Ok(Reservation { store: self.clone(), job, length })
+        drop((evicted, gone));
+        Ok(Reservation::new(self, job, length, era))
     }
 
     /// Takes room as [`reserve`](Self::reserve) does, and waits up to `patience` for others to free some.
@@ -148,7 +178,25 @@ impl ObjectStore {
 
     /// The value, if it is here.
     pub fn get(&self, object: &ObjectId) -> Option<StoredObject> {
-        self.inner().objects.get(object).cloned()
+        let mut inner = self.inner();
+        let used_at = inner.use_now();
+        let entry = inner.objects.get_mut(object)?;
+        entry.used_at = used_at;
+        Some(entry.stored.clone())
+    }
+
+    /// Keeps a value from making room for others for as long as the pin lives; `None` where that version is not here.
+    pub fn pin(&self, object: &ObjectId, version: CopyVersion) -> Option<Pin> {
+        let mut inner = self.inner();
+        let used_at = inner.use_now();
+        let entry = inner.objects.get_mut(object).filter(|entry| entry.stored.version() == version)?;
+        entry.used_at = used_at;
+        Some(Pin::new(self, *object, entry))
+    }
+
+    /// Whether that version of the value is here.
+    pub fn holds(&self, object: &ObjectId, version: CopyVersion) -> bool {
+        self.inner().objects.get(object).is_some_and(|entry| entry.stored.version() == version)
     }
 
     /// Whether the value is here.
@@ -159,35 +207,96 @@ impl ObjectStore {
     /// Drops a value. `false` where it was not here.
     pub fn remove(&self, object: &ObjectId) -> bool {
         let mut inner = self.inner();
-        let Some(removed) = inner.objects.swap_remove(object) else { return false };
-        inner.give_back(removed.job, removed.bytes.len() as u64);
-        self.leave_room(&inner);
+        let removed = self.take_out(&mut inner, object);
         drop(inner);
+        let was_here = removed.is_some();
+        drop(removed);
+        if was_here {
+            self.announce_room();
+        }
+        was_here
+    }
+
+    pub(crate) fn take_out(&self, inner: &mut Inner, object: &ObjectId) -> Option<Entry> {
+        let removed = inner.objects.swap_remove(object)?;
+        inner.give_back(removed.stored.job, removed.stored.bytes.len() as u64);
+        self.leave_room(inner);
+        Some(removed)
+    }
+
+    /// Whoever waits for room looks again.
+    pub(crate) fn announce_room(&self) {
         self.shared.freed.notify_waiters();
-        true
     }
 
     /// Drops every value of a job; says how many there were.
     pub fn remove_job(&self, job: JobId) -> usize {
         let mut inner = self.inner();
         let (gone, stays): (Objects, Objects) =
-            std::mem::take(&mut inner.objects).into_iter().partition(|(_, stored)| stored.job == job);
+            std::mem::take(&mut inner.objects).into_iter().partition(|(_, entry)| entry.stored.job == job);
         inner.objects = stays;
-        inner.give_back(job, gone.values().map(|stored| stored.bytes.len() as u64).sum());
+        inner.give_back(job, gone.values().map(|entry| entry.stored.bytes.len() as u64).sum());
         self.leave_room(&inner);
         let removed = gone.len();
         drop(inner);
         drop(gone);
         drop(self.shared.pool.remove_job(job));
-        self.shared.freed.notify_waiters();
+        self.announce_room();
         removed
+    }
+
+    /// Drops everything, and what is under way: none of it is on any record any more.
+    pub fn clear(&self) {
+        let mut inner = self.inner();
+        inner.era += 1;
+        inner.dropped.clear();
+        let gone = std::mem::take(&mut inner.objects);
+        for entry in gone.values() {
+            inner.give_back(entry.stored.job, entry.stored.bytes.len() as u64);
+        }
+        self.leave_room(&inner);
+        drop(inner);
+        drop(gone);
+        self.announce_room();
+    }
+
+    /// A node is dead: copies of what it kept are what is left of it, and make room for nothing any more.
+    pub fn node_lost(&self, node: &NodeId) {
+        for entry in self.inner().objects.values_mut() {
+            if let Some(secondary) = &mut entry.secondary {
+                secondary.lost(node);
+            }
+        }
+    }
+
+    /// Another node owns the object.
+    pub fn set_owner(&self, object: &ObjectId, owner: &NodeId) {
+        if let Some(entry) = self.inner().objects.get_mut(object) {
+            entry.owner = Some(owner.clone());
+        }
+    }
+
+    /// Drops what a node owned, but for the jobs that `keep` names; says how many values that were.
+    pub fn remove_owned_by(&self, owner: &NodeId, keep: impl Fn(JobId) -> bool) -> usize {
+        let inner = self.inner();
+        let orphaned = |entry: &Entry| entry.owner.as_ref() == Some(owner) && !keep(entry.stored.job);
+        let of_owner = inner.objects.iter().filter(|(_, entry)| orphaned(entry));
+        let objects: Vec<ObjectId> = of_owner.map(|(object, _)| *object).collect();
+        drop(inner);
+        objects.iter().filter(|object| self.remove(object)).count()
+    }
+
+    /// Takes what has made room for other values since the last time.
+    pub fn take_dropped(&self) -> Vec<Dropped> {
+        std::mem::take(&mut self.inner().dropped)
     }
 
     /// The objects of a job and their lengths and checksums.
     pub fn objects_of(&self, job: JobId) -> Vec<(ObjectId, u64, u32)> {
         let inner = self.inner();
-        let of_job = inner.objects.iter().filter(|(_, stored)| stored.job == job);
-        of_job.map(|(object, stored)| (*object, stored.bytes.len() as u64, stored.checksum)).collect()
+        let of_job = inner.objects.iter().filter(|(_, entry)| entry.stored.job == job);
+        let described = of_job.map(|(object, entry)| (*object, entry.stored.version()));
+        described.map(|(object, version)| (object, version.length, version.checksum)).collect()
     }
 
     /// How full it is.
@@ -203,7 +312,12 @@ impl Inner {
         *self.by_job.entry(job).or_default() += length;
     }
 
-    fn give_back(&mut self, job: JobId, length: u64) {
+    pub(crate) fn use_now(&mut self) -> u64 {
+        self.uses += 1;
+        self.uses
+    }
+
+    pub(crate) fn give_back(&mut self, job: JobId, length: u64) {
         self.used = self.used.saturating_sub(length);
         if let Some(held) = self.by_job.get_mut(&job) {
             *held = held.saturating_sub(length);
@@ -220,62 +334,9 @@ impl Inner {
     }
 }
 
-impl Reservation {
-    /// How many bytes are held.
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// Memory for the value, of the reserved length.
-    ///
-    /// # Errors
-    /// Where the system has no memory for it.
-    pub fn buffer(&self) -> io::Result<ValueBuffer> {
-        let length = usize::try_from(self.length).unwrap_or(usize::MAX);
-        ValueBuffer::pooled(&self.store.shared.pool, self.job, length)
-    }
-
-    /// Stores the value under the reservation. A copy that is already here stays, and this one is dropped.
-    /// Bytes beyond the reserved length are refused: `false`, and nothing is stored.
-    pub fn commit(mut self, object: ObjectId, bytes: Bytes, checksum: u32) -> bool {
-        let length = bytes.len() as u64;
-        if length > self.length {
-            return false;
-        }
-        let mut inner = self.store.inner();
-        if inner.objects.contains_key(&object) {
-            return true;
-        }
-        inner.give_back(self.job, self.length - length);
-        self.store.leave_room(&inner);
-        inner.objects.insert(object, StoredObject { job: self.job, bytes, checksum });
-        drop(inner);
-        self.length = 0;
-        true
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        if self.length > 0 {
-            let mut inner = self.store.inner();
-            inner.give_back(self.job, self.length);
-            self.store.leave_room(&inner);
-            drop(inner);
-            self.store.shared.freed.notify_waiters();
-        }
-    }
-}
-
 impl fmt::Debug for ObjectStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ObjectStore({:?})", self.usage())
-    }
-}
-
-impl fmt::Debug for Reservation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reservation({} bytes)", self.length)
     }
 }
 
@@ -314,7 +375,6 @@ mod tests {
         assert!(store.reserve(JobId(1), 1).is_err());
         drop(reservation);
         put(&store, 1, 100).unwrap();
-        put(&store, 1, 0).unwrap();
         assert_eq!(store.usage().used, 100);
         assert_eq!(store.remove_job(JobId(1)), 1);
         assert_eq!(store.usage(), StoreUsage { used: 0, capacity: 100, objects: 0 });

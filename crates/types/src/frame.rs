@@ -4,6 +4,7 @@
 //! until they are acknowledged and sends them again after a broken stream, so that a frame arrives exactly once as long
 //! as the session lives.
 
+use crate::outcome::CopyVersion;
 use crate::{
     ArgumentRef, ArgumentShape, Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectAddress, ObjectId,
     Outcome, OwnerTerm, Payload, ResultValue, StoredValue, TaskId, TaskTemplate, TemplateId, ViewDelta,
@@ -146,6 +147,15 @@ pub enum Frame {
         /// Their handles.
         handles: Vec<u64>,
     },
+    /// A run is given back unstarted because an input could not be read from the node's store.
+    Unreadable {
+        /// The run's handle.
+        handle: u64,
+        /// The object.
+        object: ObjectId,
+        /// Why.
+        failure: Failure,
+    },
     /// A run waits for others: its CPUs may be used.
     Blocked {
         /// The run's handle.
@@ -212,15 +222,22 @@ pub enum Frame {
         /// The objects.
         objects: Vec<ObjectId>,
     },
-    /// The sender has dropped, or could not find, its copies of these objects of the receiver.
-    CopiesLost {
-        /// The objects.
-        objects: Vec<ObjectId>,
+    /// A node has its copy of an object of the receiver no more: the sender has dropped its own, or was told so by another
+    /// holder itself.
+    CopyLost {
+        /// The object.
+        object: ObjectId,
+        /// The version that is gone.
+        version: CopyVersion,
+        /// The node that held it.
+        holder: NodeId,
     },
     /// The sender holds another copy of an object of the receiver.
     CopyMade {
         /// The object.
         object: ObjectId,
+        /// The version that it holds.
+        version: CopyVersion,
     },
     /// After a take-over: which copies and running attempts of this job are there?
     FindJob {
@@ -352,12 +369,19 @@ pub enum AssignmentEnd {
         /// Whether this counts against the task's retries. A task without any does not start again either way.
         charged: bool,
     },
-    /// One of its inputs could not be fetched; the owner looks again.
+    /// A holder of one of its inputs says that it has it no more; the owner looks for another copy.
     InputLost {
         /// The object.
         object: ObjectId,
-        /// The holder that did not have it.
-        holder: Option<NodeId>,
+        /// The version that was looked for.
+        version: CopyVersion,
+        /// The holder that does not have it.
+        holder: NodeId,
+    },
+    /// Its inputs cannot be brought there now: holders cannot be reached, or the store has no room. Nothing is lost.
+    InputsUnavailable {
+        /// Why; `StoreFull` for want of room.
+        failure: Failure,
     },
     /// It was not taken: the task's driver goes on through a later owner.
     Superseded {

@@ -75,3 +75,19 @@ pub struct StoredCopy {
     /// Nodes that hold it.
     pub holders: Vec<NodeId>,
 }
+
+impl StoredCopy {
+    /// Which version it is, wherever it lies.
+    pub fn version(&self) -> CopyVersion {
+        CopyVersion { length: self.length, checksum: self.checksum }
+    }
+}
+
+/// What tells a version of a value from another: one that is made again may come out differently.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CopyVersion {
+    /// Bytes.
+    pub length: u64,
+    /// CRC-32C of the bytes.
+    pub checksum: u32,
+}

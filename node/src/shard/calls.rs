@@ -3,7 +3,7 @@
 use super::session::{Party, SessionState};
 use super::{Call, CallWaits, Shard, ShardStatus};
 use mobula_core::tasks::{self, Requester, SnapshotFilter};
-use mobula_types::{Frame, JobId, ObjectAddress, ObjectId};
+use mobula_types::{JobId, NodeId, ObjectAddress, ObjectId};
 
 /// Calls that may wait for a value at once.
 const MOST_CALLS: usize = 100_000;
@@ -32,6 +32,7 @@ impl Shard {
             Call::Locate { object, reply } => {
                 let _gone = reply.send(self.tasks.stored_copy(object));
             }
+            Call::OwnerOf { object, reply } => drop(reply.send(self.owner_of_object(object))),
             Call::Put { job, object, value, reply } => {
                 let Some(call) = self.number_call(CallWaits::Put(reply)) else { return };
                 let requester = Requester::Call { job, call };
@@ -53,10 +54,14 @@ impl Shard {
                 let _gone = reply.send(());
             }
             Call::JobOf { task, reply } => drop(reply.send(self.job_of_task(task))),
-            Call::CopyGone { object, holder } => {
-                self.tell_tasks(tasks::Event::CopiesLost { node: holder, objects: vec![object] });
+            Call::CopyGone { object, version, holder } => {
+                let reporter = self.parts.node.clone();
+                self.tell_tasks(tasks::Event::CopyLost { node: holder, reporter, object, version });
             }
-            Call::Copied { object } => self.on_copied(object),
+            Call::Copied { object, version } => {
+                let owner = self.owner_of_object(object);
+                self.tell_of_copy(&owner, object, version);
+            }
             Call::Tasks { filter, limit, reply } => {
                 let filter = SnapshotFilter { job: filter.job, state: filter.state, name: filter.name };
                 let started = |task, attempt| self.executor.has_started(task, attempt);
@@ -93,13 +98,9 @@ impl Shard {
         Some(self.next_call)
     }
 
-    /// Another copy of an object is in this node's store: its owner is told.
-    fn on_copied(&mut self, object: ObjectId) {
-        let node = self.parts.node.clone();
-        if let Some(owner) = self.tasks.object(object).and_then(|known| known.owner) {
-            self.send_to_peer(&owner, Frame::CopyMade { object });
-        }
-        self.tell_tasks(tasks::Event::CopyMade { node, object });
+    fn owner_of_object(&self, object: ObjectId) -> NodeId {
+        let owner = self.tasks.object(object).and_then(|known| known.owner);
+        owner.unwrap_or_else(|| self.parts.node.clone())
     }
 
     fn status(&self) -> ShardStatus {

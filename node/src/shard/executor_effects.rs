@@ -1,12 +1,10 @@
 //! Performing what the executor wants done.
 
-use super::{Input, Shard};
-use crate::transfer::NotBrought;
-use mobula_core::executor::{Effect, Owner, RunKey, RunOrder};
+use super::Shard;
+use mobula_core::executor::{Effect, Owner, RunOrder};
 use mobula_core::tasks::{self, Place};
-use mobula_runtime::spawn;
-use mobula_types::frame::{self, AssignmentEnd, Input as TaskInput};
-use mobula_types::{Failure, FailureKind, Frame, NodeId, ObjectId, StoredValue, TaskId};
+use mobula_types::frame::{self, AssignmentEnd};
+use mobula_types::{Failure, FailureKind, Frame, NodeId, TaskId};
 
 impl Shard {
     /// Performs everything that the executor has asked for since the last time; `true` where the task engine was told
@@ -15,6 +13,9 @@ impl Shard {
         let mut told = false;
         let mut effects = std::mem::take(&mut self.executor_effects);
         for effect in effects.drain(..) {
+            if let Effect::Report { task, attempt, .. } = &effect {
+                self.copies.unpin(*task, *attempt);
+            }
             told |= matches!(&effect, Effect::Report { owner: Owner::Local, .. });
             self.perform_executor_effect(effect);
         }
@@ -44,21 +45,6 @@ impl Shard {
             Effect::Retire { worker } => self.send_to_worker(worker, Frame::Retire),
             Effect::Kill { worker, failure } => self.workers.kill(worker, failure),
             Effect::Warn { job, text } => self.warn_drivers(job, &text),
-        }
-    }
-
-    /// Tells the owner of a run that its inputs have copies here. Of a run that is gone nobody keeps them.
-    fn tell_of_copies(&mut self, run: RunKey, brought: &[ObjectId]) {
-        let owner = self.executor.owner_of_run(run).cloned();
-        for object in brought {
-            match &owner {
-                Some(Owner::Local) => {
-                    let (node, object) = (self.parts.node.clone(), *object);
-                    self.tell_tasks(tasks::Event::CopyMade { node, object });
-                }
-                Some(Owner::Peer(node)) => self.send_to_peer(node, Frame::CopyMade { object: *object }),
-                None => self.free_copies(&[*object]),
-            }
         }
     }
 
@@ -104,62 +90,8 @@ impl Shard {
             }));
         });
     }
-
-    /// Brings inputs that lie elsewhere into this node's store: all of them, or none.
-    fn fetch_inputs(&mut self, run: RunKey, inputs: Vec<TaskInput>) {
-        let transfer = self.parts.transfer.clone();
-        let inbox = self.parts.inbox.clone();
-        let here = self.parts.node.clone();
-        let job = self.executor.job_of_run(run).unwrap_or_default();
-        let fetching = spawn("fetch inputs", async move {
-            let mut result = Ok(());
-            let mut brought = Vec::new();
-            for input in &inputs {
-                let StoredValue::Stored(copy) = &input.value else { continue };
-                match transfer.bring(job, input.object, copy).await {
-                    Ok(true) => brought.push(input.object),
-                    Ok(false) => {}
-                    Err(failed) => {
-                        result = Err((input.object, failed));
-                        break;
-                    }
-                }
-            }
-            let result = result.map(|()| inputs.into_iter().map(|input| here_now(input, &here)).collect());
-            let _shard_ended = inbox.send(Input::Fetched { run, brought, result }).await;
-        });
-        self.jobs.fetching(run, fetching);
-    }
-
-    pub(super) fn on_fetched(
-        &mut self,
-        run: RunKey,
-        brought: &[ObjectId],
-        result: Result<Vec<TaskInput>, (ObjectId, NotBrought)>,
-    ) {
-        self.jobs.cancel_fetch(run);
-        self.tell_of_copies(run, brought);
-        self.tell_executor(match result {
-            Ok(inputs) => mobula_core::executor::Event::InputsReady { run, inputs },
-            Err((object, NotBrought::Gone(holder))) => {
-                mobula_core::executor::Event::InputLost { run, object, holder: Some(holder) }
-            }
-            Err((object, NotBrought::NoHolder)) => {
-                mobula_core::executor::Event::InputLost { run, object, holder: None }
-            }
-            Err((_, NotBrought::Unavailable(_))) => mobula_core::executor::Event::InputsUnavailable { run },
-        });
-    }
 }
 
 fn is_cancel(failure: &Failure) -> bool {
     matches!(failure.kind(), FailureKind::Cancelled | FailureKind::DeadlineExceeded | FailureKind::JobEnded)
-}
-
-/// The input as a worker of this node gets it: the copy to read is the node's own.
-fn here_now(mut input: TaskInput, here: &NodeId) -> TaskInput {
-    if let StoredValue::Stored(copy) = &mut input.value {
-        std::sync::Arc::make_mut(copy).holders = vec![here.clone()];
-    }
-    input
 }

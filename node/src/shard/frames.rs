@@ -91,6 +91,10 @@ impl Shard {
                 executor::Event::Done { worker, handle, outcome, retryable, micros, borrows }
             }
             Frame::Returned { handles } => executor::Event::Returned { worker, handles },
+            Frame::Unreadable { handle, object, failure } => {
+                self.on_unreadable(worker, handle, object, failure);
+                return Ok(());
+            }
             Frame::Blocked { handle } => {
                 self.tell_waiting(worker, handle, true);
                 executor::Event::Blocked { worker, handle }
@@ -195,8 +199,12 @@ impl Shard {
             Frame::Borrow { objects } => self.tell_tasks(tasks::Event::Borrowed { node, objects }),
             Frame::Unborrow { objects } => self.tell_tasks(tasks::Event::Unborrowed { node, objects }),
             Frame::Free { objects } => self.free_copies_of(&owner, objects),
-            Frame::CopiesLost { objects } => self.tell_tasks(tasks::Event::CopiesLost { node, objects }),
-            Frame::CopyMade { object } => self.tell_tasks(tasks::Event::CopyMade { node, object }),
+            Frame::CopyLost { object, version, holder } => {
+                self.tell_tasks(tasks::Event::CopyLost { node: holder, reporter: node, object, version });
+            }
+            Frame::CopyMade { object, version } => {
+                self.tell_tasks(tasks::Event::CopyMade { node, object, version });
+            }
             Frame::FindJob { job, owner_term } => self.on_find_job(session, &node, job, owner_term),
             Frame::FoundJob(found) => self.tell_tasks(tasks::Event::FoundJob { place, found: *found }),
             Frame::Cancel { address, force, recursive } => {

@@ -1,13 +1,14 @@
 //! What reaches a shard.
 
-use crate::transfer::NotBrought;
+use crate::bring::NotBrought;
 use crate::workers::WorkerExit;
 use mobula_core::executor::RunKey;
 use mobula_core::tasks::SessionKey;
+use mobula_objects::Pin;
 use mobula_rpc::head::HeadEvent;
 use mobula_rpc::session::{Session, SessionEnd};
 use mobula_types::frame::Input as TaskInput;
-use mobula_types::outcome::StoredCopy;
+use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::{
     ArgumentRef, Failure, Frame, JobId, JobInfo, NodeId, ObjectAddress, ObjectId, Outcome, Payload,
     ResultValue, SessionRole, TaskFilter, TaskId, TaskTemplate, Time, WorkerId,
@@ -39,9 +40,8 @@ pub(crate) enum Input {
     WorkerFailed { worker: WorkerId, failure: Failure },
     /// A worker's process has ended.
     WorkerExited { worker: WorkerId, exit: WorkerExit },
-    /// A run's inputs are here, or one is lost: the object and the holder that did not have it. `brought` are those that
-    /// were copied for it.
-    Fetched { run: RunKey, brought: Vec<ObjectId>, result: Result<Vec<TaskInput>, (ObjectId, NotBrought)> },
+    /// A run's inputs are here, and kept, or one could not be brought.
+    Fetched { run: RunKey, result: Result<(Vec<TaskInput>, Vec<Pin>), (ObjectId, NotBrought)> },
     /// What the head knows of a job, or that it could not say.
     JobKnown { job: JobId, info: Result<JobInfo, Failure> },
     /// A call from outside any session.
@@ -73,12 +73,14 @@ pub(crate) enum Call {
     KnowJob { info: JobInfo, reply: Reply<()> },
     /// Where an object's bytes are, for a download; nothing where they are not in stores.
     Locate { object: ObjectId, reply: Reply<Option<(Option<JobId>, Arc<StoredCopy>)>> },
+    /// The node that owns an object, as far as is known here: else this one.
+    OwnerOf { object: ObjectId, reply: Reply<NodeId> },
     /// The job of a task that runs here.
     JobOf { task: TaskId, reply: Reply<Option<JobId>> },
-    /// The copies of these are here now.
-    Copied { object: ObjectId },
-    /// That node has its copy of this no more.
-    CopyGone { object: ObjectId, holder: NodeId },
+    /// A copy of this is here now.
+    Copied { object: ObjectId, version: CopyVersion },
+    /// That node has its copy of this no more, as it says itself.
+    CopyGone { object: ObjectId, version: CopyVersion, holder: NodeId },
     /// Tasks that this node owns.
     Tasks { filter: TaskFilter, limit: usize, reply: Reply<Vec<mobula_core::tasks::TaskSnapshot>> },
     /// One task that this node owns.

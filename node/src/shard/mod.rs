@@ -6,6 +6,7 @@
 //! another input.
 
 mod calls;
+mod copies;
 mod drain;
 mod executor_effects;
 mod find_job;
@@ -30,6 +31,7 @@ use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::state::event_of;
 use crate::transfer::Transfer;
+use copies::Copies;
 use drain::Drain;
 use indexmap::IndexMap;
 use jobs::Jobs;
@@ -104,6 +106,7 @@ pub(crate) struct Shard {
     workers: Workers,
     jobs: Jobs,
     replication: Replication,
+    copies: Copies,
     view: Arc<ClusterView>,
     calls: IndexMap<u64, CallWaits, foldhash::fast::FixedState>,
     next_call: u64,
@@ -142,6 +145,7 @@ impl Shard {
             workers: Workers::default(),
             jobs: Jobs::new(parts.scratch.clone()),
             replication: Replication::start(parts.transfer.clone()),
+            copies: Copies::default(),
             view,
             calls: IndexMap::default(),
             next_call: 0,
@@ -180,6 +184,7 @@ impl Shard {
                 self.sample();
             }
             self.tick();
+            self.look_after_copies();
             self.settle();
             self.sessions.flush();
             self.finish_drain();
@@ -215,7 +220,7 @@ impl Shard {
             Input::WorkerLaunched { worker, process } => self.workers.launched(worker, process),
             Input::WorkerFailed { worker, failure } => self.on_worker_failed(worker, failure),
             Input::WorkerExited { worker, exit } => self.on_worker_exited(worker, exit),
-            Input::Fetched { run, brought, result } => self.on_fetched(run, &brought, result),
+            Input::Fetched { run, result } => self.on_fetched(run, result),
             Input::JobKnown { job, info } => self.on_job_known(job, info),
             Input::Call(call) => self.on_call(call),
         }
@@ -260,6 +265,7 @@ impl Shard {
 
     fn sample(&mut self) {
         self.background.retain(|task| !task.is_finished());
+        self.unpin_ended();
         let load = self.load();
         self.parts.head.set_load(load);
         for job in self.jobs.running() {

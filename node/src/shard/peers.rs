@@ -177,6 +177,7 @@ impl Shard {
         for session in self.peers.fence(&node) {
             self.drop_session(session);
         }
+        self.parts.store.node_lost(&node);
         self.tell_executor(executor::Event::OwnerLost { node: node.clone() });
         self.tell_tasks(tasks::Event::NodeLost { node });
     }

@@ -47,6 +47,9 @@ impl Shard {
             Effect::Resolve { owner, object } => self.send_to_peer(&owner, Frame::Resolve { object }),
             Effect::Borrow { owner, objects } => self.send_to_peer(&owner, Frame::Borrow { objects }),
             Effect::Unborrow { owner, objects } => self.send_to_peer(&owner, Frame::Unborrow { objects }),
+            Effect::CopyLost { owner, object, version, holder } => {
+                self.send_to_peer(&owner, Frame::CopyLost { object, version, holder });
+            }
             Effect::Free { place, objects } => match place {
                 Place::Local => self.free_copies(&objects),
                 Place::Peer(node) => self.send_to_peer(&node, Frame::Free { objects }),

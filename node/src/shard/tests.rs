@@ -1,13 +1,14 @@
 //! A shard and its service, spoken to as by others, without a head.
 
 use super::{Call, INBOX, Input, Shard, ShardParts};
+use crate::bring::{NotBrought, Wanted};
 use crate::bulk::BulkThread;
 use crate::executables::{CacheOptions, ExecutableCache};
 use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::service::Service;
 use crate::thin::ThinCalls;
-use crate::transfer::{NotBrought, Transfer, TransferParts};
+use crate::transfer::{Transfer, TransferParts};
 use mobula_objects::ObjectStore;
 use mobula_rpc::head::{Grant, HeadEvent, HeadLink, HeadLinkOptions};
 use mobula_rpc::node::{Arguments, JobAccess, NodeService, RequestId, SubmitTask};
@@ -330,11 +331,12 @@ async fn a_holder_that_cannot_be_reached_has_lost_nothing() {
     let bring = |length, holders| {
         let transfer = world.service.transfer.clone();
         let copy = StoredCopy { length, checksum: 0, holders };
-        async move { transfer.bring(JobId(1), object, &copy).await.unwrap_err() }
+        let (owner, wanted) = (node("owner", 1), vec![Wanted { object, copy: Arc::new(copy) }]);
+        async move { transfer.bring(JobId(1), &owner, wanted).await.unwrap_err().1 }
     };
     assert!(matches!(bring(1, vec![holder.clone()]).await, NotBrought::Unavailable(_)));
     assert!(matches!(bring(1, vec![node("unknown", 1)]).await, NotBrought::Unavailable(_)));
-    assert!(matches!(bring(1, Vec::new()).await, NotBrought::NoHolder));
+    assert!(matches!(bring(1, Vec::new()).await, NotBrought::Unavailable(_)));
     let own = world.shard.parts.node.clone();
     assert!(matches!(bring(1, vec![own.clone()]).await, NotBrought::Gone(gone) if gone == own));
     // More than the whole store holds.

@@ -7,7 +7,8 @@ use crate::value::{outcome, payload};
 use crate::wire;
 use crate::wire::assignment_ended::End;
 use mobula_types::frame::{Assignment, AssignmentEnd, FoundJob};
-use mobula_types::{Attempt, Frame, JobId, NodeId, ObjectId, OwnerTerm, ResultValue, TaskId, TemplateId};
+use mobula_types::outcome::CopyVersion;
+use mobula_types::{Attempt, Frame, JobId, ObjectId, OwnerTerm, ResultValue, TaskId, TemplateId};
 use std::time::Duration;
 
 impl From<Assignment> for wire::Assign {
@@ -59,8 +60,14 @@ pub(super) fn ended(task: TaskId, attempt: Attempt, end: AssignmentEnd) -> wire:
         AssignmentEnd::Superseded { owner, owner_term } => {
             End::Superseded(wire::Superseded { owner: Some(owner.into()), owner_term: owner_term.0 })
         }
-        AssignmentEnd::InputLost { object, holder } => {
-            End::InputLost(wire::InputLost { object: Some(object.into()), holder: holder.map(Into::into) })
+        AssignmentEnd::InputLost { object, version, holder } => End::InputLost(wire::InputLost {
+            object: Some(object.into()),
+            holder: Some(holder.into()),
+            length: version.length,
+            checksum: version.checksum,
+        }),
+        AssignmentEnd::InputsUnavailable { failure } => {
+            End::InputsUnavailable(wire::InputsUnavailable { failure: Some(failure.into()) })
         }
     };
     wire::AssignmentEnded {
@@ -88,7 +95,11 @@ pub(super) fn read_ended(ended: wire::AssignmentEnded) -> Result<Frame, ConvertE
         },
         End::InputLost(lost) => AssignmentEnd::InputLost {
             object: object(lost.object, "input_lost.object")?,
-            holder: lost.holder.map(NodeId::try_from).transpose()?,
+            version: CopyVersion { length: lost.length, checksum: lost.checksum },
+            holder: lost.holder.required("input_lost.holder")?.try_into()?,
+        },
+        End::InputsUnavailable(unavailable) => AssignmentEnd::InputsUnavailable {
+            failure: super::failure(unavailable.failure, "inputs_unavailable.failure")?,
         },
         End::Superseded(superseded) => AssignmentEnd::Superseded {
             owner: superseded.owner.required("superseded.owner")?.try_into()?,

@@ -3,6 +3,7 @@
 mod parts;
 
 use mobula_types::frame::{Assignment, AssignmentEnd, FoundJob, Input, Run, Submit};
+use mobula_types::outcome::CopyVersion;
 use mobula_types::{
     ArgumentRef, ArgumentShape, Attempt, Frame, ObjectAddress, Outcome, OwnerTerm, Payload, ResultValue,
     TaskId, TemplateId,
@@ -112,6 +113,10 @@ fn assignment() -> impl Strategy<Value = Assignment> {
     })
 }
 
+fn version() -> impl Strategy<Value = CopyVersion> {
+    (any::<u64>(), any::<u32>()).prop_map(|(length, checksum)| CopyVersion { length, checksum })
+}
+
 fn assignment_end() -> impl Strategy<Value = AssignmentEnd> {
     let ran = (outcome(), any::<bool>(), any::<u32>(), objects());
     prop_oneof![
@@ -124,8 +129,12 @@ fn assignment_end() -> impl Strategy<Value = AssignmentEnd> {
         any::<u64>().prop_map(|queued| AssignmentEnd::NoRoom { queued }),
         Just(AssignmentEnd::Returned),
         (failure(), any::<bool>()).prop_map(|(failure, charged)| AssignmentEnd::Lost { failure, charged }),
-        (object_id(), option::of(node_id()))
-            .prop_map(|(object, holder)| AssignmentEnd::InputLost { object, holder }),
+        (object_id(), version(), node_id()).prop_map(|(object, version, holder)| AssignmentEnd::InputLost {
+            object,
+            version,
+            holder
+        }),
+        failure().prop_map(|failure| AssignmentEnd::InputsUnavailable { failure }),
         (node_id(), any::<u32>())
             .prop_map(|(owner, term)| AssignmentEnd::Superseded { owner, owner_term: OwnerTerm(term) }),
     ]
@@ -225,8 +234,17 @@ fn peer_frame() -> BoxedStrategy<Frame> {
         objects().prop_map(|objects| Frame::Borrow { objects }),
         objects().prop_map(|objects| Frame::Unborrow { objects }),
         objects().prop_map(|objects| Frame::Free { objects }),
-        objects().prop_map(|objects| Frame::CopiesLost { objects }),
-        object_id().prop_map(|object| Frame::CopyMade { object }),
+        (object_id(), version(), node_id()).prop_map(|(object, version, holder)| Frame::CopyLost {
+            object,
+            version,
+            holder
+        }),
+        (object_id(), version()).prop_map(|(object, version)| Frame::CopyMade { object, version }),
+        (any::<u64>(), object_id(), failure()).prop_map(|(handle, object, failure)| Frame::Unreadable {
+            handle,
+            object,
+            failure
+        }),
         (job(), any::<u32>()).prop_map(|(job, term)| Frame::FindJob { job, owner_term: OwnerTerm(term) }),
         found.prop_map(|found| Frame::FoundJob(Box::new(found))),
     ]

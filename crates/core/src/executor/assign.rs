@@ -5,10 +5,8 @@ use super::job::{Job, Target};
 use super::run::{Phase, Run};
 use super::{Effect, Executor, Owner, RunKey};
 use crate::assignment::Assignment;
-use mobula_types::frame::{AssignmentEnd, Input};
-use mobula_types::{
-    Failure, FailureKind, JobId, NodeId, ObjectId, Outcome, Quantity, StoredValue, TaskTemplate, Time,
-};
+use mobula_types::frame::AssignmentEnd;
+use mobula_types::{Failure, FailureKind, JobId, NodeId, Outcome, Quantity, StoredValue, TaskTemplate, Time};
 
 impl Executor {
     pub(super) fn job_opened(&mut self, job: JobId, has_executable: bool, weight: u32) {
@@ -146,57 +144,6 @@ impl Executor {
             job.in_round = true;
             self.round.push_back(index);
         }
-    }
-
-    /// Starts as many fetches as may run at once, in the order of arrival.
-    pub(super) fn start_fetches(&mut self, effects: &mut Vec<Effect>) {
-        while self.fetching < self.options.max_fetching.max(1) {
-            let Some(key) = self.fetch_queue.pop_front() else { return };
-            let Some(run) = self.runs.get_mut(key).filter(|run| run.phase == Phase::FetchQueued) else {
-                continue;
-            };
-            run.phase = Phase::Fetching;
-            self.fetching += 1;
-            effects.push(Effect::Fetch { run: key, inputs: run.assignment.inputs.clone() });
-        }
-    }
-
-    pub(super) fn inputs_ready(&mut self, key: RunKey, inputs: Vec<Input>) {
-        let Some(run) = self.runs.get_mut(key).filter(|run| run.phase == Phase::Fetching) else { return };
-        run.assignment.inputs = inputs;
-        self.fetching -= 1;
-        self.enqueue(key, false);
-    }
-
-    pub(super) fn input_lost(
-        &mut self,
-        key: RunKey,
-        object: ObjectId,
-        holder: Option<NodeId>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(phase) = self.runs.get(key).map(|run| run.phase) else { return };
-        if phase == Phase::Sent {
-            return;
-        }
-        if phase == Phase::Fetching {
-            // It has been answered: there is no fetch to be called off any more.
-            self.fetching -= 1;
-            if let Some(run) = self.runs.get_mut(key) {
-                run.phase = Phase::FetchQueued;
-            }
-        }
-        self.end_unsent(key, Some(AssignmentEnd::InputLost { object, holder }), effects);
-    }
-
-    pub(super) fn inputs_unavailable(&mut self, key: RunKey, effects: &mut Vec<Effect>) {
-        let Some(run) = self.runs.get_mut(key).filter(|run| run.phase == Phase::Fetching) else { return };
-        // It has been answered: there is no fetch to be called off any more.
-        run.phase = Phase::FetchQueued;
-        self.fetching -= 1;
-        let queued = self.waiting();
-        self.end_unsent(key, Some(AssignmentEnd::NoRoom { queued }), effects);
-        self.start_fetches(effects);
     }
 
     /// Ends a run that no worker has, and reports it where `end` says how.

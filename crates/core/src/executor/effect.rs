@@ -19,7 +19,8 @@ pub enum Effect {
         /// How it ended.
         end: AssignmentEnd,
     },
-    /// Fetch inputs, all or nothing; answered by `InputsReady` or `InputLost`.
+    /// Fetch inputs, all or nothing; answered by `InputsReady`, `InputLost` or
+    /// `InputsUnavailable`.
     Fetch {
         /// The run that needs them.
         run: RunKey,

@@ -57,20 +57,35 @@ pub enum Event {
         /// All of the run's inputs, as the worker is to get them, in the order of the assignment's.
         inputs: Vec<Input>,
     },
-    /// An input could not be fetched, or a local one turned out to be gone, before the run was handed to a worker.
+    /// A holder itself says that it does not have an input any more, before the run was handed to a worker.
     InputLost {
         /// The run.
         run: RunKey,
         /// The object.
         object: ObjectId,
-        /// The holder that did not have it.
-        holder: Option<NodeId>,
+        /// The holder that does not have it.
+        holder: NodeId,
     },
-    /// The inputs of a run cannot be brought here now: holders cannot be reached, or there is no room. Nothing is lost: another
-    /// node may have more luck, or this one later.
+    /// The inputs of a run cannot be brought here now: holders cannot be reached, or there is no room. Nothing is lost:
+    /// another node may have more luck, or this one later.
     InputsUnavailable {
         /// The run.
         run: RunKey,
+        /// Why; `StoreFull` for want of room.
+        failure: Failure,
+    },
+    /// A worker gives a run back unstarted, because it could not read an input from this node's store.
+    Unreadable {
+        /// The worker.
+        worker: WorkerId,
+        /// The run's handle.
+        handle: u64,
+        /// The object.
+        object: ObjectId,
+        /// Whether it is in the store all the same.
+        is_here: bool,
+        /// Why it could not be read.
+        failure: Failure,
     },
     /// The node embeds functions: they run on this worker, which is never started, retired or killed.
     EmbeddedStarted {

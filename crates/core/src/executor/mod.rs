@@ -38,6 +38,7 @@ mod ends;
 mod estimate;
 mod event;
 mod functions;
+mod inputs;
 mod job;
 mod ledger;
 mod options;
@@ -167,7 +168,10 @@ impl Executor {
             Event::Unblocked { worker, handle } => self.unblocked(worker, RunKey(handle), effects),
             Event::InputsReady { run, inputs } => self.inputs_ready(run, inputs),
             Event::InputLost { run, object, holder } => self.input_lost(run, object, holder, effects),
-            Event::InputsUnavailable { run } => self.inputs_unavailable(run, effects),
+            Event::InputsUnavailable { run, failure } => self.inputs_unavailable(run, failure, effects),
+            Event::Unreadable { worker, handle, object, is_here, failure } => {
+                self.unreadable(worker, RunKey(handle), inputs::Unread { object, is_here, failure }, effects);
+            }
             Event::JobOpened { job, has_executable, weight } => self.job_opened(job, has_executable, weight),
             Event::JobEnded { job } => self.job_ended(job, effects),
             Event::EmbeddedStarted { worker, functions, slots } => {

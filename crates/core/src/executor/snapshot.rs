@@ -3,8 +3,9 @@
 use super::job::same_owner;
 use super::run::{Phase, Run, Wait};
 use super::{Executor, Owner, RunKey, WorkerState};
+use mobula_types::outcome::CopyVersion;
 use mobula_types::view::NodeLoad;
-use mobula_types::{Attempt, JobId, TaskId, TaskTemplate, Time, WorkerId};
+use mobula_types::{Attempt, JobId, ObjectId, StoredValue, TaskId, TaskTemplate, Time, WorkerId};
 use std::sync::Arc;
 
 /// A run, for the state API.
@@ -89,6 +90,21 @@ impl Executor {
     /// The job of a run that is here.
     pub fn job_of_run(&self, run: RunKey) -> Option<JobId> {
         self.runs.get(run).map(|run| run.assignment.job)
+    }
+
+    /// The attempt that a run is.
+    pub fn attempt_of_run(&self, run: RunKey) -> Option<(TaskId, Attempt)> {
+        self.runs.get(run).map(|run| (run.assignment.task, run.assignment.attempt))
+    }
+
+    /// Which version of a stored object a run was handed out with.
+    pub fn input_version(&self, worker: WorkerId, handle: u64, object: ObjectId) -> Option<CopyVersion> {
+        let run = self.sent_to(worker, RunKey(handle))?;
+        let input = run.assignment.inputs.iter().find(|input| input.object == object)?;
+        match &input.value {
+            StoredValue::Stored(copy) => Some(copy.version()),
+            StoredValue::Inline(_) => None,
+        }
     }
 
     /// The owner of a run that is here.

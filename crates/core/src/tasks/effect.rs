@@ -2,6 +2,7 @@
 
 use crate::assignment::Assignment;
 use crate::tasks::{Place, Requester, SessionKey};
+use mobula_types::outcome::CopyVersion;
 use mobula_types::{Attempt, Failure, JobId, NodeId, ObjectId, Outcome, OwnerTerm, TaskId};
 
 /// Something for the driver to do, in the order given.
@@ -100,6 +101,17 @@ pub enum Effect {
         owner: NodeId,
         /// The objects.
         objects: Vec<ObjectId>,
+    },
+    /// Tell an owner that a node has its copy of an object no more.
+    CopyLost {
+        /// The owner.
+        owner: NodeId,
+        /// The object.
+        object: ObjectId,
+        /// The version that is gone.
+        version: CopyVersion,
+        /// The node that held it.
+        holder: NodeId,
     },
     /// Drop copies.
     Free {

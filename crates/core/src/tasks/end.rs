@@ -59,7 +59,14 @@ impl TaskEngine {
                     self.enqueue(key, true);
                 }
             }
-            AssignmentEnd::InputLost { object, holder } => self.input_lost(key, object, holder, effects),
+            AssignmentEnd::InputLost { object, version, holder } => {
+                let reporter = self.node_of(&place).clone();
+                self.copy_lost(&holder, &reporter, object, version, effects);
+                self.await_inputs(key, effects);
+            }
+            AssignmentEnd::InputsUnavailable { failure } => {
+                self.inputs_unavailable(key, &place, failure, effects);
+            }
             AssignmentEnd::Superseded { .. } => {}
         }
     }
@@ -384,39 +391,4 @@ pub(super) fn with_owner(mut outcome: Outcome, node: &NodeId) -> Outcome {
         Outcome::Failed(_) => {}
     }
     outcome
-}
-
-impl TaskEngine {
-    /// An input could not be fetched. Where a holder is named, its copy is gone, and the task waits until there is
-    /// another; else it is tried again, and after some tries every copy counts as gone.
-    fn input_lost(
-        &mut self,
-        key: TaskKey,
-        object: ObjectId,
-        holder: Option<NodeId>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let lost = self.lookup(object);
-        match (lost, holder) {
-            (Some(lost), Some(node)) => {
-                if self.objects[lost.at()].holders().contains(&node) && !self.objects[lost.at()].is_foreign()
-                {
-                    // In case it is there after all: it is not on record any more.
-                    self.free(&node, object, effects);
-                }
-                self.drop_copy(lost, &node, effects);
-            }
-            (Some(lost), None) => {
-                let task = &mut self.tasks[key.at()];
-                task.refusals += 1;
-                if task.refusals < self.options.max_refusals {
-                    return self.pause(key, self.options.refusal_pause);
-                }
-                task.refusals = 0;
-                self.drop_all_copies(lost, effects);
-            }
-            (None, _) => {}
-        }
-        self.await_inputs(key, effects);
-    }
 }

@@ -180,8 +180,10 @@ impl TaskEngine {
             Event::Borrowed { node, objects } => self.borrowed(&node, &objects),
             Event::Unborrowed { node, objects } => self.unborrowed(&node, &objects, effects),
             Event::Handed { node, objects } => self.handed(&node, &objects, effects),
-            Event::CopyMade { node, object } => self.copy_made(&node, object, effects),
-            Event::CopiesLost { node, objects } => self.copies_lost(&node, &objects, effects),
+            Event::CopyMade { node, object, version } => self.copy_made(&node, object, version, effects),
+            Event::CopyLost { node, reporter, object, version } => {
+                self.copy_lost(&node, &reporter, object, version, effects);
+            }
             Event::FoundJob { place, found } => self.found_job(place, found, effects),
             Event::TakenOver { job, owner, owner_term } => self.taken_over(job, &owner, owner_term, effects),
             // Handled by `on_event`.

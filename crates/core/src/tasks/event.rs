@@ -1,6 +1,7 @@
 //! What the task engine is told.
 
 use mobula_types::frame::{AssignmentEnd, FoundJob};
+use mobula_types::outcome::CopyVersion;
 use mobula_types::{
     ArgumentRef, Attempt, ClusterView, Failure, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm,
     Payload, ResultValue, TaskId, TaskTemplate, Time,
@@ -236,19 +237,25 @@ pub enum Event {
         /// The references.
         objects: Vec<ObjectAddress>,
     },
-    /// A node has another copy of an object of this node.
+    /// A node has another copy of an object.
     CopyMade {
         /// The node.
         node: NodeId,
         /// The object.
         object: ObjectId,
+        /// The version that it has.
+        version: CopyVersion,
     },
-    /// A node has dropped, or cannot find, its copies.
-    CopiesLost {
+    /// A node has its copy of an object no more, as it says itself.
+    CopyLost {
         /// The node.
         node: NodeId,
-        /// The objects.
-        objects: Vec<ObjectId>,
+        /// Who was told so, or that node.
+        reporter: NodeId,
+        /// The object.
+        object: ObjectId,
+        /// The version that is gone.
+        version: CopyVersion,
     },
     /// Answer to `FindJob`.
     FoundJob {

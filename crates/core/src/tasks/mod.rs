@@ -59,6 +59,7 @@ mod table;
 mod takeover;
 mod task;
 mod timers;
+mod unavailable;
 mod values;
 mod waiting;
 

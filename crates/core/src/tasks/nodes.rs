@@ -4,7 +4,7 @@ use crate::tasks::keys::{ObjectKey, TaskKey};
 use crate::tasks::task::Phase;
 use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, Place, TaskEngine};
-use mobula_types::{Failure, FailureKind, NodeId, Outcome};
+use mobula_types::{Failure, FailureKind, NodeId, Outcome, Time};
 
 /// How many names of lost nodes are remembered.
 const LOST_NAMES: usize = 4096;
@@ -130,6 +130,10 @@ impl TaskEngine {
         task.attempt.owner_term = self.jobs[task.job.at()].owner_term.max(task.attempt.owner_term);
         task.attempt.number += 1;
         task.refusals = 0;
+        if let Some(history) = &mut task.history {
+            history.unavailable_since = Time::NEVER;
+            history.rounds_unavailable = 0;
+        }
     }
 
     /// Whether the task is at an executor.

@@ -2,6 +2,7 @@
 
 use crate::tasks::keys::{JobKey, ObjectKey, TaskKey};
 use crate::tasks::{Requester, SessionKey};
+use mobula_types::outcome::CopyVersion;
 use mobula_types::{Failure, NodeId, ObjectId, Outcome, ResultValue, StoredValue};
 use smallvec::SmallVec;
 
@@ -182,11 +183,29 @@ impl Object {
         }
     }
 
+    /// The value, where it is there.
+    pub(super) fn ready(&self) -> Option<&StoredValue> {
+        match &self.value {
+            Value::Ready(value) => Some(&value.value),
+            _ => None,
+        }
+    }
+
     /// The nodes whose stores hold the value.
     pub(super) fn holders(&self) -> &[NodeId] {
         match &self.value {
             Value::Ready(ResultValue { value: StoredValue::Stored(copy), .. }) => &copy.holders,
             _ => &[],
+        }
+    }
+
+    /// Whether a node is on record for that version of the value.
+    pub(super) fn is_held_by(&self, node: &NodeId, version: CopyVersion) -> bool {
+        match &self.value {
+            Value::Ready(ResultValue { value: StoredValue::Stored(copy), .. }) => {
+                copy.version() == version && copy.holders.contains(node)
+            }
+            _ => false,
         }
     }
 

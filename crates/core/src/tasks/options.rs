@@ -32,6 +32,8 @@ pub struct EngineOptions {
     pub max_refusals: u32,
     /// How long a task that was refused so often queues here before nodes are asked again (100 ms).
     pub refusal_pause: Duration,
+    /// How long nodes may lack the room for a task's arguments before it fails with `StoreFull` (2 min).
+    pub input_patience: Duration,
     /// The most tasks that queue behind a running one (127: with the running one, 128).
     pub max_ahead: u32,
     /// How much estimated work a slot is given at once (1 ms).
@@ -61,6 +63,7 @@ impl EngineOptions {
             poison_window: Duration::from_secs(600),
             max_refusals: 3,
             refusal_pause: Duration::from_millis(100),
+            input_patience: Duration::from_secs(120),
             max_ahead: 127,
             ahead_work: Duration::from_millis(1),
             grace: Duration::from_secs(30),

@@ -4,6 +4,7 @@ use crate::tasks::keys::{ObjectKey, TaskKey};
 use crate::tasks::object::Value;
 use crate::tasks::task::{InputHold, Phase};
 use crate::tasks::{Effect, TaskEngine};
+use mobula_types::outcome::CopyVersion;
 use mobula_types::{
     Failure, FailureKind, NodeId, ObjectId, Outcome, Payload, ResultValue, StoredValue, Time,
 };
@@ -52,7 +53,13 @@ impl TaskEngine {
         }
     }
 
-    pub(super) fn copy_made(&mut self, node: &NodeId, object: ObjectId, effects: &mut Vec<Effect>) {
+    pub(super) fn copy_made(
+        &mut self,
+        node: &NodeId,
+        object: ObjectId,
+        version: CopyVersion,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(key) = self.lookup(object) else {
             // One that the driver has yet to offer again may be found there.
             if self.found_of_driver(object.task).is_none() {
@@ -64,21 +71,40 @@ impl TaskEngine {
         match &mut self.objects[key.at()].value {
             Value::Ready(ResultValue { value: StoredValue::Stored(copy), .. })
                 if copy.holders.contains(node) => {}
-            Value::Ready(ResultValue { value: StoredValue::Stored(copy), .. }) => {
+            Value::Ready(ResultValue { value: StoredValue::Stored(copy), .. })
+                if copy.version() == version =>
+            {
                 Arc::make_mut(copy).holders.push(node.clone());
             }
-            // It was freed while it was copied.
+            // It was freed, or made again differently, while it was copied.
             _ if !is_foreign => self.free(node, object, effects),
             _ => {}
         }
     }
 
-    pub(super) fn copies_lost(&mut self, node: &NodeId, objects: &[ObjectId], effects: &mut Vec<Effect>) {
-        for object in objects {
-            if let Some(key) = self.lookup(*object) {
-                self.drop_copy(key, node, effects);
+    pub(super) fn copy_lost(
+        &mut self,
+        node: &NodeId,
+        reporter: &NodeId,
+        object: ObjectId,
+        version: CopyVersion,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(key) = self.lookup(object) else { return };
+        // Word of a version that is not the one on record any more is late.
+        if !self.objects[key.at()].is_held_by(node, version) {
+            return;
+        }
+        match self.objects[key.at()].owner().cloned() {
+            None if node == reporter => {}
+            // It may have another version.
+            None => self.free(node, object, effects),
+            Some(owner) if self.is_lost(&owner) => {}
+            Some(owner) => {
+                effects.push(Effect::CopyLost { owner, object, version, holder: node.clone() });
             }
         }
+        self.drop_copy(key, node, effects);
     }
 
     /// A node has its copy no more.
@@ -94,13 +120,6 @@ impl TaskEngine {
         if copy.holders.is_empty() {
             let cause = Failure::new(FailureKind::NodeLost, "the last copy was there").on_node(node.clone());
             self.lose(key, cause, effects);
-        }
-    }
-
-    /// Nobody has a copy any more.
-    pub(super) fn drop_all_copies(&mut self, key: ObjectKey, effects: &mut Vec<Effect>) {
-        for node in self.objects[key.at()].holders().to_vec() {
-            self.drop_copy(key, &node, effects);
         }
     }
 

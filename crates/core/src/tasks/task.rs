@@ -102,12 +102,27 @@ pub(super) struct Kinship {
 }
 
 /// What went wrong before.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(super) struct History {
     /// When nodes were lost under it.
     pub(super) losses: Vec<Time>,
-    /// Nodes that refused or lost it.
+    /// Nodes that refused or lost it, or could not bring its inputs.
     pub(super) avoid: Vec<NodeId>,
+    /// Since when nodes have not been able to bring this attempt's inputs; `NEVER` where none has said so. And how often
+    /// all that were tried were given a pause.
+    pub(super) unavailable_since: Time,
+    pub(super) rounds_unavailable: u32,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        History {
+            losses: Vec::new(),
+            avoid: Vec::new(),
+            unavailable_since: Time::NEVER,
+            rounds_unavailable: 0,
+        }
+    }
 }
 
 impl Task {

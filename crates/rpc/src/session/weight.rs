@@ -23,10 +23,9 @@ pub(crate) fn weight(frame: &Frame) -> u64 {
             self::outcome(outcome) + 24 * borrows.len()
         }
         Frame::Release { objects } => 32 * objects.len(),
-        Frame::Borrow { objects }
-        | Frame::Unborrow { objects }
-        | Frame::Free { objects }
-        | Frame::CopiesLost { objects } => 24 * objects.len(),
+        Frame::Borrow { objects } | Frame::Unborrow { objects } | Frame::Free { objects } => {
+            24 * objects.len()
+        }
         Frame::Recall { handles } | Frame::Returned { handles } => 8 * handles.len(),
         Frame::RecallAssignments { tasks } => 32 * tasks.len(),
         Frame::Template { .. } => 512,

@@ -2,7 +2,7 @@
 
 use super::*;
 use mobula_types::frame::Input;
-use mobula_types::outcome::StoredCopy;
+use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::{ArgumentShape, ObjectId, StoredValue};
 
 fn input(number: u64, holder: &str) -> Input {
@@ -77,19 +77,51 @@ fn inputs_that_cannot_be_brought_now_are_not_lost() {
     let mut world = World::embedded(1);
     assign_with_input(&mut world, 1, "there");
     let run = fetches(&mut world).remove(0);
-    world.event(Event::InputsUnavailable { run });
-    world.event(Event::InputsUnavailable { run });
-    assert_eq!(world.reports(), [(task(1), AssignmentEnd::NoRoom { queued: 1 })]);
+    let failure = failure(FailureKind::Unavailable);
+    world.event(Event::InputsUnavailable { run, failure: failure.clone() });
+    world.event(Event::InputsUnavailable { run, failure: failure.clone() });
+    assert_eq!(world.reports(), [(task(1), AssignmentEnd::InputsUnavailable { failure })]);
 }
 
 #[test]
-fn a_lost_input_is_reported_with_its_holder() {
+fn a_lost_input_is_reported_with_its_version_and_holder() {
     let mut world = World::embedded(1);
     assign_with_input(&mut world, 1, "there");
     let run = fetches(&mut world).remove(0);
-    let (object, holder) = (ObjectId::result(task(900), 0), Some(NodeId::new("there", 1)));
+    let (object, holder) = (ObjectId::result(task(900), 0), NodeId::new("there", 1));
     world.event(Event::InputLost { run, object, holder: holder.clone() });
     world.event(Event::InputLost { run, object, holder: holder.clone() });
-    assert_eq!(world.reports(), [(task(1), AssignmentEnd::InputLost { object, holder })]);
+    let version = CopyVersion { length: 1 << 20, checksum: 5 };
+    assert_eq!(world.reports(), [(task(1), AssignmentEnd::InputLost { object, version, holder })]);
     assert_eq!(world.take(|effect| matches!(effect, Effect::CancelFetch { .. }).then_some(())), []);
+}
+
+#[test]
+fn an_input_that_a_worker_cannot_read_is_the_owners_business() {
+    for is_here in [false, true] {
+        let mut world = World::embedded(1);
+        assign_with_input(&mut world, 1, "here");
+        let order = world.flush_runs().remove(0);
+        let object = ObjectId::result(task(900), 0);
+        let failure = failure(FailureKind::NotFound);
+        let unreadable = Event::Unreadable {
+            worker: order.worker,
+            handle: order.handle,
+            object,
+            is_here,
+            failure: failure.clone(),
+        };
+        world.event(unreadable.clone());
+        world.event(unreadable);
+        let version = CopyVersion { length: 1 << 20, checksum: 5 };
+        let end = if is_here {
+            AssignmentEnd::InputsUnavailable { failure }
+        } else {
+            AssignmentEnd::InputLost { object, version, holder: NodeId::new("here", 1) }
+        };
+        assert_eq!(world.reports(), [(task(1), end)]);
+        // Its slot is free again.
+        assign_with_input(&mut world, 2, "here");
+        assert_eq!(world.flush_runs().len(), 1);
+    }
 }

@@ -384,7 +384,10 @@ impl Simulation {
         }
         let (run, inputs) = self.fetches.remove(choice % self.fetches.len());
         match inputs.first().filter(|_| lost) {
-            Some(input) => self.event(Event::InputLost { run, object: input.object, holder: None }),
+            Some(input) => {
+                let holder = NodeId::new("there", 1);
+                self.event(Event::InputLost { run, object: input.object, holder });
+            }
             None => self.event(Event::InputsReady { run, inputs }),
         }
         true

@@ -254,7 +254,11 @@ impl History {
             4 => match self.some_held(DRIVER.0) {
                 Some(object) => {
                     let holder = self.random.one_of(&self.nodes.clone());
-                    AssignmentEnd::InputLost { object, holder }
+                    let failure = Failure::new(FailureKind::Unavailable, "out of reach");
+                    match holder {
+                        Some(holder) => AssignmentEnd::InputLost { object, version: version(), holder },
+                        None => AssignmentEnd::InputsUnavailable { failure },
+                    }
                 }
                 None => AssignmentEnd::Returned,
             },
@@ -342,7 +346,8 @@ impl History {
             }
             _ => {
                 if let Some(object) = self.some_held(DRIVER.0) {
-                    self.tell(Event::CopiesLost { node: chosen, objects: vec![object] });
+                    let (reporter, version) = (chosen.clone(), version());
+                    self.tell(Event::CopyLost { node: chosen, reporter, object, version });
                 }
             }
         }

@@ -3,7 +3,11 @@
 use super::world::*;
 use crate::tasks::{Effect, Event, Place, Requester};
 use mobula_types::frame::AssignmentEnd;
-use mobula_types::{FailureKind, ObjectId, ObjectIndex, Outcome, ResultValue};
+use mobula_types::outcome::CopyVersion;
+use mobula_types::{
+    ArgumentRef, Failure, FailureKind, NodeInfo, ObjectAddress, ObjectId, ObjectIndex, Outcome, ResultValue,
+};
+use std::time::Duration;
 
 fn cluster() -> World {
     let mut world = World::new(2);
@@ -12,7 +16,8 @@ fn cluster() -> World {
 }
 
 fn lose(world: &mut World, object: ObjectId) -> Vec<Effect> {
-    world.tell_and_flush(Event::CopiesLost { node: there(), objects: vec![object] })
+    let (node, reporter) = (there(), there());
+    world.tell_and_flush(Event::CopyLost { node, reporter, object, version: version() })
 }
 
 #[test]
@@ -20,7 +25,7 @@ fn another_copy_is_as_good() {
     let mut world = cluster();
     world.submit(1);
     world.end_with(1, stored(&[there()]));
-    world.tell(Event::CopyMade { node: elsewhere(), object: result(1) });
+    world.tell(Event::CopyMade { node: elsewhere(), object: result(1), version: version() });
     assert_eq!(lose(&mut world, result(1)), []);
     assert_eq!(got(&world.get(result(1))), [(result(1), Outcome::Value(stored(&[elsewhere()])))]);
     assert_eq!(freed(&world.release(&[result(1)])), [(Place::Peer(elsewhere()), vec![result(1)])]);
@@ -72,7 +77,7 @@ fn a_task_whose_argument_was_lost_on_the_way_waits_for_it() {
     world.submit(1);
     world.end_with(1, stored(&[there()]));
     world.submit_with(2, |submit| submit.references = vec![whole(result(1))]);
-    let lost = AssignmentEnd::InputLost { object: result(1), holder: Some(there()) };
+    let lost = AssignmentEnd::InputLost { object: result(1), version: version(), holder: there() };
     assert_eq!(numbers(&world.end(2, lost)), [1]);
     let effects = world.end_with(1, stored(&[elsewhere()]));
     assert_eq!(numbers(&effects), [2]);
@@ -187,4 +192,126 @@ fn a_peers_get_waits_for_the_recovery_too() {
     let effects = world.tell_and_flush(Event::Wanted { requester, address: address(result(1)) });
     assert_eq!(numbers(&effects), [1]);
     assert_eq!(got(&world.end_with(1, inline(b"9"))), [(result(1), Outcome::Value(inline(b"9")))]);
+}
+
+#[test]
+fn word_of_another_version_changes_nothing() {
+    let mut world = cluster();
+    world.submit(1);
+    world.end_with(1, stored(&[there()]));
+    world.submit_with(2, |submit| submit.references = vec![whole(result(1))]);
+    let version = CopyVersion { checksum: 6, ..version() };
+    let lost = AssignmentEnd::InputLost { object: result(1), version, holder: there() };
+    assert_eq!(numbers(&world.end(2, lost)), [2]);
+    // A copy of what it was before it was made again is dropped, and never read.
+    let made = Event::CopyMade { node: elsewhere(), object: result(1), version };
+    assert_eq!(freed(&world.tell(made)), [(Place::Peer(elsewhere()), vec![result(1)])]);
+    assert_eq!(got(&world.get(result(1))), [(result(1), Outcome::Value(stored(&[there()])))]);
+}
+
+#[test]
+fn a_holder_that_another_node_found_without_the_copy_is_told_to_drop_it() {
+    let mut world = cluster();
+    world.submit(1);
+    world.end_with(1, stored(&[there(), elsewhere()]));
+    let (node, reporter, object) = (there(), elsewhere(), result(1));
+    let effects = world.tell(Event::CopyLost { node, reporter, object, version: version() });
+    assert_eq!(freed(&effects), [(Place::Peer(there()), vec![result(1)])]);
+    assert_eq!(got(&world.get(result(1))), [(result(1), Outcome::Value(stored(&[elsewhere()])))]);
+}
+
+fn unavailable(kind: FailureKind) -> AssignmentEnd {
+    AssignmentEnd::InputsUnavailable { failure: Failure::new(kind, "told by the test") }
+}
+
+/// The consumer of a put, on the node where its one copy is not.
+fn consumer_of_a_put() -> (World, ObjectId) {
+    let mut world = cluster();
+    let object = ObjectId { task: task(0), index: ObjectIndex::driver_put(1) };
+    let (requester, value) = (Requester::Session(DRIVER), stored(&[there()]));
+    world.tell(Event::Put { requester, job: JOB, object, value });
+    world.submit_with(2, |submit| submit.references = vec![whole(object)]);
+    (world, object)
+}
+
+#[test]
+fn a_copy_that_nobody_can_reach_stays_on_record_and_the_task_is_tried_again() {
+    let (mut world, object) = consumer_of_a_put();
+    for _ in 0..20 {
+        while let Some(task) = world.engine.task(task(2)).filter(|task| task.node.is_some()) {
+            assert_eq!(task.attempt, world.attempt(2));
+            let effects = world.end(2, unavailable(FailureKind::Unavailable));
+            assert_eq!((freed(&effects), failures(&effects)), (vec![], vec![]));
+        }
+        world.advance(Duration::from_secs(10));
+    }
+    assert_eq!(world.engine.task(task(2)).map(|task| task.retries), Some(0));
+    assert_eq!(got(&world.get(object)), [(object, Outcome::Value(stored(&[there()])))]);
+    assert_eq!(completed(&world.end(2, quick())).len(), 1);
+}
+
+#[test]
+fn other_nodes_are_tried_before_the_pause_and_the_pause_grows() {
+    let (mut world, _) = consumer_of_a_put();
+    let mut pauses = Vec::new();
+    for _ in 0..3 {
+        let mut tried = Vec::new();
+        while let Some(node) = world.engine.task(task(2)).and_then(|task| task.node) {
+            assert!(!tried.contains(&node), "{node} twice in a round");
+            tried.push(node);
+            world.end(2, unavailable(FailureKind::Unavailable));
+        }
+        assert_eq!(tried.len(), 3);
+        let due = world.engine.next_deadline();
+        pauses.push(due.since(world.now));
+        world.advance(due.since(world.now));
+    }
+    assert_eq!(pauses, [100, 200, 400].map(Duration::from_millis));
+}
+
+#[test]
+fn a_task_for_whose_arguments_no_node_has_room_fails_in_the_end_and_loses_nothing() {
+    let (mut world, object) = consumer_of_a_put();
+    let mut failed = Vec::new();
+    for _ in 0..100 {
+        while failed.is_empty() && world.engine.task(task(2)).is_some_and(|task| task.node.is_some()) {
+            let effects = world.end(2, unavailable(FailureKind::StoreFull));
+            assert_eq!(freed(&effects), []);
+            failed = failures(&effects);
+        }
+        if !failed.is_empty() {
+            break;
+        }
+        world.advance(Duration::from_secs(10));
+    }
+    assert_eq!(failed, [(2, FailureKind::StoreFull)]);
+    assert_eq!(got(&world.get(object)), [(object, Outcome::Value(stored(&[there()])))]);
+}
+
+#[test]
+fn arguments_that_no_store_could_hold_fail_their_task_at_once() {
+    let (mut world, _) = consumer_of_a_put();
+    let small = |id| NodeInfo { object_store_memory: 1 << 20, ..node(id, 2) };
+    world.tell(view([small(here()), small(there()), small(elsewhere())]));
+    let effects = world.end(2, unavailable(FailureKind::StoreFull));
+    assert_eq!(failures(&effects), [(2, FailureKind::StoreFull)]);
+}
+
+#[test]
+fn the_owner_of_anothers_object_hears_of_a_copy_that_is_gone() {
+    let mut world = cluster();
+    let object = ObjectId::result(task(50), 0);
+    let theirs = ObjectAddress { object, owner: Some(there()) };
+    world.submit_with(1, |submit| {
+        submit.references = vec![ArgumentRef { address: theirs.clone(), ..whole(object) }];
+    });
+    let resolved =
+        |holder| Event::Resolved { owner: there(), object, outcome: Outcome::Value(stored(&[holder])) };
+    assert_eq!(numbers(&world.tell_and_flush(resolved(there()))), [1]);
+    let lost = AssignmentEnd::InputLost { object, version: version(), holder: there() };
+    let effects = world.end(1, lost);
+    let told = Effect::CopyLost { owner: there(), object, version: version(), holder: there() };
+    let asked = Effect::Resolve { owner: there(), object };
+    assert!(effects.starts_with(&[told, asked]), "{effects:?}");
+    assert_eq!(numbers(&world.tell_and_flush(resolved(elsewhere()))), [1]);
 }

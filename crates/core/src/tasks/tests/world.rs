@@ -4,7 +4,7 @@ use crate::tasks::{
     Assignment, Effect, EngineOptions, Event, Place, Requester, SessionKey, SessionKind, TaskEngine,
 };
 use mobula_types::frame::AssignmentEnd;
-use mobula_types::outcome::StoredCopy;
+use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::view::NodeLoad;
 use mobula_types::{
     ArgumentRef, ArgumentShape, Attempt, ClusterView, Failure, FailureKind, FunctionId, JobId, NodeId,
@@ -68,6 +68,11 @@ pub(super) fn quick() -> AssignmentEnd {
 pub(super) fn stored(holders: &[NodeId]) -> ResultValue {
     let copy = StoredCopy { length: 4 << 20, checksum: 5, holders: holders.to_vec() };
     ResultValue { value: StoredValue::Stored(Arc::new(copy)), contained: None }
+}
+
+/// The version of every [`stored`] value.
+pub(super) fn version() -> CopyVersion {
+    CopyVersion { length: 4 << 20, checksum: 5 }
 }
 
 pub(super) fn containing(objects: &[ObjectAddress]) -> ResultValue {
