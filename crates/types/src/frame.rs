@@ -378,6 +378,11 @@ pub enum AssignmentEnd {
         /// The holder that does not have it.
         holder: NodeId,
     },
+    /// The node does not get workers for it started; another one may.
+    CannotRun {
+        /// Why.
+        failure: Failure,
+    },
     /// Its inputs cannot be brought there now: holders cannot be reached, or the store has no room. Nothing is lost.
     InputsUnavailable {
         /// Why; `StoreFull` for want of room.

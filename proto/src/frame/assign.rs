@@ -66,6 +66,9 @@ pub(super) fn ended(task: TaskId, attempt: Attempt, end: AssignmentEnd) -> wire:
             length: version.length,
             checksum: version.checksum,
         }),
+        AssignmentEnd::CannotRun { failure } => {
+            End::CannotRun(wire::CannotRun { failure: Some(failure.into()) })
+        }
         AssignmentEnd::InputsUnavailable { failure } => {
             End::InputsUnavailable(wire::InputsUnavailable { failure: Some(failure.into()) })
         }
@@ -98,6 +101,9 @@ pub(super) fn read_ended(ended: wire::AssignmentEnded) -> Result<Frame, ConvertE
             version: CopyVersion { length: lost.length, checksum: lost.checksum },
             holder: lost.holder.required("input_lost.holder")?.try_into()?,
         },
+        End::CannotRun(cannot) => {
+            AssignmentEnd::CannotRun { failure: super::failure(cannot.failure, "cannot_run.failure")? }
+        }
         End::InputsUnavailable(unavailable) => AssignmentEnd::InputsUnavailable {
             failure: super::failure(unavailable.failure, "inputs_unavailable.failure")?,
         },

@@ -135,6 +135,7 @@ fn assignment_end() -> impl Strategy<Value = AssignmentEnd> {
             holder
         }),
         failure().prop_map(|failure| AssignmentEnd::InputsUnavailable { failure }),
+        failure().prop_map(|failure| AssignmentEnd::CannotRun { failure }),
         (node_id(), any::<u32>())
             .prop_map(|(owner, term)| AssignmentEnd::Superseded { owner, owner_term: OwnerTerm(term) }),
     ]

@@ -91,7 +91,8 @@ impl Executor {
             return Err(failed(failure.clone().of_task(assignment.task, template.display_name())));
         }
         if let Some(failure) = self.start_failure(job, kind) {
-            return Err(failed(failure.of_task(assignment.task, template.display_name())));
+            let failure = failure.of_task(assignment.task, template.display_name());
+            return Err(AssignmentEnd::CannotRun { failure });
         }
         Ok((job, kind))
     }

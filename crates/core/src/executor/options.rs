@@ -32,9 +32,9 @@ pub struct ExecutorOptions {
     pub starvation: Duration,
     /// How long a lost owner's runs go on unadopted (30 s).
     pub orphan_grace: Duration,
-    /// How many workers in a row may fail to start before the tasks that wait for one fail (3).
+    /// How many workers in a row may fail to start before the tasks that wait for one go back to their owners (3).
     pub max_start_failures: u32,
-    /// For how long after that the job's new tasks fail at once (5 s).
+    /// For how long after that the job's new tasks go back at once (5 s).
     pub start_failure_memory: Duration,
     /// How many slots of a worker its crash page has room for (2,048): what the others had counts as started.
     pub noted_slots: u32,

@@ -6,6 +6,7 @@ use super::pool::{PoolId, SlotRef};
 use super::run::Phase;
 use super::worker::{Worker, WorkerState, slow_to_end};
 use super::{Effect, Executor, RunKey};
+use mobula_types::frame::AssignmentEnd;
 use mobula_types::{Failure, FailureKind, FunctionInfo, JobId, Time, WorkerId};
 use std::sync::Arc;
 
@@ -166,7 +167,8 @@ impl Executor {
         }
     }
 
-    /// Workers of this job do not start: what waits for one fails, unless others of its workers run.
+    /// Workers of this job do not start here: what waits for one goes back to its owner, which has it tried elsewhere, unless
+    /// others of its workers run.
     fn give_up_starting(&mut self, job: usize, failure: Failure, effects: &mut Vec<Effect>) {
         let failure = if failure.kind() == FailureKind::ExecutableRefused {
             failure
@@ -192,7 +194,7 @@ impl Executor {
             let Some(run) = self.runs.get(key) else { continue };
             let failure =
                 failure.clone().of_task(run.assignment.task, run.assignment.template.display_name());
-            self.end_unsent(key, Some(failed(failure)), effects);
+            self.end_unsent(key, Some(AssignmentEnd::CannotRun { failure }), effects);
         }
     }
 

@@ -67,6 +67,7 @@ impl TaskEngine {
             AssignmentEnd::InputsUnavailable { failure } => {
                 self.inputs_unavailable(key, &place, failure, effects);
             }
+            AssignmentEnd::CannotRun { failure } => self.cannot_run(key, &place, failure, effects),
             AssignmentEnd::Superseded { .. } => {}
         }
     }
@@ -174,10 +175,30 @@ impl TaskEngine {
             }
             self.enqueue(key, true);
         } else {
-            history.avoid.clear();
+            history.forgive();
             task.refusals = 0;
             self.pause(key, self.options.refusal_pause);
         }
+    }
+
+    /// The node does not get workers for the task started. It has not begun, so that the others are tried; where none of
+    /// those that could run it can, that is its end.
+    fn cannot_run(&mut self, key: TaskKey, place: &Place, failure: Failure, effects: &mut Vec<Effect>) {
+        let node = self.node_of(place).clone();
+        let history = self.tasks[key.at()].history.get_or_insert_default();
+        if !history.unable.contains(&node) {
+            history.unable.push(node.clone());
+            if !history.avoid.contains(&node) {
+                history.avoid.push(node);
+            }
+            return self.enqueue(key, true);
+        }
+        // Nodes to be avoided are chosen only where there is no other.
+        if history.avoid.iter().all(|avoided| history.unable.contains(avoided)) {
+            return self.finish(key, Outcome::Failed(failure), effects);
+        }
+        history.forgive();
+        self.pause(key, self.options.refusal_pause);
     }
 
     /// The task is over.

@@ -4,7 +4,7 @@ use crate::tasks::keys::{ObjectKey, TaskKey};
 use crate::tasks::task::Phase;
 use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, Place, TaskEngine};
-use mobula_types::{Failure, FailureKind, NodeId, Outcome, Time};
+use mobula_types::{Failure, FailureKind, NodeId, Outcome};
 
 /// How many names of lost nodes are remembered.
 const LOST_NAMES: usize = 4096;
@@ -131,8 +131,7 @@ impl TaskEngine {
         task.attempt.number += 1;
         task.refusals = 0;
         if let Some(history) = &mut task.history {
-            history.unavailable_since = Time::NEVER;
-            history.rounds_unavailable = 0;
+            history.next_attempt();
         }
     }
 

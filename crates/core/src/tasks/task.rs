@@ -108,6 +108,8 @@ pub(super) struct History {
     pub(super) losses: Vec<Time>,
     /// Nodes that refused or lost it, or could not bring its inputs.
     pub(super) avoid: Vec<NodeId>,
+    /// Those of them that did not get workers for this attempt started.
+    pub(super) unable: Vec<NodeId>,
     /// Since when nodes have not been able to bring this attempt's inputs; `NEVER` where none has said so. And how often
     /// all that were tried were given a pause.
     pub(super) unavailable_since: Time,
@@ -119,9 +121,25 @@ impl Default for History {
         History {
             losses: Vec::new(),
             avoid: Vec::new(),
+            unable: Vec::new(),
             unavailable_since: Time::NEVER,
             rounds_unavailable: 0,
         }
+    }
+}
+
+impl History {
+    /// Nodes are tried again, but for those that cannot run the task.
+    pub(super) fn forgive(&mut self) {
+        self.avoid.clone_from(&self.unable);
+    }
+
+    /// Another attempt begins.
+    pub(super) fn next_attempt(&mut self) {
+        let unable = std::mem::take(&mut self.unable);
+        self.avoid.retain(|node| !unable.contains(node));
+        self.unavailable_since = Time::NEVER;
+        self.rounds_unavailable = 0;
     }
 }
 

@@ -45,7 +45,7 @@ impl TaskEngine {
             }
             return self.enqueue(key, true);
         }
-        history.avoid.clear();
+        history.forgive();
         task.refusals = 0;
         let rounds = history.rounds_unavailable;
         history.rounds_unavailable = rounds.saturating_add(1);

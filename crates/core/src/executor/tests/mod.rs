@@ -278,7 +278,8 @@ impl World {
 fn kind_of(end: &AssignmentEnd) -> FailureKind {
     match end {
         AssignmentEnd::Ran { outcome: Outcome::Failed(failure), .. }
-        | AssignmentEnd::Lost { failure, .. } => failure.kind(),
+        | AssignmentEnd::Lost { failure, .. }
+        | AssignmentEnd::CannotRun { failure } => failure.kind(),
         other => panic!("not a failure: {other:?}"),
     }
 }

@@ -93,7 +93,7 @@ fn an_isolated_task_has_a_worker_of_its_own() {
 }
 
 #[test]
-fn after_three_failed_starts_what_waits_fails() {
+fn after_three_failed_starts_what_waits_goes_back() {
     let mut world = World::processes(1);
     let tasks = world.assign_many(2, &template("square", Resources::cpus(1)));
     for _ in 0..3 {
@@ -103,7 +103,7 @@ fn after_three_failed_starts_what_waits_fails() {
     }
     let reports = world.reports();
     assert_eq!(reports.iter().map(|(task, _)| *task).collect::<Vec<_>>(), tasks);
-    let AssignmentEnd::Ran { outcome: Outcome::Failed(failure), .. } = &reports[0].1 else { unreachable!() };
+    let AssignmentEnd::CannotRun { failure } = &reports[0].1 else { unreachable!() };
     assert_eq!(failure.kind(), FailureKind::WorkerStartFailed);
     assert!(failure.message().contains("no such file"));
     world.assign("square", Resources::cpus(1));

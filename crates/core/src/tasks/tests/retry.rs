@@ -3,7 +3,7 @@
 use super::world::*;
 use crate::tasks::Event;
 use mobula_types::frame::AssignmentEnd;
-use mobula_types::{Failure, FailureKind, Outcome, Time};
+use mobula_types::{Failure, FailureKind, NodeId, Outcome, Time};
 use std::time::Duration;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -112,4 +112,49 @@ fn nothing_is_retried_after_a_cancel() {
     let cancel = Event::Cancel { requester, address: address(result(1)), force: false, recursive: true };
     assert_eq!(failures(&world.tell(cancel)), [(1, FailureKind::Cancelled)]);
     assert_eq!(world.engine.next_deadline(), Time::NEVER);
+}
+
+/// On which node a task is.
+fn place_of(world: &World, number: u64) -> Option<NodeId> {
+    world.engine.task(task(number)).and_then(|task| task.node)
+}
+
+fn cannot_run() -> AssignmentEnd {
+    let failure = Failure::new(FailureKind::WorkerStartFailed, "no space left on device");
+    AssignmentEnd::CannotRun { failure }
+}
+
+#[test]
+fn a_task_that_one_node_cannot_run_is_tried_on_every_other_before_it_fails() {
+    let mut world = World::new(1);
+    world.tell(view([node(here(), 1), node(there(), 1), node(elsewhere(), 1)]));
+    world.submit(1);
+    let mut tried = Vec::new();
+    let mut failed = Vec::new();
+    while let Some(node) = place_of(&world, 1).filter(|_| failed.is_empty()) {
+        tried.push(node);
+        failed = failures(&world.end(1, cannot_run()));
+    }
+    assert_eq!(failed, [(1, FailureKind::WorkerStartFailed)]);
+    let mut nodes = tried.clone();
+    nodes.sort_unstable();
+    nodes.dedup();
+    // One was asked again, because there was no other left.
+    assert_eq!((nodes.len(), tried.len()), (3, 4), "{tried:?}");
+}
+
+#[test]
+fn a_task_that_one_node_cannot_run_waits_for_another_that_has_no_room() {
+    let mut world = World::new(1);
+    world.tell(view([node(here(), 1), node(there(), 1)]));
+    world.submit(1);
+    let unable = place_of(&world, 1).unwrap();
+    for _ in 0..10 {
+        let is_unable = place_of(&world, 1).as_ref() == Some(&unable);
+        let end = if is_unable { cannot_run() } else { AssignmentEnd::NoRoom { queued: 3 } };
+        assert_eq!(failures(&world.end(1, end)), []);
+        while place_of(&world, 1).is_none() {
+            world.advance(Duration::from_millis(100));
+        }
+    }
 }
