@@ -97,6 +97,7 @@ impl From<Frame> for wire::Frame {
                 }))
             }
             Frame::RecallAssignments { tasks } => Kind::RecallAssignments(assign::task_attempts(tasks)),
+            Frame::ConfirmAssignments { tasks } => Kind::ConfirmAssignments(assign::task_attempts(tasks)),
             Frame::AssignmentEnded { task, attempt, end } => {
                 Kind::AssignmentEnded(Box::new(assign::ended(task, attempt, end)))
             }
@@ -198,6 +199,9 @@ impl TryFrom<wire::Frame> for Frame {
             },
             Kind::RecallAssignments(recall) => {
                 Frame::RecallAssignments { tasks: assign::read_task_attempts(recall.tasks)? }
+            }
+            Kind::ConfirmAssignments(confirm) => {
+                Frame::ConfirmAssignments { tasks: assign::read_task_attempts(confirm.tasks)? }
             }
             Kind::AssignmentEnded(ended) => assign::read_ended(*ended)?,
             Kind::Resolve(id) => Frame::Resolve { object: id.try_into()? },

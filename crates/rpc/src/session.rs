@@ -37,6 +37,7 @@ pub use pair::pair;
 pub use receiver::FrameReceiver;
 pub use sender::{Backlog, FrameSender};
 pub use templates::{ReceivedTemplates, SentTemplates};
+pub use weight::weight;
 
 use mobula_types::{SessionId, SessionRole};
 use std::sync::Arc;

@@ -186,6 +186,12 @@ pub enum Frame {
         /// The tasks and their attempts.
         tasks: Vec<(TaskId, Attempt)>,
     },
+    /// Some frames of the sender may not have arrived: it takes these assignments for the receiver's. Those that are not
+    /// there end as lost, uncharged.
+    ConfirmAssignments {
+        /// The tasks and their attempts.
+        tasks: Vec<(TaskId, Attempt)>,
+    },
     /// How an assignment ended.
     AssignmentEnded {
         /// The task.

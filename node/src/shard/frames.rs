@@ -186,6 +186,10 @@ impl Shard {
             Frame::RecallAssignments { tasks } => {
                 self.tell_executor(executor::Event::Recall { owner, tasks })
             }
+            Frame::ConfirmAssignments { mut tasks } => {
+                tasks.retain(|(task, attempt)| !self.jobs.is_waiting(*task, *attempt));
+                self.tell_executor(executor::Event::Confirm { owner, tasks });
+            }
             Frame::AssignmentEnded { task, attempt, end } => {
                 self.tell_tasks(tasks::Event::Ended { place, task, attempt, end });
             }

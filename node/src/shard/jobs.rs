@@ -11,7 +11,7 @@ use mobula_core::tasks;
 use mobula_runtime::{Shutdown, TaskHandle, spawn};
 use mobula_types::frame::AssignmentEnd;
 use mobula_types::job::JobState;
-use mobula_types::{Failure, FailureKind, Frame, JobId, JobInfo, OwnerTerm, Time};
+use mobula_types::{Attempt, Failure, FailureKind, Frame, JobId, JobInfo, OwnerTerm, TaskId, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -101,6 +101,12 @@ impl Jobs {
 
     pub(crate) fn next_deadline(&self) -> Time {
         self.unknown.values().map(|unknown| unknown.until).min().unwrap_or(Time::NEVER)
+    }
+
+    /// Whether an assignment waits here for the head to say what its job is.
+    pub(crate) fn is_waiting(&self, task: TaskId, attempt: Attempt) -> bool {
+        let mut waiting = self.unknown.values().flat_map(|unknown| &unknown.waiting);
+        waiting.any(|(_, assignment)| assignment.task == task && assignment.attempt == attempt)
     }
 
     pub(crate) fn fetching(&mut self, run: RunKey, fetch: TaskHandle<()>) {

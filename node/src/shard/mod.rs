@@ -7,6 +7,7 @@
 
 mod calls;
 mod copies;
+mod doubts;
 mod drain;
 mod executor_effects;
 mod find_job;
@@ -266,6 +267,7 @@ impl Shard {
     fn sample(&mut self) {
         self.background.retain(|task| !task.is_finished());
         self.unpin_ended();
+        self.reach_doubtful();
         let load = self.load();
         self.parts.head.set_load(load);
         for job in self.jobs.running() {

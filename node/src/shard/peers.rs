@@ -1,16 +1,18 @@
 //! Sessions with other nodes.
 
+use super::doubts::Doubts;
 use super::session::{Party, SessionState};
 use super::{Input, Shard};
 use mobula_core::executor;
 use mobula_core::tasks::{self, SessionKey};
-use mobula_rpc::session::{SentTemplates, Session};
+use mobula_rpc::session::{SentTemplates, Session, weight};
 use mobula_runtime::{TaskHandle, spawn};
 use mobula_types::{Failure, Frame, Generation, NodeId, NodeName};
 use std::collections::BTreeMap;
 
-/// Frames that wait for a session to be opened, beyond which the node counts as unreachable.
+/// Frames that wait for a session to be opened, and their bytes, beyond which the node counts as unreachable.
 const MOST_WAITING: usize = 100_000;
+const MOST_WAITING_BYTES: u64 = 256 << 20;
 
 /// Names of which the latest dead generation is known.
 const MOST_FENCED: usize = 100_000;
@@ -18,28 +20,58 @@ const MOST_FENCED: usize = 100_000;
 /// Which session serves which node. Sessions are opened when there is something to say.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    /// The sessions with each node, the one in use first.
+    /// The sessions with each node in the order in which they were opened: the last one is in use.
     open: BTreeMap<NodeId, Vec<SessionKey>>,
     connecting: BTreeMap<NodeId, Connecting>,
     /// The latest dead generation of each name: nothing is accepted from it, nor from those before it.
     fenced: BTreeMap<NodeName, Generation>,
+    /// What nodes may not have heard.
+    doubts: Doubts,
 }
 
 #[derive(Debug)]
 struct Connecting {
     waiting: Vec<PeerFrame>,
+    bytes: u64,
     _task: TaskHandle<()>,
 }
 
 type PushFrames = Box<dyn FnOnce(&mut SentTemplates, &mut Vec<Frame>)>;
 
-/// A frame whose template numbers are only known once there is a session.
-struct PeerFrame(PushFrames);
+/// What waits for a session.
+enum PeerFrame {
+    Plain(Frame),
+    /// Template numbers are only known once there is a session.
+    Templated(PushFrames),
+}
+
+impl PeerFrame {
+    fn push(self, sent: &mut SentTemplates, outgoing: &mut Vec<Frame>) {
+        match self {
+            PeerFrame::Plain(frame) => outgoing.push(frame),
+            PeerFrame::Templated(push) => push(sent, outgoing),
+        }
+    }
+}
 
 impl std::fmt::Debug for PeerFrame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PeerFrame")
+        match self {
+            PeerFrame::Plain(frame) => frame.fmt(f),
+            PeerFrame::Templated(_) => f.write_str("PeerFrame"),
+        }
     }
+}
+
+/// What the end of a session with another node leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Left {
+    /// It was none of the open ones any more.
+    Unchanged,
+    /// There are others: the node is still reached, but what was under way may be lost.
+    Others,
+    /// It was the last one.
+    None,
 }
 
 impl Peers {
@@ -68,56 +100,80 @@ impl Peers {
         self.open.keys().chain(self.connecting.keys()).filter(is_before).cloned().collect()
     }
 
-    /// `true` for the first session with that node, which is the one in use. Two nodes may open sessions with each other
-    /// at once; either serves.
+    /// `true` for the first session with that node. Two nodes may open sessions with each other at once: either serves, and
+    /// the latest one is in use.
     pub(crate) fn opened(&mut self, node: NodeId, session: SessionKey) -> bool {
         let sessions = self.open.entry(node).or_default();
         sessions.push(session);
         sessions.len() == 1
     }
 
-    /// A session is over; `true` where it was in use. Another one with that node is in use from now on.
-    pub(crate) fn closed(&mut self, node: &NodeId, session: SessionKey) -> bool {
-        let Some(sessions) = self.open.get_mut(node) else { return false };
-        let was_in_use = sessions.first() == Some(&session);
+    /// A session is over.
+    pub(crate) fn closed(&mut self, node: &NodeId, session: SessionKey) -> Left {
+        let Some(sessions) = self.open.get_mut(node) else { return Left::Unchanged };
+        let before = sessions.len();
         sessions.retain(|other| *other != session);
         if sessions.is_empty() {
             self.open.remove(node);
+            Left::None
+        } else if sessions.len() < before {
+            Left::Others
+        } else {
+            Left::Unchanged
         }
-        was_in_use
     }
 
     fn in_use(&self, node: &NodeId) -> Option<SessionKey> {
-        self.open.get(node)?.first().copied()
+        self.open.get(node)?.last().copied()
+    }
+
+    /// Whether there is a session with that node, or one is being opened.
+    pub(super) fn is_reached(&self, node: &NodeId) -> bool {
+        self.open.contains_key(node) || self.connecting.contains_key(node)
     }
 }
 
 impl Shard {
     pub(super) fn send_to_peer(&mut self, node: &NodeId, frame: Frame) {
-        self.send_to_peer_with(node, move |_, outgoing| outgoing.push(frame));
-    }
-
-    pub(super) fn send_to_peer_with(
-        &mut self,
-        node: &NodeId,
-        push: impl FnOnce(&mut SentTemplates, &mut Vec<Frame>) + 'static,
-    ) {
-        if let Some(session) = self.peers.in_use(node) {
-            self.sessions.send_with(session, push);
-        } else if let Some(connecting) = self.peers.connecting.get_mut(node) {
-            if connecting.waiting.len() < MOST_WAITING {
-                connecting.waiting.push(PeerFrame(Box::new(push)));
-            } else {
-                self.peer_unreachable(node.clone());
+        match self.peers.in_use(node) {
+            Some(session) => {
+                self.note_doubtful(node, session, &frame);
+                self.sessions.send(session, frame);
             }
-        } else if !self.peers.is_fenced(node) {
-            self.connect_peer(node, PeerFrame(Box::new(push)));
+            None => self.await_peer(node, weight(&frame), PeerFrame::Plain(frame)),
         }
     }
 
-    fn connect_peer(&mut self, node: &NodeId, first: PeerFrame) {
+    /// Sends frames that need templates, and weigh about so many bytes.
+    pub(super) fn send_to_peer_with(
+        &mut self,
+        node: &NodeId,
+        weight: u64,
+        push: impl FnOnce(&mut SentTemplates, &mut Vec<Frame>) + 'static,
+    ) {
+        match self.peers.in_use(node) {
+            Some(session) => self.sessions.send_with(session, push),
+            None => self.await_peer(node, weight, PeerFrame::Templated(Box::new(push))),
+        }
+    }
+
+    /// Keeps a frame until there is a session.
+    fn await_peer(&mut self, node: &NodeId, weight: u64, frame: PeerFrame) {
+        if let Some(connecting) = self.peers.connecting.get_mut(node) {
+            connecting.waiting.push(frame);
+            connecting.bytes += weight;
+            if connecting.waiting.len() > MOST_WAITING || connecting.bytes > MOST_WAITING_BYTES {
+                self.peer_unreachable(node.clone());
+            }
+        } else if !self.peers.is_fenced(node) {
+            self.connect_peer(node, weight, frame);
+        }
+    }
+
+    fn connect_peer(&mut self, node: &NodeId, bytes: u64, first: PeerFrame) {
         let Some(info) = self.view.node(node) else {
             // Not in the view: lost, or not yet known. The view that says which follows.
+            self.doubt(node, [first]);
             self.peer_unreachable(node.clone());
             return;
         };
@@ -128,40 +184,110 @@ impl Shard {
             let session = transfer.open_session(&address).await;
             let _shard_ended = inbox.send(Input::PeerConnected { node: target, session }).await;
         });
-        self.peers.connecting.insert(node, Connecting { waiting: vec![first], _task: task });
+        self.peers.connecting.insert(node, Connecting { waiting: vec![first], bytes, _task: task });
     }
 
     pub(super) fn on_peer_connected(&mut self, node: NodeId, session: Result<Session, Failure>) {
-        let waiting =
-            self.peers.connecting.remove(&node).map(|connecting| connecting.waiting).unwrap_or_default();
         let session = match session {
             Ok(session) if !self.peers.is_fenced(&node) => session,
-            Ok(_fenced) => return,
+            Ok(_fenced) => {
+                self.peers.connecting.remove(&node);
+                return;
+            }
             Err(failure) => {
                 tracing::warn!(%node, %failure, "another node cannot be reached");
                 self.peer_unreachable(node);
                 return;
             }
         };
-        let key = self.add_session(Party::Peer { node: node.clone() }, session);
-        self.peers.opened(node.clone(), key);
-        self.parts.head.peer_session(node, true);
-        for PeerFrame(push) in waiting {
-            self.sessions.send_with(key, push);
+        let connecting = self.peers.connecting.remove(&node);
+        let key = self.add_peer(node, session);
+        for frame in connecting.into_iter().flat_map(|connecting| connecting.waiting) {
+            self.sessions.send_with(key, |sent, outgoing| frame.push(sent, outgoing));
         }
     }
 
+    /// A session with another node is there, and in use from now on. Where there was one before, the node may have given
+    /// that one up: what is under way on it is in doubt.
+    pub(super) fn add_peer(&mut self, node: NodeId, session: Session) -> SessionKey {
+        let key = self.add_session(Party::Peer { node: node.clone() }, session);
+        let is_first = self.peers.opened(node.clone(), key);
+        self.parts.head.peer_session(node.clone(), true);
+        self.settle_doubts(&node);
+        if !is_first {
+            self.tell_tasks(tasks::Event::PeerDoubtful { node });
+        }
+        key
+    }
+
+    /// There is no way to the node, and what waited for one is dropped.
     pub(super) fn peer_unreachable(&mut self, node: NodeId) {
-        self.peers.connecting.remove(&node);
+        if let Some(connecting) = self.peers.connecting.remove(&node) {
+            self.doubt(&node, connecting.waiting);
+        }
         self.tell_tasks(tasks::Event::PeerUnreachable { node });
     }
 
     /// A session with another node has expired: what was in flight on it is lost to it, which says nothing of its life.
     pub(super) fn on_peer_ended(&mut self, node: NodeId, session: SessionKey) {
-        if self.peers.closed(&node, session) {
-            self.parts.head.peer_session(node.clone(), self.peers.in_use(&node).is_some());
-            self.tell_executor(executor::Event::OwnerLost { node: node.clone() });
-            self.tell_tasks(tasks::Event::PeerUnreachable { node });
+        match self.peers.closed(&node, session) {
+            Left::Unchanged => {}
+            Left::Others => {
+                self.settle_doubts(&node);
+                self.tell_tasks(tasks::Event::PeerDoubtful { node });
+            }
+            Left::None => {
+                self.parts.head.peer_session(node.clone(), false);
+                self.tell_executor(executor::Event::OwnerLost { node: node.clone() });
+                self.tell_tasks(tasks::Event::PeerUnreachable { node });
+            }
+        }
+    }
+
+    fn doubt(&mut self, node: &NodeId, dropped: impl IntoIterator<Item = PeerFrame>) {
+        for frame in dropped {
+            if let PeerFrame::Plain(frame) = frame {
+                self.peers.doubts.note(node, &frame);
+            }
+        }
+    }
+
+    /// A frame that is sent while the session's stream is broken may never arrive.
+    fn note_doubtful(&mut self, node: &NodeId, session: SessionKey, frame: &Frame) {
+        if matches!(frame, Frame::Free { .. } | Frame::Unborrow { .. })
+            && self.sessions.get_mut(session).is_some_and(|state| state.detached)
+        {
+            self.peers.doubts.note(node, frame);
+        }
+    }
+
+    /// Says again what may not have arrived, but for what has come to be needed since.
+    fn settle_doubts(&mut self, node: &NodeId) {
+        let Some(session) = self.peers.in_use(node) else { return };
+        if self.sessions.get_mut(session).is_none_or(|state| state.detached) {
+            return;
+        }
+        let Some(mut doubt) = self.peers.doubts.take(node) else { return };
+        let tasks = &self.tasks;
+        doubt.unborrowed.retain(|object| tasks.object(*object).is_none());
+        let holds = |object| tasks.stored_copy(object).is_some_and(|(_, copy)| copy.holders.contains(node));
+        doubt.freed.retain(|object| !holds(*object));
+        for frame in doubt.into_frames() {
+            self.sessions.send(session, frame);
+        }
+    }
+
+    /// Looks for a way to the nodes that may have missed something.
+    pub(super) fn reach_doubtful(&mut self) {
+        let view = self.view.clone();
+        self.peers.doubts.retain(|node| view.node(node).is_some());
+        let alive =
+            |node: &&NodeId| view.node(node).is_some_and(|info| info.state == mobula_types::NodeState::Alive);
+        let unreached = self.peers.doubts.nodes().filter(|node| !self.peers.is_reached(node));
+        let unreached: Vec<NodeId> = unreached.filter(alive).cloned().collect();
+        for node in unreached {
+            // Whatever is said opens a session, and a new session settles the doubts.
+            self.await_peer(&node, 0, PeerFrame::Plain(Frame::Free { objects: Vec::new() }));
         }
     }
 
@@ -207,6 +333,7 @@ impl Shard {
             received: Default::default(),
             sent: Default::default(),
             left: false,
+            detached: false,
             _reader: super::sessions_open::read(key, session, inbox),
         })
     }
@@ -238,14 +365,18 @@ mod tests {
     }
 
     #[test]
-    fn another_session_takes_the_place_of_one_that_ends() {
+    fn the_latest_session_is_in_use_and_the_end_of_an_earlier_one_cuts_nothing_off() {
         let mut peers = Peers::default();
         peers.opened(node(1), SessionKey(10));
         peers.opened(node(1), SessionKey(11));
-        assert!(peers.closed(&node(1), SessionKey(10)));
         assert_eq!(peers.in_use(&node(1)), Some(SessionKey(11)));
-        assert!(!peers.closed(&node(1), SessionKey(10)), "it is gone already");
-        assert!(peers.closed(&node(1), SessionKey(11)));
+        assert_eq!(peers.closed(&node(1), SessionKey(10)), Left::Others);
+        assert_eq!(peers.in_use(&node(1)), Some(SessionKey(11)));
+        assert_eq!(peers.closed(&node(1), SessionKey(10)), Left::Unchanged, "it is gone already");
+        peers.opened(node(1), SessionKey(12));
+        assert_eq!(peers.closed(&node(1), SessionKey(12)), Left::Others);
+        assert_eq!(peers.in_use(&node(1)), Some(SessionKey(11)));
+        assert_eq!(peers.closed(&node(1), SessionKey(11)), Left::None);
         assert_eq!(peers.in_use(&node(1)), None);
     }
 }

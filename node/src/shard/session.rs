@@ -30,6 +30,8 @@ pub(crate) struct SessionState {
     pub(crate) sent: SentTemplates,
     /// The driver has said goodbye.
     pub(crate) left: bool,
+    /// Its stream is broken, and may or may not be there again.
+    pub(crate) detached: bool,
     /// Reads the session's frames; ends with it.
     pub(crate) _reader: TaskHandle<()>,
 }

@@ -84,15 +84,15 @@ impl Shard {
             let message = format!("{node} was declared dead; it has to join as a new generation");
             return Err(Failure::new(FailureKind::Fenced, message));
         }
-        let key = self.add_session(Party::Peer { node: node.clone() }, session);
-        if self.peers.opened(node.clone(), key) {
-            self.parts.head.peer_session(node, true);
-        }
+        self.add_peer(node, session);
         Ok(())
     }
 
     /// A session's stream broke, or is there again.
     pub(super) fn on_attached(&mut self, session: SessionKey, attached: bool) {
+        if let Some(state) = self.sessions.get_mut(session) {
+            state.detached = !attached;
+        }
         match self.sessions.party(session).cloned() {
             Some(Party::Client { job, id }) if attached => self.parts.head.driver_attached(job, id),
             Some(Party::Client { job, id }) => self.parts.head.driver_detached(job, id, false),

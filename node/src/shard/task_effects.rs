@@ -4,7 +4,10 @@ use super::{CallWaits, Shard};
 use mobula_core::assignment::Assignment;
 use mobula_core::executor::{self, Owner};
 use mobula_core::tasks::{Effect, Place, Requester, SessionKey};
-use mobula_types::{Failure, Frame, NodeId, ObjectAddress, ObjectId, Outcome, frame};
+use mobula_types::{Failure, Frame, NodeId, ObjectAddress, ObjectId, Outcome, StoredValue, frame};
+
+/// What an assignment, or an input that is stored, is taken to weigh beside its bytes.
+const INPUT_WEIGHT: u64 = 128;
 
 impl Shard {
     /// Performs everything that the task engine has asked for since the last time.
@@ -44,6 +47,9 @@ impl Shard {
                 Place::Local => self.tell_executor(executor::Event::Recall { owner: Owner::Local, tasks }),
                 Place::Peer(node) => self.send_to_peer(&node, Frame::RecallAssignments { tasks }),
             },
+            Effect::ConfirmAssignments { node, tasks } => {
+                self.send_to_peer(&node, Frame::ConfirmAssignments { tasks });
+            }
             Effect::Resolve { owner, object } => self.send_to_peer(&owner, Frame::Resolve { object }),
             Effect::Borrow { owner, objects } => self.send_to_peer(&owner, Frame::Borrow { objects }),
             Effect::Unborrow { owner, objects } => self.send_to_peer(&owner, Frame::Unborrow { objects }),
@@ -68,7 +74,12 @@ impl Shard {
 
     fn assign_to_peer(&mut self, node: &NodeId, assignment: Assignment) {
         let left = assignment.deadline.map(|deadline| deadline.since(self.now));
-        self.send_to_peer_with(node, move |sent, outgoing| {
+        let inputs = assignment.inputs.iter().map(|input| match &input.value {
+            StoredValue::Inline(payload) => payload.len() as u64,
+            StoredValue::Stored(_) => INPUT_WEIGHT,
+        });
+        let weight = INPUT_WEIGHT + assignment.arguments.len() as u64 + inputs.sum::<u64>();
+        self.send_to_peer_with(node, weight, move |sent, outgoing| {
             let template = sent.number(&assignment.template, outgoing);
             outgoing.push(Frame::Assign(Box::new(frame::Assignment {
                 task: assignment.task,

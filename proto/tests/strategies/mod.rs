@@ -225,6 +225,7 @@ fn peer_frame() -> BoxedStrategy<Frame> {
             force
         }),
         vec((task_id(), attempt()), 0..4).prop_map(|tasks| Frame::RecallAssignments { tasks }),
+        vec((task_id(), attempt()), 0..4).prop_map(|tasks| Frame::ConfirmAssignments { tasks }),
         (task_id(), attempt(), assignment_end()).prop_map(|(task, attempt, end)| Frame::AssignmentEnded {
             task,
             attempt,

@@ -178,6 +178,14 @@ pub enum Event {
         /// The tasks and their attempts.
         tasks: Vec<(TaskId, Attempt)>,
     },
+    /// The owner takes these for assignments of this node, and some of what was said between the two may not have arrived:
+    /// each that is not here is reported as lost, uncharged; one that was thought to be without an owner goes on.
+    Confirm {
+        /// The owner that asks.
+        owner: Owner,
+        /// The tasks and their attempts.
+        tasks: Vec<(TaskId, Attempt)>,
+    },
     /// A peer is dead. Its unstarted assignments are dropped, unreported; its running ones go on for 30 s, so that a
     /// new owner can adopt them.
     OwnerLost {

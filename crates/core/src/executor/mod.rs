@@ -188,6 +188,7 @@ impl Executor {
                 self.cancel(&owner, task, attempt, failure, force, effects);
             }
             Event::Recall { owner, tasks } => self.recall(&owner, &tasks, effects),
+            Event::Confirm { owner, tasks } => self.confirm(&owner, &tasks, effects),
             Event::OwnerLost { node } => self.owner_lost(&Owner::Peer(node), effects),
             Event::Adopted { job, owner, owner_term } => self.adopted(job, owner, owner_term),
             Event::Draining => self.drain(effects),

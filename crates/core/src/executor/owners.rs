@@ -5,7 +5,7 @@ use super::pool::SlotRef;
 use super::run::Phase;
 use super::{Effect, Executor, Owner, RunKey};
 use mobula_types::frame::AssignmentEnd;
-use mobula_types::{Attempt, JobId, OwnerTerm, TaskId, Time};
+use mobula_types::{Attempt, Failure, FailureKind, JobId, OwnerTerm, TaskId, Time};
 
 impl Executor {
     pub(super) fn recall(&mut self, owner: &Owner, tasks: &[(TaskId, Attempt)], effects: &mut Vec<Effect>) {
@@ -60,6 +60,24 @@ impl Executor {
         }
         if !handles.is_empty() {
             effects.push(Effect::RecallRuns { worker: id, handles });
+        }
+    }
+
+    pub(super) fn confirm(&mut self, owner: &Owner, tasks: &[(TaskId, Attempt)], effects: &mut Vec<Effect>) {
+        for (task, attempt) in tasks {
+            let Some(key) = self.runs.find(*task, *attempt) else {
+                let text = "what was said of the task was lost on the way between its owner and the node";
+                let failure = Failure::new(FailureKind::Unavailable, text).on_node(self.options.node.clone());
+                let end = AssignmentEnd::Lost { failure, charged: false };
+                effects.push(Effect::Report { owner: owner.clone(), task: *task, attempt: *attempt, end });
+                continue;
+            };
+            let is_orphan = |run: &&mut super::run::Run| run.is_orphan() && run.cancelled.is_none();
+            let own = |run: &&mut super::run::Run| same_owner(&run.owner, owner);
+            if let Some(run) = self.runs.get_mut(key).filter(own).filter(is_orphan) {
+                run.orphan_until = Time::NEVER;
+                self.arm(key);
+            }
         }
     }
 

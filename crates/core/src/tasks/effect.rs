@@ -38,6 +38,13 @@ pub enum Effect {
         /// The tasks and their attempts.
         tasks: Vec<(TaskId, Attempt)>,
     },
+    /// Have a node say which of these assignments it does not have.
+    ConfirmAssignments {
+        /// The node.
+        node: NodeId,
+        /// The tasks and their attempts.
+        tasks: Vec<(TaskId, Attempt)>,
+    },
     /// Tell a session how a task that it submitted has ended: once for each submit, unless the job has ended.
     Completed {
         /// The session.

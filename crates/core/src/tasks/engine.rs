@@ -176,6 +176,7 @@ impl TaskEngine {
             Event::View(view) => self.set_view(view, effects),
             Event::NodeLost { node } => self.node_lost(&node, effects),
             Event::PeerUnreachable { node } => self.peer_unreachable(&node, effects),
+            Event::PeerDoubtful { node } => self.peer_doubtful(&node, effects),
             Event::Resolved { owner, object, outcome } => self.resolved(&owner, object, outcome, effects),
             Event::Borrowed { node, objects } => self.borrowed(&node, &objects),
             Event::Unborrowed { node, objects } => self.unborrowed(&node, &objects, effects),

@@ -206,6 +206,12 @@ pub enum Event {
         /// The node.
         node: NodeId,
     },
+    /// One of several sessions with a node is over, or another one was opened beside it: some of what was under way may
+    /// not have arrived.
+    PeerDoubtful {
+        /// The node.
+        node: NodeId,
+    },
     /// An owner's answer to `Resolve`.
     Resolved {
         /// The owner.

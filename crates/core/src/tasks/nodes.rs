@@ -88,6 +88,22 @@ impl TaskEngine {
             self.next_attempt(key);
             self.enqueue(key, true);
         }
+        self.ask_later(node);
+        self.seek_without(node, false, effects);
+    }
+
+    /// There is still a way to a node, but what was under way on another may be lost: the node says which assignments it
+    /// does not have, and is told and asked again what it is told and asked as an owner.
+    pub(super) fn peer_doubtful(&mut self, node: &NodeId, effects: &mut Vec<Effect>) {
+        let there = self.assigned_to(node).into_iter().map(|key| &self.tasks[key.at()]);
+        let tasks: Vec<_> = there.map(|task| (task.id, task.attempt)).collect();
+        if !tasks.is_empty() {
+            effects.push(Effect::ConfirmAssignments { node: node.clone(), tasks });
+        }
+        self.ask_later(node);
+    }
+
+    fn ask_later(&mut self, node: &NodeId) {
         let owned = self.owned_by(node);
         if !owned.is_empty() {
             for key in owned {
@@ -95,7 +111,6 @@ impl TaskEngine {
             }
             self.timers.set(self.now + self.options.ask_again, Timer::AskAgain(node.clone()));
         }
-        self.seek_without(node, false, effects);
     }
 
     /// Some time after a node was lost: its borrows end, and what it owned and nobody took over is lost.

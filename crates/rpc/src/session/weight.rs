@@ -6,8 +6,8 @@ use mobula_types::{Frame, Outcome, ResultValue, StoredValue};
 /// What every frame costs beside its content.
 const BASE: usize = 64;
 
-/// Bytes, within a small factor, in constant time for frequent frames.
-pub(crate) fn weight(frame: &Frame) -> u64 {
+/// What a frame that waits takes: bytes, within a small factor, in constant time for frequent frames.
+pub fn weight(frame: &Frame) -> u64 {
     let content = match frame {
         Frame::Submit(submit) => {
             submit.arguments.len() + 48 * submit.references.len() + 32 * submit.contained.len()
@@ -27,7 +27,7 @@ pub(crate) fn weight(frame: &Frame) -> u64 {
             24 * objects.len()
         }
         Frame::Recall { handles } | Frame::Returned { handles } => 8 * handles.len(),
-        Frame::RecallAssignments { tasks } => 32 * tasks.len(),
+        Frame::RecallAssignments { tasks } | Frame::ConfirmAssignments { tasks } => 32 * tasks.len(),
         Frame::Template { .. } => 512,
         Frame::View(delta) => 512 * delta.changed.len(),
         Frame::Announce { functions } => 256 * functions.len(),

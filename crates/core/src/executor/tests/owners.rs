@@ -145,3 +145,38 @@ fn an_orphan_that_nobody_adopts_is_ended() {
     world.done(&orders[0], 10);
     assert_eq!((world.reports(), world.executor.runs().count()), (Vec::new(), 0));
 }
+
+#[test]
+fn an_owner_that_is_still_there_learns_what_is_not_here_and_keeps_what_is() {
+    let mut world = World::warm(1);
+    let owner = Owner::Peer(NodeId::new("owner", 1));
+    let template = template("square", Resources::cpus(1));
+    for number in [101, 102] {
+        let assignment = world.assignment(number, JOB, &template);
+        world.event(Event::Assigned { owner: owner.clone(), assignment });
+    }
+    let running = world.flush_runs().remove(0);
+    // Its session has ended, and what had not started was dropped without a word.
+    world.event(Event::OwnerLost { node: NodeId::new("owner", 1) });
+    let attempt = running.attempt;
+    let tasks = [101, 102, 103].map(|number| (task(number), attempt)).to_vec();
+    world.flush();
+    world
+        .take(|effect| match effect {
+            Effect::RecallRuns { worker, handles } => Some((*worker, handles.clone())),
+            _ => None,
+        })
+        .into_iter()
+        .for_each(|(worker, handles)| world.event(Event::Returned { worker, handles }));
+    world.event(Event::Confirm { owner, tasks });
+    let lost = |end: &AssignmentEnd| matches!(end, AssignmentEnd::Lost { charged: false, .. });
+    let reports = world.reports();
+    assert_eq!(reports.iter().map(|(task, _)| *task).collect::<Vec<_>>(), [task(102), task(103)]);
+    assert!(reports.iter().all(|(_, end)| lost(end)));
+    world.pass_time(Duration::from_secs(60));
+    world.done(&running, 10);
+    let reports = world.reports();
+    assert!(
+        matches!(&reports[..], [(ended, AssignmentEnd::Ran { outcome: Outcome::Value(_), .. })] if *ended == task(101))
+    );
+}

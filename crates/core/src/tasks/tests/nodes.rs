@@ -198,3 +198,16 @@ fn tasks_behind_a_busy_node_are_asked_back_for_an_idle_one() {
         assert_eq!(*place, Place::Peer(elsewhere()));
     }
 }
+
+#[test]
+fn a_node_that_is_still_reached_says_what_it_does_not_have_and_nothing_else_runs_again() {
+    let mut world = gateway();
+    world.submit(1);
+    world.submit(2);
+    let node = node_of(&world, 1);
+    let asked = Effect::ConfirmAssignments { node: node.clone(), tasks: vec![(task(1), world.attempt(1))] };
+    assert_eq!(world.tell_and_flush(Event::PeerDoubtful { node: node.clone() }), [asked]);
+    assert_eq!(world.tell_and_flush(Event::PeerDoubtful { node: here() }), []);
+    assert_eq!(numbers(&world.end(1, lost(false))), [1]);
+    assert_eq!(world.engine.task(task(1)).map(|task| task.retries), Some(0));
+}
