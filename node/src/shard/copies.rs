@@ -9,15 +9,40 @@ use mobula_objects::Pin;
 use mobula_runtime::spawn;
 use mobula_types::frame::Input as TaskInput;
 use mobula_types::outcome::CopyVersion;
-use mobula_types::{Attempt, Failure, Frame, NodeId, ObjectId, StoredValue, TaskId, WorkerId};
+use mobula_types::{
+    Attempt, Failure, Frame, JobId, NodeId, ObjectId, Outcome, StoredValue, TaskId, Time, WorkerId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-/// The copies that runs need.
+/// How long what a dead node owned waits for another owner.
+const HEIR_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The copies that runs need, and those whose owner is dead.
 #[derive(Debug, Default)]
 pub(crate) struct Copies {
     pins: IndexMap<(TaskId, Attempt), Vec<Pin>, foldhash::fast::FixedState>,
+    /// Dead owners, and until when what they owned waits for others.
+    orphaned: BTreeMap<NodeId, Time>,
+    /// Jobs with another owner, who has been told what is here and frees what it does not claim.
+    inherited: BTreeSet<JobId>,
 }
 
 impl Copies {
+    /// A node is dead: what it owned is dropped after a while.
+    pub(crate) fn owner_lost(&mut self, node: NodeId, now: Time) {
+        self.orphaned.insert(node, now + HEIR_PATIENCE);
+    }
+
+    /// Another owner of the job has been told what is here.
+    pub(crate) fn inherit(&mut self, job: JobId) {
+        self.inherited.insert(job);
+    }
+
+    pub(crate) fn job_ended(&mut self, job: JobId) {
+        self.inherited.remove(&job);
+    }
+
     /// The run is over.
     pub(crate) fn unpin(&mut self, task: TaskId, attempt: Attempt) {
         self.pins.swap_remove(&(task, attempt));
@@ -105,6 +130,38 @@ impl Shard {
     pub(super) fn unpin_ended(&mut self) {
         let executor = &self.executor;
         self.copies.pins.retain(|(task, attempt), _| executor.run(*task, *attempt).is_some());
+    }
+
+    /// Drops what dead nodes owned and nobody has claimed in time.
+    pub(super) fn drop_orphaned(&mut self) {
+        let due = self.copies.orphaned.iter().filter(|(_, until)| **until <= self.now);
+        let due: Vec<NodeId> = due.map(|(node, _)| node.clone()).collect();
+        for node in due {
+            self.copies.orphaned.remove(&node);
+            let inherited = &self.copies.inherited;
+            let dropped = self.parts.store.remove_owned_by(&node, |job| inherited.contains(&job));
+            if dropped > 0 {
+                tracing::info!(%node, dropped, "values of a dead owner were claimed by nobody");
+            }
+        }
+    }
+
+    /// The end of a run is about to be told: what it has stored is its owner's.
+    pub(super) fn note_owner(&mut self, worker: WorkerId, handle: u64, outcome: &Outcome) {
+        let values = outcome.values().unwrap_or_default().iter().enumerate();
+        let stored = values.filter(|(_, value)| matches!(value.value, StoredValue::Stored(_)));
+        let positions: Vec<u64> = stored.map(|(position, _)| position as u64).collect();
+        if positions.is_empty() {
+            return;
+        }
+        let Some(Owner::Peer(owner)) = self.executor.owner_of(worker, handle).cloned() else { return };
+        let Some((_, task, _)) = self.executor.task_of(worker, handle) else { return };
+        for position in positions {
+            self.parts.store.set_owner(&ObjectId::result(task, position), &owner);
+        }
+        if self.peers.is_fenced(&owner) {
+            self.copies.owner_lost(owner, self.now);
+        }
     }
 
     /// A worker could not read an input of a run from this node's store.

@@ -23,6 +23,7 @@ impl Shard {
     ) {
         tracing::info!(%job, %node, owner_term = owner_term.0, "a new owner looks for a job");
         let legacy = self.tasks.legacy(job);
+        self.copies.inherit(job);
         let owner = Owner::Peer(node.clone());
         self.tell_executor(executor::Event::Adopted { job, owner: owner.clone(), owner_term });
         self.tell_tasks(tasks::Event::TakenOver { job, owner: node.clone(), owner_term });
@@ -35,6 +36,7 @@ impl Shard {
 
     /// This node itself owns the job from now on.
     pub(super) fn find_job_here(&mut self, job: JobId, owner_term: OwnerTerm) {
+        self.copies.inherit(job);
         let owner = Owner::Local;
         self.tell_executor(executor::Event::Adopted { job, owner: owner.clone(), owner_term });
         for found in self.found(job, &owner, Default::default()) {

@@ -88,6 +88,7 @@ impl Shard {
         let event = match frame {
             Frame::Done { handle, outcome, retryable, micros, borrows } => {
                 let borrows = self.keep_borrows(session, borrows);
+                self.note_owner(worker, handle, &outcome);
                 executor::Event::Done { worker, handle, outcome, retryable, micros, borrows }
             }
             Frame::Returned { handles } => executor::Event::Returned { worker, handles },

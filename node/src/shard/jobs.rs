@@ -214,6 +214,7 @@ impl Shard {
         self.tell_tasks(tasks::Event::JobEnded { job, failure });
         self.tell_executor(executor::Event::JobEnded { job });
         self.parts.store.remove_job(job);
+        self.copies.job_ended(job);
         self.parts.secrets.forget_job(job);
         self.parts.requests.forget_job(job);
         if let Some(known) = self.jobs.known.remove(&job) {

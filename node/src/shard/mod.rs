@@ -267,6 +267,7 @@ impl Shard {
     fn sample(&mut self) {
         self.background.retain(|task| !task.is_finished());
         self.unpin_ended();
+        self.drop_orphaned();
         self.reach_doubtful();
         let load = self.load();
         self.parts.head.set_load(load);

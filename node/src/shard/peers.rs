@@ -304,6 +304,7 @@ impl Shard {
             self.drop_session(session);
         }
         self.parts.store.node_lost(&node);
+        self.copies.owner_lost(node.clone(), self.now);
         self.tell_executor(executor::Event::OwnerLost { node: node.clone() });
         self.tell_tasks(tasks::Event::NodeLost { node });
     }

@@ -9,10 +9,10 @@ use crate::secrets::Secrets;
 use crate::service::Service;
 use crate::thin::ThinCalls;
 use crate::transfer::{Transfer, TransferParts};
-use mobula_objects::ObjectStore;
+use mobula_objects::{CopyOf, ObjectStore};
 use mobula_rpc::head::{Grant, HeadEvent, HeadLink, HeadLinkOptions};
 use mobula_rpc::node::{Arguments, JobAccess, NodeService, RequestId, SubmitTask};
-use mobula_rpc::session::{Session, SessionOptions};
+use mobula_rpc::session::{Session, SessionEnd, SessionOptions};
 use mobula_rpc::{Authenticator, Caller, NodeServer, ServerOptions};
 use mobula_runtime::{Shutdown, clock};
 use mobula_types::job::JobState;
@@ -344,4 +344,73 @@ async fn a_holder_that_cannot_be_reached_has_lost_nothing() {
         panic!("it is not lost")
     };
     assert_eq!(failure.kind(), FailureKind::StoreFull);
+}
+
+/// What has come over a session so far that this shard has sent.
+async fn received(world: &mut World, session: &mut Session) -> Vec<Frame> {
+    world.shard.sessions.flush();
+    let mut frames = Vec::new();
+    session.receiver.receive(&mut frames).await.unwrap();
+    frames
+}
+
+#[tokio::test]
+async fn the_end_of_one_of_two_crossed_sessions_cuts_nothing_off() {
+    let mut world = World::new();
+    let other = node("other", 2);
+    world.sees(std::slice::from_ref(&other));
+    let _first = world.open_session(peer(2)).unwrap();
+    let mut second = world.open_session(peer(2)).unwrap();
+    let earlier = keys(&world)[0];
+    let end = SessionEnd::Closed;
+    world.tell(Input::Ended { session: earlier, end });
+    assert_eq!(world.sessions(), 1);
+    let object = ObjectId::result(TaskId::of_driver(JobId(1), 1), 0);
+    world.shard.send_to_peer(&other, Frame::Resolve { object });
+    assert_eq!(received(&mut world, &mut second).await, [Frame::Resolve { object }]);
+}
+
+#[tokio::test]
+async fn what_was_freed_while_a_node_was_out_of_reach_is_freed_when_it_is_back() {
+    let mut world = World::new();
+    let other = node("other", 2);
+    world.sees(std::slice::from_ref(&other));
+    let _broken = world.open_session(peer(2)).unwrap();
+    let broken = keys(&world)[0];
+    world.tell(Input::Attached { session: broken, attached: false });
+    let objects = vec![ObjectId::result(TaskId::of_driver(JobId(1), 1), 0)];
+    let free = Frame::Free { objects };
+    world.shard.send_to_peer(&other, free.clone());
+    world.tell(Input::Ended { session: broken, end: SessionEnd::Closed });
+    let mut back = world.open_session(peer(2)).unwrap();
+    assert_eq!(received(&mut world, &mut back).await, [free]);
+}
+
+#[tokio::test]
+async fn copies_are_told_of_when_they_come_and_when_they_make_room_and_unneeded_ones_go() {
+    let mut world = World::new();
+    let owner = node("other", 2);
+    world.sees(std::slice::from_ref(&owner));
+    let mut session = world.open_session(peer(2)).unwrap();
+    let store = world.shard.parts.store.clone();
+    let (job, object) = (JobId(1), ObjectId::result(TaskId::of_driver(JobId(1), 1), 0));
+    let bring = || {
+        let of = CopyOf { owner: owner.clone(), keeper: owner.clone() };
+        store.reserve(job, 10).unwrap().commit_copy(object, vec![1; 10].into(), 7, of).unwrap()
+    };
+    // The run that it was brought for was cancelled meanwhile.
+    let run = mobula_core::executor::RunKey(1);
+    world.tell(Input::Fetched { run, result: Ok((Vec::new(), vec![bring()])) });
+    assert!(!store.contains(&object));
+    let pin = bring();
+    let version = pin.version();
+    world.shard.tell_of_copy(&owner, object, version);
+    pin.told();
+    assert_eq!(received(&mut world, &mut session).await, [Frame::CopyMade { object, version }]);
+    drop(pin);
+    drop(store.reserve(job, 1 << 20).unwrap());
+    world.shard.look_after_copies();
+    let holder = world.shard.parts.node.clone();
+    let lost = Frame::CopyLost { object, version, holder };
+    assert_eq!(received(&mut world, &mut session).await, [lost]);
 }
