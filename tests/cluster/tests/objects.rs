@@ -36,3 +36,27 @@ fn a_large_value_reaches_a_task_from_wherever_it_lies() -> Result<()> {
     assert_eq!(result["value"], 7 * (4 << 20) / 8, "{result}");
     Ok(())
 }
+
+/// Copies that the owner's node keeps make room for others; a node without the room for a value leaves its tasks to others,
+/// and costs nobody the value.
+#[test]
+fn more_than_the_stores_hold_passes_through_them_and_nothing_is_lost() -> Result<()> {
+    let flags = |flags: &[&str]| flags.iter().map(|flag| (*flag).to_owned()).collect::<Vec<_>>();
+    let options = ClusterOptions { nodes: 0, ..ClusterOptions::default() };
+    let mut cluster = TestCluster::start(&options)?;
+    cluster.add_node(&flags(&["--num-cpus", "0"]))?;
+    for memory in ["1MiB", "10MiB"] {
+        cluster.add_node(&flags(&[
+            "--num-cpus",
+            "1",
+            "--object-store-memory",
+            memory,
+            "--store-patience",
+            "100ms",
+        ]))?;
+    }
+    let result = run(&cluster, 0, "crowded")?;
+    let once: u64 = (0..6_u64).map(|number| ((1 << 35) + number) << 19).sum();
+    assert_eq!(result["value"], 4 * once, "{result}");
+    Ok(())
+}

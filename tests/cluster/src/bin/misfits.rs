@@ -195,6 +195,19 @@ async fn misbehave(case: &str) -> mobula::Result<u64> {
         }
         // The same, in the hands of a task of the first node.
         "far for a task" => fetches::remote(before_case()).on_node("node-0", false).submit().await,
+        // More than the stores of the nodes that run the tasks hold, each value several times.
+        "crowded" => {
+            let mut values = Vec::new();
+            for number in 0..6_u64 {
+                // Small numbers take few bytes.
+                values.push(mobula::put(vec![(1 << 35) + number; 1 << 19]).await?);
+            }
+            let calls = (0..3).flat_map(|_| values.iter()).map(|value| sums::remote(value.clone()));
+            let sums = mobula::submit_all(calls.collect::<Vec<_>>()).await?;
+            let of_tasks: u64 = mobula::get_batch(&sums).await?.into_iter().sum();
+            let again: Vec<u64> = mobula::get_batch(&values).await?.into_iter().flatten().collect();
+            Ok(of_tasks + again.into_iter().sum::<u64>())
+        }
         "nested" => nested::remote(5_u64).submit().await,
         "dies once" => {
             let marker = std::env::temp_dir().join(format!("mobula-dies-once-{}", std::process::id()));
