@@ -4,7 +4,7 @@ use super::session::Party;
 use super::{Input, Reply, Shard};
 use mobula_core::tasks::{self, SessionKey, SessionKind};
 use mobula_rpc::session::{Session, SessionEnd};
-use mobula_runtime::{TaskHandle, spawn};
+use mobula_runtime::{TaskHandle, clock, spawn};
 use mobula_types::{Failure, FailureKind, SessionRole};
 use tokio::sync::mpsc;
 
@@ -108,6 +108,7 @@ impl Shard {
         }
         if let Some(Party::Client { job, id }) = self.sessions.party(session).cloned() {
             let goodbye = !self.jobs.is_driven(job);
+            self.parts.head.job_summary(job, self.tasks.job_summary(job, clock::wall_millis()));
             self.parts.head.driver_detached(job, id, goodbye);
         }
     }

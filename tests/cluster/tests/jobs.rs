@@ -33,6 +33,14 @@ fn a_submitted_program_runs_to_its_end_and_its_output_is_kept() -> Result<()> {
     let ended = job(&cluster, cluster.url(0))?;
     assert_eq!((&ended["state"], &ended["name"]), (&"ended".into(), &"sum".into()), "{ended}");
     let id = ended["job"].as_str().context("an id")?;
+    let direct = cluster.misfits(0, "many")?.finish()?;
+    assert_eq!(serde_json::from_str::<Value>(&direct.stdout)?["value"], sum, "{}", direct.stderr);
+    let last = || job(&cluster, cluster.url(0));
+    eventually("the driver's own job ends", || Ok(last()?["state"] == "ended" && last()?["job"] != id))?;
+    let (done, cancelled) = (last()?["succeeded"].as_u64(), last()?["cancelled"].as_u64());
+    // With the neighbour that each case has beside it.
+    assert!(done >= Some(20_000), "its counts are those of its end: {:?}", (done, cancelled));
+    assert_eq!(cancelled, Some(0));
     assert_eq!(cluster.mobula(&["job", "logs", id])?, output);
     Ok(())
 }

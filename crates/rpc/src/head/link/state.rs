@@ -136,6 +136,10 @@ impl LinkState {
         if goodbye && self.departed.len() < DEPARTED_LIMIT {
             self.departed.insert(job);
         }
+        if goodbye && let Some(summary) = self.summaries.remove(&job) {
+            // What the job has done is on record before it ends.
+            self.change(NodeReport::JobSummary { job, summary });
+        }
         if changed || goodbye {
             self.change(match attached {
                 true => NodeReport::DriverAttached { job, session },
@@ -262,6 +266,24 @@ mod tests {
         state.join(None, None, HeadTerm::default());
         state.take_reports();
         state
+    }
+
+    #[test]
+    fn a_jobs_last_counts_go_before_the_goodbye_that_ends_it() {
+        let mut state = joined();
+        let (job, session) = (JobId(1), CALLING);
+        state.driver(job, session, true, false);
+        state.take_reports();
+        state.summary(job, JobSummary::default());
+        state.driver(job, session, false, true);
+        let reports = state.take_reports();
+        assert!(
+            matches!(
+                reports[..],
+                [NodeReport::JobSummary { .. }, NodeReport::DriverDetached { goodbye: true, .. }]
+            ),
+            "{reports:?}"
+        );
     }
 
     #[test]
