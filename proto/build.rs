@@ -18,6 +18,7 @@ const BOXED: &[&str] = &[
     ".mobula.v1.Frame.kind.found_job",
     ".mobula.v1.Frame.kind.unreadable",
     ".mobula.v1.Frame.kind.copy_lost",
+    ".mobula.v1.Frame.kind.charged",
     ".mobula.v1.Frame.kind.get",
     ".mobula.v1.Frame.kind.got",
     ".mobula.v1.Frame.kind.resolved",

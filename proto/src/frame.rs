@@ -51,6 +51,10 @@ impl From<Frame> for wire::Frame {
                 outcome: Some(outcome.into()),
             }),
             Frame::Got { object, outcome } => Kind::Got(got(object, outcome)),
+            Frame::Charged { task, charges } => Kind::Charged(Box::new(wire::Charged {
+                task: Some(task.into()),
+                charges: Some(charges.into()),
+            })),
             Frame::PutDone { object, failure } => {
                 let failure = failure.map(Into::into);
                 Kind::PutDone(Box::new(wire::PutDone { object: Some(object.into()), failure }))
@@ -154,6 +158,10 @@ impl TryFrom<wire::Frame> for Frame {
             Kind::Got(got) => Frame::Got {
                 object: object(got.object, "got.object")?,
                 outcome: outcome(got.outcome, "got.outcome")?,
+            },
+            Kind::Charged(charged) => Frame::Charged {
+                task: charged.task.required("charged.task")?.into(),
+                charges: charged.charges.unwrap_or_default().into(),
             },
             Kind::PutDone(done) => Frame::PutDone {
                 object: object(done.object, "put_done.object")?,

@@ -127,7 +127,7 @@ fn a_small_task_is_few_bytes() {
         contained: Vec::new(),
         deadline: None,
         parent: None,
-        reoffered: false,
+        reoffer: None,
     });
     let outcome = Outcome::Value(ResultValue::inline(Payload::from(&b"ok"[..])));
     let completed = Frame::Completed { task, outcome };

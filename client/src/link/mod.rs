@@ -15,6 +15,7 @@ mod groups;
 mod inbox;
 mod io;
 mod outgoing;
+mod past;
 mod received;
 mod requests;
 mod start;

@@ -1,10 +1,12 @@
 //! Requests on their way to the home node, as far as its credit reaches.
 
 use super::inbox::Sent;
+use super::past::set_time_left;
 use crate::reference::Handle;
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use mobula_rpc::session::{FrameSender, SentTemplates};
-use mobula_types::{Frame, ObjectAddress, ObjectId, TaskTemplate};
+use mobula_runtime::clock;
+use mobula_types::{Frame, ObjectAddress, ObjectId, TaskId, TaskTemplate, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -32,7 +34,16 @@ pub(super) struct Outgoing {
     credit: Option<u64>,
     used: u64,
     sent: Sent,
+    /// How many frames the session has been given.
+    given: u64,
+    /// Submits by their place among those, oldest first, as far as the session is not known to have passed them on.
+    untaken: VecDeque<(u64, TaskId)>,
+    /// How many there may be before it is looked which of them it has.
+    most_untaken: usize,
 }
+
+/// How many submits are remembered before it is looked which of them have been passed on.
+const UNTAKEN: usize = 1024;
 
 /// A request as a frame.
 #[derive(Debug)]
@@ -42,6 +53,8 @@ pub(super) struct Waiting {
     pub(super) template: Option<Arc<TaskTemplate>>,
     /// The object that it makes, or the first of them.
     pub(super) object: ObjectId,
+    /// A task's.
+    pub(super) deadline: Option<Time>,
     /// What it counts in the inbox; nothing where it is offered again.
     pub(super) counted: Sent,
     /// What it refers to: dropped once it has been sent, so that no release goes before it.
@@ -60,11 +73,30 @@ impl Outgoing {
             credit,
             used: 0,
             sent: Sent::default(),
+            given: 0,
+            untaken: VecDeque::new(),
+            most_untaken: UNTAKEN,
         }
+    }
+
+    /// The submits that were sent and that the session has not passed on: nobody can have received them.
+    pub(super) fn untaken(&mut self) -> HashSet<TaskId> {
+        self.forget_taken();
+        self.untaken.iter().map(|(_, task)| *task).collect()
+    }
+
+    fn forget_taken(&mut self) {
+        let taken = self.sender.taken();
+        while self.untaken.front().is_some_and(|(place, _)| *place < taken) {
+            self.untaken.pop_front();
+        }
+        self.most_untaken = UNTAKEN.max(2 * self.untaken.len());
     }
 
     /// Goes on over another session, with that one's credit. Returns the requests that have waited.
     pub(super) fn restart(&mut self, sender: FrameSender, credit: Option<u64>) -> VecDeque<Waiting> {
+        self.given = 0;
+        self.untaken.clear();
         self.sender = sender;
         self.frames.clear();
         self.templates = SentTemplates::default();
@@ -72,6 +104,11 @@ impl Outgoing {
         self.credit = credit;
         self.used = 0;
         std::mem::take(&mut self.waiting)
+    }
+
+    /// The requests that wait for credit.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Waiting> {
+        self.waiting.iter()
     }
 
     pub(super) fn sender(&self) -> &FrameSender {
@@ -88,7 +125,7 @@ impl Outgoing {
     pub(super) fn push(&mut self, frame: Frame) {
         self.frames.push(frame);
         if self.frames.len() >= BATCH {
-            self.sender.send_all(&mut self.frames);
+            self.send();
         }
     }
 
@@ -144,6 +181,11 @@ impl Outgoing {
             let objects = std::mem::replace(&mut self.released, rest);
             self.push(Frame::Release { objects });
         }
+        self.send();
+    }
+
+    fn send(&mut self) {
+        self.given += self.frames.len() as u64;
         self.sender.send_all(&mut self.frames);
     }
 
@@ -182,7 +224,20 @@ impl Outgoing {
         }
         self.used += 1;
         self.forget(request.counted);
-        self.push(request.frame);
+        let mut frame = request.frame;
+        if let Frame::Submit(submit) = &mut frame {
+            if request.deadline.is_some() {
+                // It counts from the submission, and may have waited.
+                set_time_left(submit, clock::now(), request.deadline);
+            }
+            if self.credit.is_some() {
+                self.untaken.push_back((self.given + self.frames.len() as u64, submit.task));
+                if self.untaken.len() > self.most_untaken {
+                    self.forget_taken();
+                }
+            }
+        }
+        self.push(frame);
         if !self.behind.is_empty() {
             let behind = self.behind.remove(&request.object).unwrap_or_default();
             behind.into_iter().for_each(|frame| self.push(frame));

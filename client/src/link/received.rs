@@ -3,6 +3,7 @@
 use super::io::Io;
 use super::table::TaskEntry;
 use crate::reference::{Handle, HeldValue, State};
+use mobula_runtime::clock;
 use mobula_types::{
     Failure, FailureKind, Frame, ObjectAddress, ObjectId, Outcome, ResultValue, StoredValue, TaskId,
 };
@@ -14,6 +15,11 @@ impl Io {
         for frame in frames.drain(..) {
             match frame {
                 Frame::Completed { task, outcome } => self.completed(task, outcome),
+                Frame::Charged { task, charges } => {
+                    if let Some(entry) = self.table.tasks.get_mut(&task) {
+                        entry.past.charge(clock::now(), &charges);
+                    }
+                }
                 Frame::Got { object, outcome } => self.got(object, outcome),
                 Frame::PutDone { object, failure } => self.put_done(object, failure),
                 Frame::Credit { total } => self.out.raise_credit(total),
@@ -95,8 +101,10 @@ impl Io {
     pub(super) fn fail_task(&mut self, task: TaskId, failure: &Failure) {
         let Some(entry) = self.table.tasks.get_mut(&task) else { return };
         entry.ended = true;
-        let results = entry.results.clone();
-        self.fail(&results, failure);
+        // What is here stays: a task that is offered again for the sake of another one may fail.
+        for handle in entry.results.iter().filter_map(|result| result.upgrade()) {
+            self.announce |= handle.fail_if_pending(failure.clone(), &mut self.wakers);
+        }
     }
 
     fn got(&mut self, object: ObjectId, outcome: Outcome) {

@@ -6,6 +6,7 @@ use super::outgoing::Waiting;
 use super::{PutRequest, Request, SubmitRequest};
 use crate::reference::{Handle, State};
 use foldhash::HashSet;
+use mobula_runtime::clock;
 use mobula_types::{
     Failure, FailureKind, Frame, INLINE_LIMIT, ObjectAddress, ObjectId, ObjectSpace, Payload, ResultValue,
     StoredValue, frame,
@@ -24,10 +25,11 @@ impl Io {
     fn submit(&mut self, request: SubmitRequest, counted: Sent) {
         let SubmitRequest { submit, template, handles, holds } = request;
         self.offer_lapsed(holds.iter().map(|handle| handle.object()));
-        self.table.add_task(&submit, &template, handles);
+        let deadline = submit.deadline.map(|left| clock::now() + left);
+        self.table.add_task(&submit, &template, deadline, handles);
         let object = ObjectId::result(submit.task, 0);
-        let waiting =
-            Waiting { frame: Frame::Submit(submit), template: Some(template), object, counted, holds };
+        let (frame, template) = (Frame::Submit(submit), Some(template));
+        let waiting = Waiting { frame, template, object, deadline, counted, holds };
         self.request_or_park(waiting);
     }
 
@@ -64,7 +66,7 @@ impl Io {
     ) {
         let contained = if contained.is_empty() { None } else { Some(contained.into()) };
         let frame = Frame::Put { object, value: ResultValue { value, contained } };
-        self.request_or_park(Waiting { frame, template: None, object, counted, holds });
+        self.request_or_park(Waiting { frame, template: None, object, deadline: None, counted, holds });
     }
 
     /// Has an object's bytes brought to a store; its put follows.

@@ -3,9 +3,10 @@
 //! A driver's table is also the lineage: the specs of the tasks and the bytes of the puts that it holds, waits for, or
 //! needs to make those again. They are what it re-offers when its home node is lost.
 
+use super::past::Past;
 use crate::reference::{Handle, State};
 use foldhash::HashMap;
-use mobula_types::{ObjectAddress, ObjectId, ObjectSpace, Payload, TaskId, TaskTemplate, frame};
+use mobula_types::{ObjectAddress, ObjectId, ObjectSpace, Payload, TaskId, TaskTemplate, Time, frame};
 use smallvec::SmallVec;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
@@ -33,6 +34,9 @@ pub(super) struct TaskEntry {
     /// How many kept specs need its results.
     pins: u32,
     pub(super) ended: bool,
+    /// When it is too late for it, whoever owns it.
+    pub(super) deadline: Option<Time>,
+    pub(super) past: Past,
     /// The home node does not know it: its values are here, and it was not offered at a take-over.
     pub(super) lapsed: bool,
     /// What to submit again; `None` where nothing is kept.
@@ -100,6 +104,7 @@ impl Table {
         &mut self,
         submit: &frame::Submit,
         template: &Arc<TaskTemplate>,
+        deadline: Option<Time>,
         results: SmallVec<[Weak<Handle>; 1]>,
     ) {
         let bytes = spec_bytes(submit);
@@ -113,6 +118,8 @@ impl Table {
             results,
             pins: 0,
             ended: false,
+            deadline,
+            past: Past::default(),
             lapsed: false,
             spec: keeps.then(|| Box::new(Spec { submit: submit.clone(), template: template.clone() })),
         };
@@ -347,7 +354,7 @@ mod tests {
             contained: Vec::new(),
             deadline: None,
             parent: None,
-            reoffered: false,
+            reoffer: None,
         }
     }
 
@@ -355,7 +362,8 @@ mod tests {
     fn add(table: &mut Table, number: u64, needs: &[ObjectId]) -> Arc<Handle> {
         let handle = pending(&silent_link(), number);
         let template = crate::link::testing::template("tests::call");
-        table.add_task(&spec(handle.object().task, needs), &template, smallvec![Arc::downgrade(&handle)]);
+        let results = smallvec![Arc::downgrade(&handle)];
+        table.add_task(&spec(handle.object().task, needs), &template, None, results);
         handle
     }
 

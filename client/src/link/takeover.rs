@@ -12,7 +12,7 @@ use super::outgoing::Waiting;
 use super::table::Spec;
 use crate::reference::{Handle, State};
 use mobula_runtime::clock;
-use mobula_types::{Failure, FailureKind, Frame, ObjectId, ObjectSpace, TaskId, frame};
+use mobula_types::{Failure, FailureKind, Frame, ObjectId, ObjectSpace, TaskId, Time, frame};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +85,7 @@ impl Io {
         self.receiver = home.session.receiver;
         self.transfers.clear();
         self.fetches.clear();
+        self.note_offered();
         let waiting = self.out.restart(home.session.sender, home.credit);
         let parked = std::mem::take(&mut self.parked);
         let unsent = waiting.iter().map(|waiting| waiting.object).chain(self.late.iter().copied());
@@ -95,6 +96,18 @@ impl Io {
         self.fail_lost_uploads();
         self.unpark();
         self.ask_again();
+    }
+
+    /// Notes which tasks the old node may have received.
+    fn note_offered(&mut self) {
+        let unsent = self.out.untaken();
+        let waiting = self.out.waiting().map(|waiting| waiting.object.task);
+        let unsent: HashSet<TaskId> = unsent.into_iter().chain(waiting).collect();
+        let late = &self.late;
+        for (task, entry) in &mut self.table.tasks {
+            let is_unsent = unsent.contains(task) || late.contains(&ObjectId::result(*task, 0));
+            entry.past.was_offered |= !is_unsent && !entry.lapsed;
+        }
     }
 
     /// Offers everything again that was sent to the old node; what is in `unsent` still goes its first way.
@@ -218,12 +231,16 @@ impl Io {
     }
 
     fn offer_task(&mut self, task: TaskId) {
-        let Some(entry) = self.table.tasks.get(&task) else { return };
+        let now = clock::now();
+        let Some(entry) = self.table.tasks.get_mut(&task) else { return };
         let handles: Vec<Arc<Handle>> = entry.results.iter().filter_map(|result| result.upgrade()).collect();
+        let ended = std::mem::take(&mut entry.ended);
         match entry.spec.as_deref().cloned() {
-            Some(spec) => {
+            Some(mut spec) => {
+                spec.submit.reoffer = Some(Box::new(entry.past.reoffer(now, ended)));
+                let deadline = entry.deadline;
                 handles.iter().for_each(|handle| handle.forget_place());
-                self.offer_spec(spec);
+                self.offer_spec(spec, deadline);
             }
             None => {
                 let failure = evicted("a task's spec");
@@ -234,18 +251,12 @@ impl Io {
         }
     }
 
-    fn offer_spec(&mut self, spec: Spec) {
+    fn offer_spec(&mut self, spec: Spec, deadline: Option<Time>) {
         let Spec { submit, template } = spec;
         let object = ObjectId::result(submit.task, 0);
-        let frame = Frame::Submit(frame::Submit { reoffered: true, ..submit });
+        let (frame, counted) = (Frame::Submit(submit), Sent::default());
         let template = Some(template);
-        self.request_or_park(Waiting {
-            frame,
-            template,
-            object,
-            counted: Sent::default(),
-            holds: Vec::new(),
-        });
+        self.request_or_park(Waiting { frame, template, object, deadline, counted, holds: Vec::new() });
     }
 }
 

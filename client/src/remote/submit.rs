@@ -124,7 +124,7 @@ fn prepare(
         contained: addresses,
         deadline,
         parent: context.run().map(|run| run.handle()),
-        reoffered: false,
+        reoffer: None,
     };
     let weak = handles.iter().map(Arc::downgrade).collect();
     let request = SubmitRequest { submit, template, handles: weak, holds };

@@ -65,6 +65,13 @@ pub enum Frame {
         /// How.
         outcome: Outcome,
     },
+    /// A task of the driver was charged a retry: the driver keeps the count for the case that the node is lost.
+    Charged {
+        /// The task.
+        task: TaskId,
+        /// All that counts against it now.
+        charges: Charges,
+    },
     /// Answer to [`Frame::Get`]: exactly one value or the failure.
     Got {
         /// The object.
@@ -273,8 +280,38 @@ pub struct Submit {
     pub deadline: Option<Duration>,
     /// A worker's submit: the handle of the run that submits.
     pub parent: Option<u64>,
-    /// Offered again after the loss of its owner: the task may have run, and its result may exist somewhere.
-    pub reoffered: bool,
+    /// Offered again after the loss of its owner: what became of it before. Its result may exist somewhere.
+    pub reoffer: Option<Box<Reoffer>>,
+}
+
+/// What is known of a task that is offered to another owner.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Reoffer {
+    /// How far it had come.
+    pub progress: Progress,
+    /// What was counted against it before.
+    pub charges: Charges,
+}
+
+/// How far a task had come with the owner that was lost.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Progress {
+    /// No owner can have received it.
+    #[default]
+    Unsent,
+    /// It may have been running.
+    Offered,
+    /// It had ended.
+    Ended,
+}
+
+/// What counts against a task's retries.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Charges {
+    /// How many of its retries are used up.
+    pub retries: u32,
+    /// How long ago nodes were lost while they may have been running it, as far as that counts still.
+    pub losses: Vec<Duration>,
 }
 
 /// What a node has of a job that was taken over.

@@ -33,6 +33,11 @@ impl Time {
         self.0
     }
 
+    /// The point so long before this one; the clock's start where it would lie before that.
+    pub fn before(self, ago: Duration) -> Time {
+        Time(self.0.saturating_sub(u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// How long ago `earlier` was; zero where it lies ahead.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

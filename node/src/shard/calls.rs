@@ -23,7 +23,7 @@ impl Shard {
                     contained: Vec::new(),
                     deadline,
                     parent: None,
-                    reoffered: false,
+                    reoffer: None,
                 });
             }
             Call::Get { address, job, reply } => {

@@ -73,7 +73,7 @@ impl Shard {
             contained: submit.contained,
             deadline,
             parent,
-            reoffered: submit.reoffered,
+            reoffer: submit.reoffer,
         });
         Ok(())
     }

@@ -31,6 +31,9 @@ impl Shard {
                 self.sessions.send(session, Frame::Completed { task, outcome });
             }
             Effect::SubmitDone { requester, failure, .. } => self.answer_submit(&requester, failure),
+            Effect::Charged { session, task, charges } => {
+                self.sessions.send(session, Frame::Charged { task, charges });
+            }
             Effect::Got { requester, object, outcome } => self.answer(requester, object, outcome),
             Effect::PutDone { requester, object, failure } => self.answer_put(requester, object, failure),
             Effect::Credit { session, total } => self.sessions.send(session, Frame::Credit { total }),

@@ -22,7 +22,7 @@ pub(super) const DONE: u32 = 22;
 #[inline]
 pub(crate) fn append(frame: &Frame, body: &mut BytesMut) -> bool {
     match frame {
-        Frame::Submit(submit) if submit.references.is_empty() && submit.contained.is_empty() => {
+        Frame::Submit(submit) if is_plain(submit) => {
             append_submit(submit, body);
         }
         Frame::Run(run) if run.inputs.is_empty() => append_run(run, body),
@@ -82,6 +82,10 @@ macro_rules! unless_zero {
     };
 }
 
+fn is_plain(submit: &Submit) -> bool {
+    submit.references.is_empty() && submit.contained.is_empty() && submit.reoffer.is_none()
+}
+
 fn append_submit(submit: &Submit, body: &mut BytesMut) {
     let arguments = submit.arguments.as_slice();
     let deadline = submit.deadline.map(nanos);
@@ -90,8 +94,7 @@ fn append_submit(submit: &Submit, body: &mut BytesMut) {
         + unless_zero!(length uint32, 3, submit.template.0)
         + if arguments.is_empty() { 0 } else { bytes_length(4, arguments) }
         + deadline.map_or(0, |deadline| uint64::encoded_len(7, &deadline))
-        + submit.parent.map_or(0, |parent| uint64::encoded_len(8, &parent))
-        + unless_zero!(length boolean, 9, submit.reoffered);
+        + submit.parent.map_or(0, |parent| uint64::encoded_len(8, &parent));
     begin(SUBMIT, length, body);
     unless_zero!(put fixed64, 1, submit.task.high, body);
     unless_zero!(put fixed64, 2, submit.task.low, body);
@@ -105,7 +108,6 @@ fn append_submit(submit: &Submit, body: &mut BytesMut) {
     if let Some(parent) = submit.parent {
         uint64::encode(8, &parent, body);
     }
-    unless_zero!(put boolean, 9, submit.reoffered, body);
 }
 
 fn append_run(run: &Run, body: &mut BytesMut) {

@@ -141,7 +141,7 @@ fn payload(bytes: &[u8], message: &Bytes) -> Payload {
 
 fn read_submit(mut fields: Fields<'_>, message: &Bytes, frames: &mut Vec<Frame>) -> Option<()> {
     let (mut task, mut template, mut arguments) = (TaskId::default(), 0, &[][..]);
-    let (mut deadline, mut parent, mut reoffered) = (None, None, false);
+    let (mut deadline, mut parent) = (None, None);
     while !fields.is_empty() {
         match fields.key()? {
             (1, FIXED64) => task.high = fields.fixed64()?,
@@ -150,7 +150,6 @@ fn read_submit(mut fields: Fields<'_>, message: &Bytes, frames: &mut Vec<Frame>)
             (4, LENGTH_DELIMITED) => arguments = fields.bytes()?,
             (7, VARINT) => deadline = Some(fields.nanos()?),
             (8, VARINT) => parent = Some(fields.varint()?),
-            (9, VARINT) => reoffered = fields.boolean()?,
             _ => return None,
         }
     }
@@ -162,7 +161,7 @@ fn read_submit(mut fields: Fields<'_>, message: &Bytes, frames: &mut Vec<Frame>)
         contained: Vec::new(),
         deadline,
         parent,
-        reoffered,
+        reoffer: None,
     }));
     Some(())
 }

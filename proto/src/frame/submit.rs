@@ -4,7 +4,7 @@ use crate::error::ConvertError;
 use crate::identity::{addresses, nanos, object_id, unpack_objects};
 use crate::value::payload;
 use crate::wire;
-use mobula_types::frame::Submit;
+use mobula_types::frame::{Charges, Progress, Reoffer, Submit};
 use mobula_types::{ArgumentRef, ArgumentShape, NodeId, ObjectAddress, TaskId, TemplateId};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl From<Submit> for wire::Submit {
             contained: submit.contained.into_iter().map(Into::into).collect(),
             deadline_nanos: submit.deadline.map(nanos),
             parent: submit.parent,
-            reoffered: submit.reoffered,
+            reoffer: submit.reoffer.map(|reoffer| (*reoffer).into()),
         }
     }
 }
@@ -35,8 +35,46 @@ impl TryFrom<wire::Submit> for Submit {
             contained: addresses(submit.contained)?,
             deadline: submit.deadline_nanos.map(Duration::from_nanos),
             parent: submit.parent,
-            reoffered: submit.reoffered,
+            reoffer: submit.reoffer.map(Reoffer::try_from).transpose()?.map(Box::new),
         })
+    }
+}
+
+impl From<Reoffer> for wire::Reoffer {
+    fn from(reoffer: Reoffer) -> Self {
+        let progress = match reoffer.progress {
+            Progress::Unsent => wire::reoffer::Progress::Unsent,
+            Progress::Offered => wire::reoffer::Progress::Offered,
+            Progress::Ended => wire::reoffer::Progress::Ended,
+        };
+        wire::Reoffer { progress: progress.into(), charges: Some(reoffer.charges.into()) }
+    }
+}
+
+impl TryFrom<wire::Reoffer> for Reoffer {
+    type Error = ConvertError;
+    fn try_from(reoffer: wire::Reoffer) -> Result<Self, ConvertError> {
+        let progress = match wire::reoffer::Progress::try_from(reoffer.progress) {
+            Ok(wire::reoffer::Progress::Unsent) => Progress::Unsent,
+            Ok(wire::reoffer::Progress::Offered) => Progress::Offered,
+            Ok(wire::reoffer::Progress::Ended) => Progress::Ended,
+            Err(_) => return Err(ConvertError::unknown("reoffer.progress", reoffer.progress)),
+        };
+        Ok(Reoffer { progress, charges: reoffer.charges.unwrap_or_default().into() })
+    }
+}
+
+impl From<Charges> for wire::Charges {
+    fn from(charges: Charges) -> Self {
+        let loss_nanos = charges.losses.into_iter().map(nanos).collect();
+        wire::Charges { retries: charges.retries, loss_nanos }
+    }
+}
+
+impl From<wire::Charges> for Charges {
+    fn from(charges: wire::Charges) -> Self {
+        let losses = charges.loss_nanos.into_iter().map(Duration::from_nanos).collect();
+        Charges { retries: charges.retries, losses }
     }
 }
 

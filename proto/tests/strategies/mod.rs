@@ -2,8 +2,10 @@
 
 mod parts;
 
-use mobula_types::frame::{Assignment, AssignmentEnd, FoundJob, Input, Run, Submit};
 use mobula_types::outcome::CopyVersion;
+use mobula_types::frame::{
+    Assignment, AssignmentEnd, Charges, FoundJob, Input, Progress, Reoffer, Run, Submit,
+};
 use mobula_types::{
     ArgumentRef, ArgumentShape, Attempt, Frame, ObjectAddress, Outcome, OwnerTerm, Payload, ResultValue,
     TaskId, TemplateId,
@@ -44,6 +46,16 @@ fn input() -> impl Strategy<Value = Input> {
     })
 }
 
+fn charges() -> impl Strategy<Value = Charges> {
+    let ago = any::<u64>().prop_map(Duration::from_nanos);
+    (any::<u32>(), vec(ago, 0..3)).prop_map(|(retries, losses)| Charges { retries, losses })
+}
+
+fn reoffer() -> impl Strategy<Value = Reoffer> {
+    let progress = prop_oneof![Just(Progress::Unsent), Just(Progress::Offered), Just(Progress::Ended)];
+    (progress, charges()).prop_map(|(progress, charges)| Reoffer { progress, charges })
+}
+
 fn submit() -> impl Strategy<Value = Submit> {
     let parts = (
         task_id(),
@@ -53,9 +65,9 @@ fn submit() -> impl Strategy<Value = Submit> {
         vec(address(), 0..3),
         deadline(),
         any::<Option<u64>>(),
-        any::<bool>(),
+        option::of(reoffer().prop_map(Box::new)),
     );
-    parts.prop_map(|(task, template, arguments, references, contained, deadline, parent, reoffered)| Submit {
+    parts.prop_map(|(task, template, arguments, references, contained, deadline, parent, reoffer)| Submit {
         task,
         template,
         arguments,
@@ -63,7 +75,7 @@ fn submit() -> impl Strategy<Value = Submit> {
         contained,
         deadline,
         parent,
-        reoffered,
+        reoffer,
     })
 }
 
@@ -171,6 +183,7 @@ fn node_frame() -> BoxedStrategy<Frame> {
     prop_oneof![
         (task_id(), outcome()).prop_map(|(task, outcome)| Frame::Completed { task, outcome }),
         (object_id(), outcome()).prop_map(|(object, outcome)| Frame::Got { object, outcome }),
+        (task_id(), charges()).prop_map(|(task, charges)| Frame::Charged { task, charges }),
         (object_id(), option::of(failure())).prop_map(|(object, failure)| Frame::PutDone { object, failure }),
         any::<u64>().prop_map(|total| Frame::Credit { total }),
         view_delta().prop_map(Frame::View),
@@ -263,7 +276,15 @@ fn plain_frame() -> BoxedStrategy<Frame> {
         (submit(), task(), bytes(), small()).prop_map(|(submit, task, arguments, template)| {
             let template = TemplateId(template as u32);
             let (references, contained) = (Vec::new(), Vec::new());
-            Frame::Submit(Submit { task, arguments, template, references, contained, ..submit })
+            Frame::Submit(Submit {
+                task,
+                arguments,
+                template,
+                references,
+                contained,
+                reoffer: None,
+                ..submit
+            })
         }),
         (run(), task(), bytes(), small(), small()).prop_map(|(run, task, arguments, handle, slot)| {
             let attempt = Attempt { number: slot as u32 / 2, ..run.attempt };

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use mobula_cluster_tests::{ClusterOptions, Driver, TestCluster, eventually, eventually_within};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 
 /// A home node that runs nothing itself, and nodes that do.
@@ -89,6 +90,38 @@ fn wordcount_goes_on_when_its_home_leaves() -> Result<()> {
         assert_eq!((&counted["total"], &counted["distinct"]), (&json!(791_450), &json!(12_544)));
         nothing_is_left(&cluster, &[2])?;
     }
+    Ok(())
+}
+
+/// A driver with a task that may run at most once and has begun to.
+fn begin_once(cluster: &TestCluster, marks: &Path) -> Result<Driver> {
+    let driver = cluster.misfits_with(0, &[&marks.display().to_string(), "marks"])?;
+    eventually("it runs", || Ok(marks.exists() && !std::fs::read_to_string(marks)?.is_empty()))?;
+    Ok(driver)
+}
+
+#[test]
+fn what_may_run_at_most_once_is_run_once() -> Result<()> {
+    // It runs on, is found, and ends.
+    let mut cluster = gateway(&[], 1)?;
+    let marks = cluster.folder().join("marks");
+    let driver = begin_once(&cluster, &marks)?;
+    cluster.nodes[0].server.kill()?;
+    eventually("its new home has it", || {
+        Ok(through(&cluster, 1, &["list", "tasks"])?.to_string().contains("running"))
+    })?;
+    std::fs::write(cluster.folder().join("marks.stop"), "")?;
+    assert_eq!(finish(driver)?["value"], 1);
+    // It is lost with its home, and may have run: it is not run again.
+    let mut cluster = TestCluster::start(&ClusterOptions::default())?;
+    let marks = cluster.folder().join("marks");
+    let driver = begin_once(&cluster, &marks)?;
+    cluster.add_node(&[])?;
+    cluster.nodes[0].server.kill()?;
+    let failed = finish(driver)?;
+    assert_eq!(failed["kind"], "NodeLost", "{failed}");
+    assert!(failed["text"].as_str().is_some_and(|text| text.contains("may have run")), "{failed}");
+    assert_eq!(std::fs::read_to_string(&marks)?.lines().count(), 1);
     Ok(())
 }
 

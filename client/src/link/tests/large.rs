@@ -170,11 +170,11 @@ async fn an_upload_that_the_loss_of_its_home_cut_short_starts_anew() {
     drop(driver.node);
     let submit = heir.next_submit().await;
     assert_eq!(submit.task, other.id().task);
-    assert!(submit.reoffered);
+    assert!(submit.reoffer.is_some());
     heir.next_put().await;
     let submit = heir.next_submit().await;
     assert_eq!(submit.task, first.id().task);
-    assert!(!submit.reoffered, "it was never sent before");
+    assert!(submit.reoffer.is_none(), "it was never sent before");
     assert_eq!(heir.next_submit().await.task, second.id().task);
 }
 

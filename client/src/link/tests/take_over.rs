@@ -3,7 +3,9 @@
 use super::{CREDIT, call, usual};
 use crate::link::testing::FakeBulk;
 use crate::{CallBuilder, ErrorKind, ObjectRef};
-use mobula_types::{Frame, OwnerTerm, StoredValue};
+use mobula_types::frame::{Charges, Progress};
+use mobula_types::{Failure, FailureKind, Frame, Outcome, OwnerTerm, StoredValue};
+use std::time::Duration;
 
 #[tokio::test]
 async fn everything_that_is_held_or_waited_for_is_offered_again() {
@@ -31,7 +33,7 @@ async fn everything_that_is_held_or_waited_for_is_offered_again() {
     assert!(matches!(value.value, StoredValue::Inline(_)));
     for task in &tasks[..2] {
         let Frame::Submit(submit) = heir.next_no_template().await else { panic!("no submit") };
-        assert!(submit.reoffered);
+        assert!(submit.reoffer.is_some());
         assert_eq!(submit.task, *task, "in order, and not those that nobody needs");
     }
     assert_eq!(*driver.connector.terms.lock(), [OwnerTerm(1)]);
@@ -39,7 +41,7 @@ async fn everything_that_is_held_or_waited_for_is_offered_again() {
     assert_eq!(second.await.unwrap(), 22);
     let after = call(&driver.cluster, 9).submit();
     let submit = heir.next_submit().await;
-    assert!(!submit.reoffered);
+    assert!(submit.reoffer.is_none());
     heir.complete(submit.task, &81_u64);
     assert_eq!(after.await.unwrap(), 81);
     // What lapsed, because its value is here, is offered once it is needed.
@@ -47,7 +49,7 @@ async fn everything_that_is_held_or_waited_for_is_offered_again() {
     builder.argument::<u64>(&ended);
     let dependant: ObjectRef<u64> = builder.finish().on(&driver.cluster).submit();
     let submit = heir.next_submit().await;
-    assert!(submit.reoffered);
+    assert!(submit.reoffer.is_some());
     assert_eq!(submit.task, ended.id().task);
     assert_eq!(heir.next_submit().await.task, dependant.id().task);
     assert_eq!(ended.await.unwrap(), 44);
@@ -83,7 +85,53 @@ async fn a_draining_home_is_left() {
     let mut heir = driver.connector.add("heir", CREDIT, FakeBulk::default());
     driver.node.sender.send(Frame::Draining);
     let submit = heir.next_submit().await;
-    assert!(submit.reoffered);
+    assert!(submit.reoffer.is_some());
     heir.complete(submit.task, &1_u64);
     assert_eq!(reference.await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn the_next_home_is_told_what_became_of_a_task() {
+    let mut driver = usual().await;
+    let running = call(&driver.cluster, 1).deadline(Duration::from_secs(3600)).submit();
+    let submit = driver.node.next_submit().await;
+    let given = submit.deadline.expect("a deadline");
+    let losses = vec![Duration::from_secs(5)];
+    driver.node.sender.send(Frame::Charged { task: submit.task, charges: Charges { retries: 2, losses } });
+    // Its answer shows that the charge was heard.
+    let other = call(&driver.cluster, 2).submit();
+    let answered = driver.node.next_submit().await;
+    driver.node.complete(answered.task, &4_u64);
+    assert_eq!(other.await.unwrap(), 4);
+    let mut heir = driver.connector.add("heir", CREDIT, FakeBulk::default());
+    drop(driver.node);
+    let again = heir.next_submit().await;
+    assert_eq!(again.task, submit.task);
+    let reoffer = again.reoffer.expect("it is offered again");
+    assert_eq!((reoffer.progress, reoffer.charges.retries), (Progress::Offered, 2));
+    assert!(reoffer.charges.losses[0] >= Duration::from_secs(5));
+    assert!(again.deadline.expect("a deadline") < given, "it counts from the submission");
+    drop(running);
+}
+
+#[tokio::test]
+async fn a_value_that_is_here_outlives_the_failure_of_its_task() {
+    let mut driver = usual().await;
+    let value = call(&driver.cluster, 1).submit();
+    let task = driver.node.next_submit().await.task;
+    driver.node.complete(task, &9_u64);
+    assert_eq!((&value).await.unwrap(), 9);
+    let mut heir = driver.connector.add("heir", CREDIT, FakeBulk::default());
+    drop(driver.node);
+    let mut builder = CallBuilder::of_template(crate::link::testing::template("tests::call"));
+    builder.argument::<u64>(&value);
+    let dependant: ObjectRef<u64> = builder.finish().on(&driver.cluster).submit();
+    let again = heir.next_submit().await;
+    assert_eq!(again.reoffer.expect("it is offered again").progress, Progress::Ended);
+    let failure = Failure::new(FailureKind::ObjectLost, "it may not run again");
+    for task in [task, heir.next_submit().await.task] {
+        heir.sender.send(Frame::Completed { task, outcome: Outcome::Failed(failure.clone()) });
+    }
+    assert_eq!(dependant.await.unwrap_err().kind(), ErrorKind::ObjectLost);
+    assert_eq!(value.await.unwrap(), 9);
 }

@@ -3,6 +3,7 @@
 use crate::assignment::Assignment;
 use crate::tasks::{Place, Requester, SessionKey};
 use mobula_types::outcome::CopyVersion;
+use mobula_types::frame::Charges;
 use mobula_types::{Attempt, Failure, JobId, NodeId, ObjectId, Outcome, OwnerTerm, TaskId};
 
 /// Something for the driver to do, in the order given.
@@ -62,6 +63,15 @@ pub enum Effect {
         task: TaskId,
         /// Why it was refused.
         failure: Option<Failure>,
+    },
+    /// Tell a driver what counts against a task of its own, so that the count outlives this node.
+    Charged {
+        /// The session.
+        session: SessionKey,
+        /// The task.
+        task: TaskId,
+        /// All that counts against it now.
+        charges: Charges,
     },
     /// Answer `Wanted`.
     Got {

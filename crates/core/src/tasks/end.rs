@@ -136,7 +136,7 @@ impl TaskEngine {
             let doubled = self.options.retry_backoff.saturating_mul(1 << task.retries.min(20));
             doubled.min(self.options.retry_backoff_limit)
         };
-        task.retries += 1;
+        self.charge(key, effects);
         self.next_attempt(key);
         let half = pause / 2;
         let jitter = self.draw() % (u64::try_from(half.as_nanos()).unwrap_or(u64::MAX).max(1));

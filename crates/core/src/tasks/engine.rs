@@ -130,7 +130,7 @@ impl TaskEngine {
                 contained,
                 deadline,
                 parent,
-                reoffered,
+                reoffer,
             } => self.submitted(
                 Submission {
                     requester,
@@ -142,7 +142,7 @@ impl TaskEngine {
                     contained,
                     deadline: deadline.unwrap_or(Time::NEVER),
                     parent,
-                    reoffered,
+                    reoffer,
                 },
                 effects,
             ),

@@ -1,7 +1,7 @@
 //! What the task engine is told.
 
-use mobula_types::frame::{AssignmentEnd, FoundJob};
 use mobula_types::outcome::CopyVersion;
+use mobula_types::frame::{AssignmentEnd, FoundJob, Reoffer};
 use mobula_types::{
     ArgumentRef, Attempt, ClusterView, Failure, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm,
     Payload, ResultValue, TaskId, TaskTemplate, Time,
@@ -114,7 +114,7 @@ pub enum Event {
         /// The task that submits.
         parent: Option<TaskId>,
         /// Offered again after the loss of its owner: what other nodes still have of it is waited for first.
-        reoffered: bool,
+        reoffer: Option<Box<Reoffer>>,
     },
     /// A value was put. Answered by `PutDone`.
     Put {

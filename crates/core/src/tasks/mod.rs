@@ -17,6 +17,7 @@
 //! | `ready`, `shape` | which task is next: jobs by weight, then priority, then turns between shapes |
 //! | `dispatch` | where it goes, and how many queue ahead |
 //! | `balance` | what is asked back from a node that is behind while another is idle |
+//! | `charges` | what counts against retries, and who keeps the count |
 //! | `end` | what an attempt's end means: result, retry, failure |
 //! | `cancel`, `family` | cancels, deadlines, children |
 //! | `counting`, `borrowing` | who keeps an object, and when it is freed |
@@ -31,6 +32,7 @@ mod attach;
 mod balance;
 mod borrowing;
 mod cancel;
+mod charges;
 mod counting;
 mod dispatch;
 mod effect;

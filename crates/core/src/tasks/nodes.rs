@@ -32,36 +32,6 @@ impl TaskEngine {
         self.seek_without(node, true, effects);
     }
 
-    /// A task's node was lost: it is charged, because it may have been running.
-    fn lost_under(&mut self, key: TaskKey, node: &NodeId, effects: &mut Vec<Effect>) {
-        self.close_assignment(key);
-        if self.tasks[key.at()].is_ended() {
-            return self.drop_task_if_unused(key);
-        }
-        let (now, window) = (self.now, self.options.poison_window);
-        let task = &mut self.tasks[key.at()];
-        let name = self.shapes[task.shape.at()].name.clone();
-        let history = task.history.get_or_insert_default();
-        history.losses.retain(|at| now.since(*at) <= window);
-        history.losses.push(now);
-        let losses = history.losses.len();
-        if !history.avoid.contains(node) {
-            history.avoid.push(node.clone());
-        }
-        let lost = Failure::new(FailureKind::NodeLost, "the node was lost while it had the task");
-        let lost = lost.of_task(task.id, name.clone()).on_node(node.clone());
-        if losses > self.options.poison_losses {
-            let text = format!(
-                "{losses} nodes were lost within {} minutes while they had this task: it is not run again",
-                window.as_secs() / 60
-            );
-            let failure = Failure::new(FailureKind::PoisonSuspected, text);
-            let failure = failure.of_task(self.tasks[key.at()].id, name).caused_by(lost);
-            return self.finish(key, Outcome::Failed(failure), effects);
-        }
-        self.retry_or_fail(key, lost, effects);
-    }
-
     /// The way to a node is gone and with it what was under way: tasks are run elsewhere, at no charge, unless they may
     /// run at most once.
     pub(super) fn peer_unreachable(&mut self, node: &NodeId, effects: &mut Vec<Effect>) {

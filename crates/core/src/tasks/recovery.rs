@@ -198,7 +198,6 @@ impl TaskEngine {
         self.leave_lineage(key);
         self.release_inputs(key, InputHold::Pinned);
         let task = &mut self.tasks[key.at()];
-        task.retries += 1;
         task.recovering = true;
         task.phase = Phase::Waiting;
         // The deadline was for the first run, which kept it.
@@ -209,6 +208,7 @@ impl TaskEngine {
                 self.objects[result.at()].value = Value::Pending;
             }
         }
+        self.charge(key, effects);
         self.next_attempt(key);
         self.recount(key);
         self.await_inputs(key, effects);

@@ -2,7 +2,7 @@
 
 use crate::tasks::Place;
 use crate::tasks::keys::{Index, OrderedSet, TaskKey};
-use mobula_types::frame::AssignmentEnd;
+use mobula_types::frame::{AssignmentEnd, Progress};
 use mobula_types::{Attempt, NodeId, ObjectId, ResultValue, StoredValue, TaskId};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(super) struct Seek {
     /// Who has not answered yet. While anybody has not, nothing of the job is freed or run again.
     pub(super) waiting_for: Vec<Place>,
     /// Tasks that were offered again meanwhile.
-    pub(super) offered: Vec<(TaskKey, TaskId)>,
+    pub(super) offered: Vec<(TaskKey, TaskId, Progress)>,
     /// Values that nobody has claimed.
     pub(super) copies: Index<ObjectId, ResultValue>,
     /// Attempts that nobody has claimed.

@@ -7,6 +7,7 @@ use crate::tasks::shape::Shape;
 use crate::tasks::task::{InputHold, Inputs, Phase, TASK_COST, Task};
 use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, Requester, TaskEngine};
+use mobula_types::frame::Reoffer;
 use mobula_types::{
     ArgumentRef, ArgumentShape, Attempt, Failure, FailureKind, JobId, ObjectAddress, ObjectId, Outcome,
     Payload, TaskId, TaskTemplate, Time,
@@ -26,7 +27,7 @@ pub(super) struct Submission {
     pub(super) contained: Vec<ObjectAddress>,
     pub(super) deadline: Time,
     pub(super) parent: Option<TaskId>,
-    pub(super) reoffered: bool,
+    pub(super) reoffer: Option<Box<Reoffer>>,
 }
 
 impl TaskEngine {
@@ -134,7 +135,7 @@ impl TaskEngine {
         for position in 0..num_returns {
             let id = ObjectId::result(submission.task, u64::from(position));
             // What was referred to here before the take-over has a record.
-            let known = if submission.reoffered { self.object_index.swap_remove(&id) } else { None };
+            let known = if submission.reoffer.is_some() { self.object_index.swap_remove(&id) } else { None };
             let result = match known {
                 Some(known) => {
                     self.objects[known.at()].task = key;
@@ -155,10 +156,10 @@ impl TaskEngine {
         }
         self.set_inputs(key, submission.references, submission.contained, effects);
         self.set_deadline(key);
-        if submission.reoffered && self.seek(key, effects) {
-            return;
+        match submission.reoffer {
+            Some(reoffer) => self.offered_again(key, *reoffer, effects),
+            None => self.await_inputs(key, effects),
         }
-        self.await_inputs(key, effects);
     }
 
     /// Resolves a task's references to objects, and pins them.

@@ -6,11 +6,14 @@ use crate::tasks::seek::Seek;
 use crate::tasks::task::{Phase, Task};
 use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, Place, TaskEngine};
-use mobula_types::frame::{AssignmentEnd, FoundJob};
+use mobula_types::frame::{AssignmentEnd, FoundJob, Progress, Reoffer};
 use mobula_types::{
     Attempt, Failure, FailureKind, JobId, NodeId, NodeState, ObjectId, Outcome, ResultValue, StoredValue,
     TaskId,
 };
+
+/// How many losses of a task that is offered again are looked at: more than are ever needed.
+const MOST_LOSSES: usize = 64;
 
 impl TaskEngine {
     /// Asks every node, this one too, what it has of the job.
@@ -70,17 +73,40 @@ impl TaskEngine {
         Some((key, self.jobs[key.at()].seek.as_mut()?))
     }
 
-    /// A task was offered again: it waits for the answers, or is adopted. `false` where it has to run.
-    pub(super) fn seek(&mut self, key: TaskKey, effects: &mut Vec<Effect>) -> bool {
+    /// A task was offered again: it waits for the answers, or it is decided what becomes of it.
+    pub(super) fn offered_again(&mut self, key: TaskKey, reoffer: Reoffer, effects: &mut Vec<Effect>) {
+        let Reoffer { progress, charges } = reoffer;
+        let now = self.now;
         let task = &mut self.tasks[key.at()];
         let (id, job) = (task.id, task.job);
-        let Some(seek) = &mut self.jobs[job.at()].seek else { return false };
-        if seek.waiting_for.is_empty() {
-            return self.adopt(key, effects);
+        task.retries = charges.retries;
+        if !charges.losses.is_empty() {
+            let losses = charges.losses.into_iter().take(MOST_LOSSES).map(|ago| now.before(ago)).collect();
+            task.history.get_or_insert_default().losses = losses;
         }
-        task.phase = Phase::Seeking;
-        seek.offered.push((key, id));
-        true
+        match &mut self.jobs[job.at()].seek {
+            Some(seek) if !seek.waiting_for.is_empty() => {
+                task.phase = Phase::Seeking;
+                seek.offered.push((key, id, progress));
+            }
+            _ => self.adopt_or_run(key, progress, effects),
+        }
+    }
+
+    /// Everything is known that the nodes have of the job: what there is of a task is adopted; else it is run, and charged
+    /// where it may have been running when its owner was lost.
+    fn adopt_or_run(&mut self, key: TaskKey, progress: Progress, effects: &mut Vec<Effect>) {
+        if self.adopt(key, effects) {
+            return;
+        }
+        let id = self.tasks[key.at()].id;
+        let seek = self.jobs[self.tasks[key.at()].job.at()].seek.as_mut();
+        let has_not_started = seek.is_some_and(|seek| seek.unstarted.swap_remove(&id));
+        match progress {
+            Progress::Offered if !has_not_started => self.lost_with_owner(key, effects),
+            Progress::Ended => self.lost_after_end(key, effects),
+            Progress::Unsent | Progress::Offered => self.await_inputs(key, effects),
+        }
     }
 
     /// Takes over the results of a task, or an attempt at it, that survived elsewhere.
@@ -254,11 +280,11 @@ impl TaskEngine {
         let offered = std::mem::take(&mut seek.offered);
         let timer = Timer::DropFound(job.id);
         self.timers.set(self.now + self.options.grace, timer);
-        for (task, id) in offered {
+        for (task, id, progress) in offered {
             let is_waiting =
                 self.tasks.get(task.at()).is_some_and(|task| task.id == id && task.phase == Phase::Seeking);
-            if is_waiting && !self.adopt(task, effects) {
-                self.await_inputs(task, effects);
+            if is_waiting {
+                self.adopt_or_run(task, progress, effects);
             }
         }
         for object in self.unclaimed_objects(key) {

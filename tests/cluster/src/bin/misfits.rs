@@ -72,6 +72,20 @@ fn process() -> u32 {
     std::process::id()
 }
 
+/// Leaves a mark each time that it runs, and waits for a file. Gives the number of marks.
+#[mobula::remote(max_retries = 0)]
+fn marks(path: String) -> u64 {
+    use std::io::Write;
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    if let Ok(mut file) = file {
+        let _counted_below = writeln!(file, "{}", std::process::id());
+    }
+    while !std::path::Path::new(&format!("{path}.stop")).exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::fs::read_to_string(&path).map_or(0, |marks| marks.lines().count() as u64)
+}
+
 /// Kills its own process the first time that it runs anywhere.
 #[mobula::remote]
 fn dies_once(marker: String) -> u64 {
@@ -242,6 +256,10 @@ async fn misbehave(case: &str) -> mobula::Result<u64> {
                 add::remote(1_u64, 2_u64).submit().await?;
             }
             add::remote(1_u64, 2_u64).submit().await
+        }
+        "marks" => {
+            let path = std::env::args().rev().nth(1).unwrap_or_default();
+            marks::remote(path).submit().await
         }
         "large put" => mobula::put(vec![u64::MAX; 10 << 20]).await.map(|_reference| 0),
         // The process in which all of them ran, one after the other.

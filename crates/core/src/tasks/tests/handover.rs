@@ -119,7 +119,7 @@ fn what_is_referred_to_here_is_the_new_owners_own() {
     let mut world = with_foreign(1);
     take_over(&mut world);
     world.get(result(1));
-    world.submit_with(1, |submit| submit.reoffered = true);
+    world.submit_with(1, |submit| submit.reoffer = offered());
     found(&mut world, Place::Local, vec![]);
     let effects = found(&mut world, Place::Peer(there()), vec![(result(1), inline(b"5"))]);
     assert_eq!(completed(&effects), [(DRIVER, 1, Outcome::Value(inline(b"5")))]);
@@ -203,11 +203,11 @@ fn an_end_that_comes_before_its_task_is_offered_again_is_kept() {
     world.tell(Event::FoundJob { place: Place::Peer(there()), found: answer });
     assert_eq!(world.tell(ended(1)), []);
     // One is offered while this node's own answer is waited for, the other one after that.
-    world.submit_with(1, |submit| submit.reoffered = true);
+    world.submit_with(1, |submit| submit.reoffer = offered());
     let effects = found(&mut world, Place::Local, vec![]);
     assert_eq!(completed(&effects), [(DRIVER, 1, Outcome::Value(stored(&[there()])))]);
     assert_eq!(world.tell(ended(2)), []);
-    let effects = world.submit_with(2, |submit| submit.reoffered = true);
+    let effects = world.submit_with(2, |submit| submit.reoffer = offered());
     assert_eq!(completed(&effects), [(DRIVER, 2, Outcome::Value(stored(&[there()])))]);
 }
 
@@ -216,7 +216,7 @@ fn an_attempt_that_is_found_late_is_ended() {
     let mut world = World::new(2);
     world.tell(view([node(here(), 2), node(there(), 2)]));
     take_over(&mut world);
-    world.submit_with(1, |submit| submit.reoffered = true);
+    world.submit_with(1, |submit| submit.reoffer = offered());
     found(&mut world, Place::Local, vec![]);
     world.advance(Duration::from_secs(3));
     let running = vec![(task(1), Attempt::default())];
@@ -236,8 +236,8 @@ fn a_lost_nodes_attempts_are_not_claimed() {
     world.tell(Event::FoundJob { place: Place::Peer(there()), found: answer });
     world.tell(Event::NodeLost { node: there() });
     found(&mut world, Place::Local, vec![]);
-    world.submit_with(1, |submit| submit.reoffered = true);
-    world.submit_with(2, |submit| submit.reoffered = true);
+    world.submit_with(1, |submit| submit.reoffer = offered());
+    world.submit_with(2, |submit| submit.reoffer = offered());
     let effects = world.advance(Duration::from_secs(1));
     assert!(completed(&effects).is_empty());
     let there_is = |number| world.engine.task(task(number)).and_then(|task| task.node);
@@ -258,7 +258,7 @@ fn children_of_an_adopted_parent_are_its_own() {
     let attempt = Attempt { owner_term: OwnerTerm(0), number: 2 };
     let answer = FoundJob { job: JOB, running: vec![(task(1), attempt)], ..FoundJob::default() };
     world.tell(Event::FoundJob { place: Place::Local, found: answer });
-    world.submit_with(1, |submit| submit.reoffered = true);
+    world.submit_with(1, |submit| submit.reoffer = offered());
     world.end_with(1, inline(b"9"));
     assert!(
         world.engine.task(nested(9)).is_some_and(|child| child.failure.is_none()),

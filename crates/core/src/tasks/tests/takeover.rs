@@ -2,10 +2,10 @@
 
 use super::world::*;
 use crate::tasks::{Effect, Event, Place, Requester, SessionKind};
-use mobula_types::frame::FoundJob;
+use mobula_types::frame::{Charges, FoundJob, Progress, Reoffer};
 use mobula_types::outcome::StoredCopy;
 use mobula_types::{
-    Attempt, JobId, ObjectId, ObjectIndex, Outcome, OwnerTerm, ResultValue, StoredValue, TaskId,
+    Attempt, FailureKind, JobId, ObjectId, ObjectIndex, Outcome, OwnerTerm, ResultValue, StoredValue, TaskId,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn found(place: Place, copies: Vec<(ObjectId, ResultValue)>, running: Vec<(TaskI
 }
 
 fn offer(world: &mut World, number: u64) -> Vec<Effect> {
-    world.submit_with(number, |submit| submit.reoffered = true)
+    world.submit_with(number, |submit| submit.reoffer = offered())
 }
 
 #[test]
@@ -51,8 +51,9 @@ fn copies_and_attempts_that_survive_are_adopted_and_the_rest_is_run() {
     let copies = vec![(result(1), stored(&[]))];
     let effects = world.tell_and_flush(found(Place::Peer(there()), copies, vec![]));
     assert_eq!(completed(&effects), [(DRIVER, 1, Outcome::Value(stored(&[there()])))]);
+    let effects = world.advance(Duration::from_millis(100));
     assert_eq!(numbers(&effects), [3]);
-    assert_eq!(assigned(&effects)[0].1.attempt, Attempt { owner_term: TERM, number: 0 });
+    assert_eq!(assigned(&effects)[0].1.attempt, Attempt { owner_term: TERM, number: 1 });
     let end = ran(Outcome::Value(inline(b"9")));
     let effects = world.tell(Event::Ended { place: Place::Local, task: task(2), attempt, end });
     assert_eq!(completed(&effects), [(DRIVER, 2, Outcome::Value(inline(b"9")))]);
@@ -74,11 +75,13 @@ fn a_silent_node_is_not_waited_for_forever() {
     let (mut world, _) = taking_over();
     offer(&mut world, 1);
     world.tell(found(Place::Local, vec![], vec![]));
-    assert_eq!(numbers(&world.advance(Duration::from_secs(3))), [1]);
+    world.advance(Duration::from_secs(3));
+    assert_eq!(numbers(&world.advance(Duration::from_millis(100))), [1]);
     let (mut world, _) = taking_over();
     offer(&mut world, 1);
     world.tell(found(Place::Local, vec![], vec![]));
-    assert_eq!(numbers(&world.tell_and_flush(Event::NodeLost { node: there() })), [1]);
+    world.tell(Event::NodeLost { node: there() });
+    assert_eq!(numbers(&world.advance(Duration::from_millis(100))), [1]);
 }
 
 #[test]
@@ -126,4 +129,81 @@ fn nothing_is_freed_before_every_node_has_reported() {
     assert_eq!(world.tell(found(Place::Peer(there()), vec![], vec![])), []);
     let effects = world.tell(Event::Unborrowed { node: there(), objects: vec![object] });
     assert_eq!(freed(&effects), [(Place::Local, vec![object])]);
+}
+
+fn offer_with(world: &mut World, number: u64, retries: u32, reoffer: Reoffer) -> Vec<Effect> {
+    world.submit_with(number, |submit| {
+        submit.template = template("work", |options| options.max_retries = retries);
+        submit.reoffer = Some(Box::new(reoffer));
+    })
+}
+
+/// A take-over that finds nothing.
+fn nothing_found() -> World {
+    let (mut world, _) = taking_over();
+    world.tell(found(Place::Local, vec![], vec![]));
+    world.tell(found(Place::Peer(there()), vec![], vec![]));
+    world
+}
+
+fn reoffer(progress: Progress, retries: u32) -> Reoffer {
+    Reoffer { progress, charges: Charges { retries, losses: Vec::new() } }
+}
+
+#[test]
+fn what_may_have_run_at_most_once_is_not_run_again() {
+    let mut world = nothing_found();
+    let effects = offer_with(&mut world, 1, 0, reoffer(Progress::Offered, 0));
+    assert_eq!(failures(&effects), [(1, FailureKind::NodeLost)]);
+    let effects = offer_with(&mut world, 2, 0, reoffer(Progress::Ended, 0));
+    assert_eq!(failures(&effects), [(2, FailureKind::ObjectLost)]);
+    // The lost owner cannot have received it.
+    assert_eq!(numbers(&offer_with(&mut world, 3, 0, reoffer(Progress::Unsent, 0))), [3]);
+}
+
+#[test]
+fn what_the_owner_before_had_not_started_is_run_at_no_charge() {
+    let (mut world, _) = taking_over();
+    world.tell(found(Place::Local, vec![], vec![]));
+    offer_with(&mut world, 1, 0, reoffer(Progress::Offered, 0));
+    let answer = FoundJob { job: TAKEN, unstarted: vec![task(1)], ..FoundJob::default() };
+    let effects = world.tell_and_flush(Event::FoundJob { place: Place::Peer(there()), found: answer });
+    assert_eq!(numbers(&effects), [1]);
+    assert_eq!(world.engine.task(task(1)).map(|task| task.retries), Some(0));
+}
+
+#[test]
+fn what_is_found_is_not_charged() {
+    let (mut world, _) = taking_over();
+    offer_with(&mut world, 1, 0, reoffer(Progress::Offered, 0));
+    world.tell(found(Place::Local, vec![], vec![(task(1), Attempt::default())]));
+    world.tell(found(Place::Peer(there()), vec![], vec![]));
+    let effects = world.end_with(1, inline(b"9"));
+    assert_eq!(completed(&effects), [(DRIVER, 1, Outcome::Value(inline(b"9")))]);
+}
+
+#[test]
+fn retry_counts_travel_in_the_spec() {
+    let mut world = nothing_found();
+    let effects = offer_with(&mut world, 1, 3, reoffer(Progress::Offered, 2));
+    let charges = Charges { retries: 3, losses: vec![Duration::ZERO] };
+    assert_eq!(effects[0], Effect::Charged { session: DRIVER, task: task(1), charges });
+    assert_eq!(numbers(&world.advance(Duration::from_secs(1))), [1]);
+    assert_eq!(failures(&world.end(1, lost(true))), [(1, FailureKind::WorkerDied)]);
+    let effects = offer_with(&mut world, 2, 3, reoffer(Progress::Offered, 3));
+    assert_eq!(failures(&effects), [(2, FailureKind::NodeLost)]);
+}
+
+#[test]
+fn what_was_with_three_homes_that_were_lost_is_suspected() {
+    let ago = |seconds| Duration::from_secs(seconds);
+    let mut world = nothing_found();
+    world.now = world.now + ago(3600);
+    let with = |losses: &[u64]| Reoffer {
+        progress: Progress::Offered,
+        charges: Charges { retries: 2, losses: losses.iter().copied().map(ago).collect() },
+    };
+    let effects = offer_with(&mut world, 1, 9, with(&[30, 300]));
+    assert_eq!(failures(&effects), [(1, FailureKind::PoisonSuspected)]);
+    assert_eq!(failures(&offer_with(&mut world, 2, 9, with(&[30, 700]))), [], "that was long ago");
 }

@@ -3,8 +3,8 @@
 use crate::tasks::{
     Assignment, Effect, EngineOptions, Event, Place, Requester, SessionKey, SessionKind, TaskEngine,
 };
-use mobula_types::frame::AssignmentEnd;
 use mobula_types::outcome::{CopyVersion, StoredCopy};
+use mobula_types::frame::{AssignmentEnd, Charges, Progress, Reoffer};
 use mobula_types::view::NodeLoad;
 use mobula_types::{
     ArgumentRef, ArgumentShape, Attempt, ClusterView, Failure, FailureKind, FunctionId, JobId, NodeId,
@@ -182,7 +182,7 @@ impl World {
             contained: Vec::new(),
             deadline: None,
             parent: None,
-            reoffered: false,
+            reoffer: None,
         }
     }
 
@@ -244,7 +244,12 @@ pub(super) struct Submit {
     pub(super) contained: Vec<ObjectAddress>,
     pub(super) deadline: Option<Time>,
     pub(super) parent: Option<TaskId>,
-    pub(super) reoffered: bool,
+    pub(super) reoffer: Option<Box<Reoffer>>,
+}
+
+/// A task that the lost owner had, and that counts nothing against it yet.
+pub(super) fn offered() -> Option<Box<Reoffer>> {
+    Some(Box::new(Reoffer { progress: Progress::Offered, charges: Charges::default() }))
 }
 
 impl Submit {
@@ -259,7 +264,7 @@ impl Submit {
             contained: self.contained,
             deadline: self.deadline,
             parent: self.parent,
-            reoffered: self.reoffered,
+            reoffer: self.reoffer,
         }
     }
 }
