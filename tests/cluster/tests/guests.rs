@@ -156,6 +156,26 @@ fn with_flags(flags: &[&str]) -> Result<Misfits> {
 }
 
 #[test]
+fn ten_tasks_end_while_another_job_floods_the_node() -> Result<()> {
+    // Long ones, and such as queue ahead on their slot.
+    for micros in ["5000", "300"] {
+        let misfits = with_flags(&["--num-cpus", "1"])?;
+        let _driver = misfits.0.misfits_with(0, &[micros, "flood"])?;
+        eventually("the flood runs", || {
+            let running = misfits.0.json(&["list", "tasks", "--state", "running"])?;
+            Ok(running.as_array().is_some_and(|running| !running.is_empty()))
+        })?;
+        misfits.gives("ten", 10)?;
+        let queued = misfits.0.json(&["list", "tasks", "--state", "queued"])?;
+        assert!(
+            queued.as_array().is_some_and(|queued| !queued.is_empty()),
+            "{micros}: nothing is left of it"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn a_worker_stays_warm_for_its_job_alone() -> Result<()> {
     let misfits = with_flags(&["--num-cpus", "1"])?;
     let processes = [misfits.run("same worker")?, misfits.run("same worker")?];

@@ -1,7 +1,7 @@
 //! The pass over the lanes that hands runs to workers, and what follows from what is left.
 
 use super::job::{LaneKey, Runner};
-use super::pool::{PoolId, SlotRef};
+use super::pool::{Lacking, PoolId, SlotRef};
 use super::run::Phase;
 use super::spot::Spot;
 use super::{Effect, Executor, RunKey};
@@ -15,6 +15,7 @@ impl Executor {
         self.pass += 1;
         self.timers.starving_at = Time::NEVER;
         self.check_starving();
+        self.lacking_now = Lacking::default();
         while let Some(job) = self.round.pop_front() {
             let more = self.take_turn(job, effects);
             let entry = self.jobs.at_mut(job);
@@ -27,6 +28,7 @@ impl Executor {
             }
         }
         std::mem::swap(&mut self.round, &mut self.parked);
+        self.lacking = self.lacking_now;
         self.start_workers(effects);
         self.recall_for_idle_slots(effects);
     }
@@ -34,10 +36,10 @@ impl Executor {
     /// A job's turn. `true` where it was used up, `false` where nothing more of it can be handed out in this pass.
     fn take_turn(&mut self, job: usize, effects: &mut Vec<Effect>) -> bool {
         while self.jobs.at(job).turn_left > 0 {
-            if !self.dispatch_one(job, effects) {
-                return false;
-            }
-            self.jobs.at_mut(job).turn_left -= 1;
+            let Some(spot) = self.dispatch_one(job, effects) else { return false };
+            // What goes behind a run of the job's own worker belongs to the turn in which that slot got its CPUs.
+            let is_free = matches!(spot, Spot::Behind(at) if !self.workers.at(at.worker).is_embedded());
+            self.jobs.at_mut(job).turn_left -= u32::from(!is_free);
         }
         let entry = self.jobs.at_mut(job);
         entry.turn_left = entry.weight;
@@ -45,16 +47,16 @@ impl Executor {
     }
 
     /// Hands out one run of a job: of the lanes from which one can go, the one whose first run has waited longest.
-    fn dispatch_one(&mut self, job: usize, effects: &mut Vec<Effect>) -> bool {
+    fn dispatch_one(&mut self, job: usize, effects: &mut Vec<Effect>) -> Option<Spot> {
         while let Some((lane, head)) = self.oldest_lane(job) {
             match self.find_spot(job, lane, head) {
                 Some(spot) => {
                     self.leave_lane(job, lane, head);
                     match spot {
-                        Spot::Slot(at) => self.send(head, at, effects),
+                        Spot::Slot(at) | Spot::Behind(at) => self.send(head, at, effects),
                         Spot::OwnWorker => self.start_own_worker(job, head, effects),
                     }
-                    return true;
+                    return Some(spot);
                 }
                 None => {
                     self.jobs.at_mut(job).lanes[lane].skipped_in = self.pass;
@@ -62,7 +64,7 @@ impl Executor {
                 }
             }
         }
-        false
+        None
     }
 
     fn oldest_lane(&mut self, job: usize) -> Option<(usize, RunKey)> {
@@ -107,12 +109,21 @@ impl Executor {
 
     /// Notes since when a lane lacks nothing but CPUs. Past the limit, where smaller runs hold them, they are saved up.
     fn note_blocked(&mut self, job: usize, lane: usize, head: RunKey) {
-        let (now, limit) = (self.now, self.options.starvation);
+        let (now, limit, pass) = (self.now, self.options.starvation, self.pass);
         let entry = &mut self.jobs.at_mut(job).lanes[lane];
         let need = entry.key.resources.clone();
         if self.ledger.fits_cpu(need.cpu) || !self.ledger.fits_besides_cpu(&need) {
             self.jobs.at_mut(job).lanes[lane].blocked_since = Time::NEVER;
             return;
+        }
+        let entry = self.jobs.at_mut(job);
+        match entry.lanes[lane].key.runner {
+            Runner::Undecided => {}
+            Runner::Executable => {
+                entry.lacks_cpus_in = pass;
+                self.lacking_now.note(PoolId::Job(job));
+            }
+            Runner::Embedded => self.lacking_now.note(PoolId::Embedded),
         }
         let entry = &mut self.jobs.at_mut(job).lanes[lane];
         entry.blocked_since = entry.blocked_since.min(now);
@@ -133,15 +144,22 @@ impl Executor {
 
     /// Asks for the workers that could run what is left, each of which would find its resources free.
     fn start_workers(&mut self, effects: &mut Vec<Effect>) {
+        // Of the jobs that have something here; only looked at where they share.
+        let shares = if self.lacking.is_empty() { 0 } else { self.weights() };
         for position in 0..self.round.len() {
             let job = self.round[position];
-            for _ in 0..self.workers_wanted(job) {
+            for _ in 0..self.workers_wanted(job, shares) {
                 self.start_worker(job, effects);
             }
         }
     }
 
-    fn workers_wanted(&self, job: usize) -> usize {
+    fn weights(&self) -> usize {
+        let jobs = self.jobs.indexes().map(|job| self.jobs.at(job));
+        jobs.filter(|job| job.runs > 0).map(|job| job.weight as usize).sum()
+    }
+
+    fn workers_wanted(&self, job: usize, shares: usize) -> usize {
         if !self.can_grow(PoolId::Job(job)) {
             return 0;
         }
@@ -162,6 +180,12 @@ impl Executor {
                 let runnable = self.ledger.fit_count(resources, live.min(limit));
                 wanted += runnable.max(usize::from(pool.workers.is_empty()));
             }
+        }
+        if shares > 0 && entry.lacks_cpus_in == self.pass {
+            // CPUs that others hold become free by turns: it needs workers for its share of them, and one for the turn that
+            // comes while the others are still busy.
+            let share = ((limit * entry.weight as usize).div_ceil(shares) + 1).min(entry.in_lanes);
+            wanted = wanted.max(share.saturating_sub(pool.workers.len() - pool.starting));
         }
         wanted.saturating_sub(pool.starting).min(limit - pool.workers.len())
     }
@@ -219,8 +243,9 @@ impl Executor {
         }
     }
 
-    /// Recalls what is held up: behind a run that takes long where another slot might be quicker, and everywhere while a
-    /// run that waited, or one that needs many CPUs, is to have them.
+    /// Recalls what is held up: behind a run that takes long where another slot might be quicker, where a slot has had its
+    /// turn while another pool lacks CPUs, and everywhere while a run that waited, or one that needs many CPUs, is to have
+    /// them.
     pub(super) fn recall_held_up(&mut self, effects: &mut Vec<Effect>) {
         let saving_cpus = !self.resuming.is_empty() || self.starving.is_some();
         let mut busy = self.embedded.busy.clone();
@@ -232,10 +257,12 @@ impl Executor {
         let mut slots = busy.into_iter();
         for (pool, count) in pools {
             let others = count + self.pool(pool).idle.len() > 1 || self.can_grow(pool);
+            let shared = self.lacking.besides(pool);
             for at in slots.by_ref().take(count) {
                 let slot = &self.workers.at(at.worker).slots[at.slot as usize];
                 let long = self.now.since(slot.head_since) >= self.options.long_run;
-                if slot.queue.len() > 1 && (saving_cpus || (long && others)) {
+                let had_turn = shared && self.now.since(slot.held_since) >= self.options.long_run;
+                if slot.queue.len() > 1 && (saving_cpus || (long && others) || had_turn) {
                     self.recall_tail(at, usize::MAX, effects);
                 }
             }

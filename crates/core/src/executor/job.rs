@@ -23,6 +23,8 @@ pub(super) struct Job {
     pub(super) weight: u32,
     /// How many runs it may hand out before the next job's turn.
     pub(super) turn_left: u32,
+    /// The pass in which runs of its executable were found to lack nothing but CPUs.
+    pub(super) lacks_cpus_in: u64,
     /// It stands in the round of jobs that have something in their lanes.
     pub(super) in_round: bool,
     /// Runs, and those of them that wait in lanes or for inputs.
@@ -153,6 +155,7 @@ impl Job {
             ended: false,
             weight: weight.max(1),
             turn_left: weight.max(1),
+            lacks_cpus_in: 0,
             in_round: false,
             runs: 0,
             waiting: 0,

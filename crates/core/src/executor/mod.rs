@@ -21,6 +21,9 @@
 //! takes one slot, whatever it needs. Where CPUs are free but slots are not, because their tasks wait, take fractions, or
 //! need no CPU, workers open *extra slots*.
 //!
+//! While runs of another pool lack CPUs, a slot is given about a millisecond of work, or one run, at a time: then it is
+//! empty, its CPUs are free, and it is the next job's turn.
+//!
 //! A slot is given more runs than one: a window for each function, which opens while it is unknown and then holds about
 //! a millisecond of work. Only the first is charged; the next takes over what it held, so all runs of a slot need the same.
 //! Those that wait are recalled when another slot falls idle, when the first runs long, and when it waits itself.
@@ -65,7 +68,7 @@ use crate::homes::Homes;
 use job::JobTable;
 use ledger::Ledger;
 use mobula_types::{FunctionInfo, Time, WorkerId};
-use pool::Pool;
+use pool::{Lacking, Pool};
 use run::RunTable;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -111,6 +114,9 @@ pub struct Executor {
     /// Jobs that have ended and still have runs or workers.
     ending: Vec<usize>,
     draining: bool,
+    /// Pools whose runs lack nothing but CPUs: as of the last pass over the lanes, and in this one.
+    lacking: Lacking,
+    lacking_now: Lacking,
 }
 
 impl Executor {
@@ -140,6 +146,8 @@ impl Executor {
             homes: Homes::new(),
             ending: Vec::new(),
             draining: false,
+            lacking: Lacking::default(),
+            lacking_now: Lacking::default(),
         }
     }
 

@@ -11,6 +11,29 @@ pub(super) enum PoolId {
     Embedded,
 }
 
+/// Which pools have runs that lack nothing but CPUs.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Lacking {
+    one: Option<PoolId>,
+    several: bool,
+}
+
+impl Lacking {
+    pub(super) fn note(&mut self, pool: PoolId) {
+        self.several |= self.one.is_some_and(|one| one != pool);
+        self.one = Some(pool);
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.one.is_none()
+    }
+
+    /// Whether another pool than this one is among them.
+    pub(super) fn besides(self, pool: PoolId) -> bool {
+        self.several || self.one.is_some_and(|one| one != pool)
+    }
+}
+
 /// A slot of a worker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct SlotRef {

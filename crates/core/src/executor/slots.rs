@@ -65,6 +65,7 @@ impl Executor {
         worker.runs += 1;
         let slot = &mut worker.slots[at.slot as usize];
         slot.work = slot.work.saturating_add(expected);
+        slot.given = slot.given.saturating_add(expected);
         slot.queue.push_back(key);
         if slot.queue.len() == 1 {
             self.start_head(at);
@@ -187,8 +188,11 @@ impl Executor {
             busy.push(at);
             busy.len() - 1
         });
+        let now = self.now;
         let slot = self.workers.slot(at.worker, at.slot);
         slot.held = Some(held.clone());
+        slot.held_since = now;
+        slot.given = 0;
         slot.cpu_released = false;
         slot.busy_at = busy_at;
     }

@@ -13,8 +13,10 @@ const MAX_EXTRA_SLOTS: usize = 1024;
 /// Where the first run of a lane goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Spot {
-    /// To that slot: it is empty, and what the run needs is taken; or it is busy with runs that need the same.
+    /// To that slot, which is empty. What the run needs is taken.
     Slot(SlotRef),
+    /// To that slot, behind runs that need the same.
+    Behind(SlotRef),
     /// To a worker of its own. Nothing is taken yet.
     OwnWorker,
 }
@@ -41,7 +43,7 @@ impl Executor {
         if key.isolated || key.is_zero_cpu() || saving_cpus {
             return None;
         }
-        self.slot_behind(pool, job, head, &key.resources).map(Spot::Slot)
+        self.slot_behind(pool, job, head, &key.resources).map(Spot::Behind)
     }
 
     /// Whether what a lane's runs need is free for them now.
@@ -104,7 +106,8 @@ impl Executor {
     }
 
     /// The next slot in turn that works on runs that need the same, and has time for one more. Never behind a cancelled
-    /// run: that may end while it waits, without its CPUs, and the next would start.
+    /// run: that may end while it waits, without its CPUs, and the next would start. While another pool lacks CPUs, only until
+    /// the slot has had its turn.
     fn slot_behind(
         &mut self,
         pool: PoolId,
@@ -117,6 +120,7 @@ impl Executor {
             return None;
         };
         let estimate = self.jobs.at(job).estimate(estimate);
+        let shared = self.lacking.besides(pool);
         let (count, cursor) = (self.pool(pool).busy.len(), self.pool(pool).cursor);
         for step in 0..count {
             let position = (cursor + step) % count;
@@ -128,7 +132,14 @@ impl Executor {
                 && slot.recalling == 0
                 && slot.cancelled == 0
                 && self.now.since(slot.head_since) < self.options.long_run;
-            if holds_the_same && goes_on && estimate.allows(slot.queue.len(), slot.work, &self.options) {
+            let has_turn = !shared
+                || (self.now.since(slot.held_since) < self.options.long_run
+                    && estimate.allows(0, slot.given, &self.options));
+            if holds_the_same
+                && goes_on
+                && has_turn
+                && estimate.allows(slot.queue.len(), slot.work, &self.options)
+            {
                 self.pool_mut(pool).cursor = position + 1;
                 return Some(at);
             }

@@ -15,8 +15,9 @@
 //!    loaded one, so that late tasks find room everywhere.
 //! 7. **Queues are short and level**: beyond what is free, up to `ahead` tasks for each CPU queue on the node that has
 //!    the fewest for its size.
-//! 8. **It costs a look at each node per call**, and a call places many tasks at once.
-//! 9. **The same questions get the same answers**: ties are broken by name.
+//! 8. **A node is shared.** Where others' tasks hold everything, a job may queue what is due to it all the same.
+//! 9. **It costs a look at each node per call**, and a call places many tasks at once.
+//! 10. **The same questions get the same answers**: ties are broken by name.
 //!
 //! # The model
 //!
@@ -40,6 +41,7 @@
 //!     locality: &[],
 //!     avoid: &[],
 //!     ahead: 0,
+//!     due: 0,
 //!     wanted: 1,
 //! });
 //! assert_eq!(choice, Choice::Wait, "no node is known yet");
@@ -110,6 +112,11 @@ impl Placement {
         {
             model.take(resources, 1, turn);
         }
+    }
+
+    /// How many tasks run at once in the usual case, on all nodes that take any.
+    pub fn slots(&self) -> u64 {
+        self.nodes.values().filter(|node| node.takes_tasks()).map(NodeModel::slots).sum()
     }
 
     /// A task that [`choose`](Self::choose) placed on this node is not there any more, however it ended.

@@ -134,6 +134,14 @@ impl NodeModel {
         running.saturating_add(self.slots() * u64::from(ahead)).saturating_sub(self.tasks)
     }
 
+    /// How many such tasks may queue here of what is due to their job: none, unless more is placed here than runs, or
+    /// others use it too. Where neither is so, what becomes free goes to whose turn it is.
+    pub(super) fn room_beside(&self, need: &Resources, due: u64) -> u64 {
+        let running = self.amounts(need).fold(u64::MAX, |count, (total, _, _, need)| count.min(total / need));
+        let is_shared = self.tasks > running || self.others.cpu > Quantity::ZERO;
+        if self.full || need.cpu == Quantity::ZERO || !is_shared { 0 } else { due }
+    }
+
     /// How many tasks run at once on it in the usual case: its CPUs, at least one.
     pub(super) fn slots(&self) -> u64 {
         (self.info.resources.cpu.steps() / Quantity::ONE.steps()).max(1)

@@ -22,6 +22,9 @@ pub struct PlacementRequest<'a> {
     pub avoid: &'a [NodeId],
     /// How many tasks may queue on a node for each of its CPUs when nothing is free; 0 for none.
     pub ahead: u32,
+    /// How many of them may queue where others' tasks hold everything, when nothing is free: what is due to their job, so
+    /// that the node can let them take turns; 0 for none.
+    pub due: u64,
     /// How many tasks there are; at least 1.
     pub wanted: u32,
 }

@@ -35,7 +35,10 @@ impl Placement {
             (true, _) => {
                 let queues = self
                     .candidates(&nodes, request, |node| node.room_ahead(request.resources, request.ahead));
-                shortest_queue(&queues, wanted)
+                shortest_queue(&queues, wanted).or_else(|| {
+                    let room = |node: &NodeModel| node.room_beside(request.resources, request.due);
+                    shortest_queue(&self.candidates(&nodes, request, room), wanted)
+                })
             }
             (false, Strategy::Spread) => fewest_tasks(&free, wanted),
             (false, _) => pack_then_level(&free, request, wanted),
@@ -53,7 +56,11 @@ impl Placement {
     ) -> Option<(NodeName, u32)> {
         let free = node.fit(request.resources, wanted);
         let ahead = node.room_ahead(request.resources, request.ahead);
-        let count = free.max(ahead).min(wanted);
+        let count = match free.max(ahead) {
+            0 => node.room_beside(request.resources, request.due),
+            count => count,
+        };
+        let count = count.min(wanted);
         (count > 0).then(|| (name.clone(), count as u32))
     }
 

@@ -1,7 +1,8 @@
 //! Where a task goes.
 
 use crate::placement::{Choice, Lack, PlacementRequest};
-use crate::tasks::keys::{ObjectKey, ShapeKey, TaskKey};
+use crate::tasks::engine::FoundFull;
+use crate::tasks::keys::{JobKey, ObjectKey, ShapeKey, TaskKey};
 use crate::tasks::object::Value;
 use crate::tasks::task::{Phase, Task};
 use crate::tasks::{Assignment, Effect, Place, TaskEngine};
@@ -25,13 +26,14 @@ impl TaskEngine {
     pub(super) fn place_shape(&mut self, key: ShapeKey, limit: u32, effects: &mut Vec<Effect>) -> u32 {
         let shape = &self.shapes[key.at()];
         let template = shape.template.clone();
-        let job = &self.jobs[shape.job.at()];
+        let job_key = shape.job;
+        let job = &self.jobs[job_key.at()];
         let (job_id, has_executable) = (job.id, job.has_executable);
         let ahead = shape.estimate.ahead(self.options.ahead_work, self.options.max_ahead);
         let mut placed = 0;
         while placed < limit {
             let Some((first, single)) = self.front(key) else { break };
-            if !single && self.is_known_full(&template, has_executable, ahead) {
+            if !single && self.is_known_full(job_key, &template, ahead) {
                 self.wait_for_room(key);
                 break;
             }
@@ -46,16 +48,25 @@ impl TaskEngine {
                 locality: &locality,
                 avoid: if single { self.tasks[first.at()].avoid() } else { &[] },
                 ahead,
+                due: 0,
                 wanted,
             };
-            match self.placement.choose(&request) {
+            let mut choice = self.placement.choose(&request);
+            if choice == Choice::Wait {
+                let due = self.due(job_key);
+                if due > 0 {
+                    choice = self.placement.choose(&PlacementRequest { due, ..request });
+                }
+            }
+            match choice {
                 Choice::Assign { node, count } => {
                     self.shapes[key.at()].infeasible = None;
                     placed += self.hand_out(key, single, &node, count, effects);
                 }
                 Choice::Wait => {
                     if !single && has_executable {
-                        self.found_full = Some((self.capacity, ahead, template));
+                        let capacity = self.capacity;
+                        self.found_full = Some(FoundFull { capacity, ahead, job: job_key, template });
                     }
                     self.wait_for_room(key);
                     break;
@@ -71,13 +82,15 @@ impl TaskEngine {
     }
 
     /// Whether another shape of the same needs has just found no place, so that looking again is in vain.
-    fn is_known_full(&self, template: &TaskTemplate, has_executable: bool, ahead: u32) -> bool {
-        self.found_full.as_ref().is_some_and(|(capacity, tried, full)| {
-            *capacity == self.capacity
-                && has_executable
-                && ahead <= *tried
-                && full.options.resources == template.options.resources
-                && full.options.strategy == template.options.strategy
+    fn is_known_full(&self, job: JobKey, template: &TaskTemplate, ahead: u32) -> bool {
+        self.found_full.as_ref().is_some_and(|found| {
+            let full = &found.template.options;
+            found.capacity == self.capacity
+                && self.jobs[job.at()].has_executable
+                && ahead <= found.ahead
+                && full.resources == template.options.resources
+                && full.strategy == template.options.strategy
+                && (found.job == job || self.due(job) == 0)
         })
     }
 
@@ -124,8 +137,7 @@ impl TaskEngine {
         let task = &mut self.tasks[key.at()];
         task.phase = Phase::Assigned;
         task.place = Some(place.clone());
-        let shape = &mut self.shapes[task.shape.at()];
-        shape.assigned += 1;
+        let shape = &self.shapes[task.shape.at()];
         let assignment = Assignment {
             task: task.id,
             attempt: task.attempt,
@@ -137,7 +149,29 @@ impl TaskEngine {
             refusals: task.refusals,
         };
         effects.push(Effect::Assign { place: place.clone(), assignment });
+        self.count_assigned(key);
         true
+    }
+
+    /// One more task of its shape and job is at an executor.
+    pub(super) fn count_assigned(&mut self, key: TaskKey) {
+        let task = &self.tasks[key.at()];
+        self.shapes[task.shape.at()].assigned += 1;
+        self.jobs[task.job.at()].assigned += 1;
+    }
+
+    /// One fewer is.
+    pub(super) fn count_unassigned(&mut self, key: TaskKey) {
+        let task = &self.tasks[key.at()];
+        self.shapes[task.shape.at()].assigned -= 1;
+        self.jobs[task.job.at()].assigned -= 1;
+    }
+
+    /// How many more tasks of a job may queue at nodes that others keep busy: its weight, twice for each slot, so that the
+    /// next one is there when it is its turn again.
+    fn due(&self, job: JobKey) -> u64 {
+        let job = &self.jobs[job.at()];
+        (2 * u64::from(job.weight)).saturating_mul(self.placement.slots()).saturating_sub(job.assigned)
     }
 
     /// The values of a task's references; `None` where one is not there.
@@ -225,11 +259,11 @@ impl TaskEngine {
         }
         let task: &mut Task = &mut self.tasks[key.at()];
         let place = task.place.take()?;
-        let shape = &mut self.shapes[task.shape.at()];
         if task.phase == Phase::Assigned {
             task.phase = Phase::Waiting;
-            shape.assigned -= 1;
+            self.count_unassigned(key);
         }
+        let shape = &self.shapes[self.tasks[key.at()].shape.at()];
         let node = match &place {
             Place::Local => &self.options.node,
             Place::Peer(node) => node,

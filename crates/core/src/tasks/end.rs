@@ -243,7 +243,7 @@ impl TaskEngine {
         match task.phase {
             Phase::Queued => self.withdraw(key),
             Phase::Paused => self.timers.cancel(task.pause.0, task.pause.1),
-            Phase::Assigned => self.shapes[task.shape.at()].assigned -= 1,
+            Phase::Assigned => self.count_unassigned(key),
             Phase::Seeking | Phase::Waiting | Phase::Ended(_) => {}
         }
         self.tasks[key.at()].phase = Phase::Waiting;

@@ -53,9 +53,8 @@ pub struct TaskEngine {
     /// Raised whenever there may be more room than before.
     pub(super) capacity: u64,
     pub(super) queued: usize,
-    /// A shape that found no place in some state of the capacity, with how many could queue ahead: others of its needs
-    /// need not look.
-    pub(super) found_full: Option<(u64, u32, Arc<TaskTemplate>)>,
+    /// What found no place: others of its needs need not look.
+    pub(super) found_full: Option<FoundFull>,
 
     pub(super) timers: Timers,
     pub(super) reopening: bool,
@@ -65,6 +64,16 @@ pub struct TaskEngine {
     pub(super) last_ticket: u64,
     /// What follows from what has just been done, in order; empty between events.
     pub(super) steps: VecDeque<Step>,
+}
+
+/// A shape that found no place in some state of the capacity.
+#[derive(Debug)]
+pub(super) struct FoundFull {
+    pub(super) capacity: u64,
+    /// How many could queue ahead.
+    pub(super) ahead: u32,
+    pub(super) job: JobKey,
+    pub(super) template: Arc<TaskTemplate>,
 }
 
 /// A consequence, kept for later so that long chains need no deep stack.

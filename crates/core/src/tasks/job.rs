@@ -31,6 +31,8 @@ pub(super) struct Job {
     pub(super) ready: Vec<Level>,
     /// How much of its share it has had: the job with the least is next.
     pub(super) pass: u64,
+    /// How many of its tasks are at executors.
+    pub(super) assigned: u64,
     /// Whether it is among the jobs that have something ready.
     pub(super) is_ready: bool,
     /// Tasks on this node that wait for others.
@@ -61,6 +63,7 @@ impl Job {
             recent: (0, ShapeKey::NONE),
             ready: Vec::new(),
             pass: 0,
+            assigned: 0,
             is_ready: false,
             blocked: BTreeSet::new(),
             ended: Index::default(),

@@ -123,7 +123,7 @@ impl TaskEngine {
         task.phase = Phase::Assigned;
         task.place = Some(place.clone());
         task.attempt = attempt;
-        self.shapes[shape.at()].assigned += 1;
+        self.count_assigned(key);
         let resources = &self.shapes[shape.at()].template.options.resources;
         let node = match &place {
             Place::Local => &self.options.node,

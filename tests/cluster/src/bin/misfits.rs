@@ -135,6 +135,13 @@ fn panics_twice() -> u64 {
     panic!("first")
 }
 
+/// Takes so long.
+#[mobula::remote]
+fn lasts(micros: u64) -> u64 {
+    std::thread::sleep(Duration::from_micros(micros));
+    1
+}
+
 /// Holds a CPU until it is cancelled.
 #[mobula::remote]
 async fn holds(_bytes: Vec<u8>) -> u64 {
@@ -241,6 +248,16 @@ async fn misbehave(case: &str) -> mobula::Result<u64> {
             let references = mobula::submit_all(calls).await?;
             let nested = names::remote(10_000_u64).submit();
             Ok(mobula::get_batch(&references).await?.into_iter().sum::<u64>() + nested.await?)
+        }
+        // Many tasks that each take as many microseconds as stand before the case.
+        "flood" => {
+            let micros: u64 = before_case().parse().expect("a number of microseconds");
+            let references = mobula::submit_all((0..20_000).map(|_| lasts::remote(micros))).await?;
+            Ok(mobula::get_batch(&references).await?.into_iter().sum())
+        }
+        "ten" => {
+            let references = mobula::submit_all((0..10).map(|_| lasts::remote(5_000_u64))).await?;
+            Ok(mobula::get_batch(&references).await?.into_iter().sum())
         }
         "for ever" => {
             let held = mobula::put(vec![7_u64; 1 << 20]).await?;

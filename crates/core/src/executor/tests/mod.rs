@@ -3,6 +3,7 @@
 mod admission;
 mod ahead;
 mod cancel;
+mod fairness;
 mod functions;
 mod inputs;
 mod lost;

@@ -56,6 +56,7 @@ struct Question {
     locality: Vec<(NodeId, u64)>,
     avoid: Vec<NodeId>,
     ahead: u32,
+    due: u64,
     wanted: u32,
 }
 
@@ -69,6 +70,7 @@ impl Question {
             locality: Vec::new(),
             avoid: Vec::new(),
             ahead: 0,
+            due: 0,
             wanted: 1,
         }
     }
@@ -83,6 +85,7 @@ impl Question {
             locality: &self.locality,
             avoid: &self.avoid,
             ahead: self.ahead,
+            due: self.due,
             wanted: self.wanted,
         })
     }

@@ -70,6 +70,7 @@ fn question(shape: &Shape, wanted: u32) -> Question {
         locality: vec![(NodeId::new("c", 1), u64::from(shape.local_bytes))],
         avoid: Vec::new(),
         ahead: 0,
+        due: 0,
         wanted,
     }
 }

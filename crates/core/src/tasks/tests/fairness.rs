@@ -2,6 +2,7 @@
 
 use super::world::*;
 use crate::tasks::{Effect, Event, Place, Requester, SessionKey, SessionKind};
+use mobula_types::frame::AssignmentEnd;
 use mobula_types::{Attempt, JobId, Outcome, TaskId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,12 +18,21 @@ impl Running {
 
     /// Ends what runs, one by one, until `count` tasks have run, and counts them by job.
     fn run(&mut self, world: &mut World, count: usize) -> BTreeMap<JobId, usize> {
+        self.run_with(world, count, || ran(Outcome::Value(inline(b"9"))))
+    }
+
+    fn run_with(
+        &mut self,
+        world: &mut World,
+        count: usize,
+        end: impl Fn() -> AssignmentEnd,
+    ) -> BTreeMap<JobId, usize> {
         let mut ran_of = BTreeMap::new();
         self.note(&world.tell(Event::Flush));
         for _ in 0..count {
             let (place, task, attempt, job) = self.0.pop_front().expect("something runs");
             *ran_of.entry(job).or_default() += 1;
-            let end = ran(Outcome::Value(inline(b"9")));
+            let end = end();
             world.tell_quietly(Event::Ended { place, task, attempt, end });
             self.note(&world.tell_quietly(Event::Flush));
         }
@@ -60,6 +70,21 @@ fn a_flood_of_one_job_does_not_hold_up_another() {
     submit_many(&mut world, two, SessionKey(12), 10);
     let after = running.run(&mut world, 40);
     assert_eq!(after.get(&two), Some(&10), "{after:?}");
+}
+
+#[test]
+fn a_job_whose_tasks_queue_ahead_leaves_another_its_due() {
+    let (mut world, one, two) = two_jobs([1, 2]);
+    submit_many(&mut world, one, SessionKey(11), 4_000);
+    let mut running = Running::default();
+    // Of 10 microseconds each, so that a hundred queue at each slot.
+    running.run_with(&mut world, 1_000, quick);
+    submit_many(&mut world, two, SessionKey(12), 1_000);
+    running.note(&world.tell(Event::Flush));
+    let placed = |running: &Running| running.0.iter().filter(|(.., job)| *job == two).count();
+    assert_eq!(placed(&running), 16, "its weight, twice for each of four slots");
+    running.run_with(&mut world, 300, quick);
+    assert!(placed(&running) >= 16, "and more once it is known that it is short");
 }
 
 #[test]
