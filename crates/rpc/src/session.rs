@@ -11,6 +11,7 @@
 //! - Acknowledgements are window and memory of what was delivered in one: the sender has at most a window of frames
 //!   under way that the peer's program has not taken. Nobody stops reading a stream because a program is slow, so
 //!   acknowledgements always get through.
+//! - A frame that is too large for a message goes in pieces, which are numbered and sent again like frames.
 //! - A stream is pulled, not pushed: the transport asks for the next batch when it can write, and gets what has queued
 //!   up since. Batches grow with load, a lone frame waits for nobody, and no timer runs.
 

@@ -48,6 +48,8 @@ pub(crate) struct InboundBatch {
     pub(crate) first_sequence: u64,
     pub(crate) acknowledged: u64,
     pub(crate) frames: Vec<Frame>,
+    /// A piece of a frame, where there are none.
+    pub(crate) piece: Option<batch::Piece>,
     /// How long the message is.
     pub(crate) bytes: u64,
     /// What is there beside frames, which is rare.
@@ -129,6 +131,7 @@ fn read(bytes: Bytes) -> Result<InboundBatch, ConvertError> {
         first_sequence: batch.first_sequence,
         acknowledged: batch.acknowledged,
         frames: batch.frames,
+        piece: batch.piece,
         bytes: length,
         rest,
     })

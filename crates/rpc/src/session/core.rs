@@ -10,6 +10,7 @@ use super::options::{BATCH_FRAMES, MESSAGE_BYTES, SessionOptions};
 use super::sender::Backlog;
 use super::weight::weight;
 use super::writer::{Outgoing, Taken, Writer};
+use mobula_proto::batch::{self, Piece};
 use mobula_types::{Failure, FailureKind, Frame, SessionId};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -328,11 +329,11 @@ impl Core {
             drop(outgoing);
             return Poll::Ready(last_word(&mut writer));
         }
-        if writer.pending.is_empty() && !outgoing.frames.is_empty() {
+        if !writer.has_pending() && !outgoing.frames.is_empty() {
             refill(&mut writer.pending, &mut outgoing.frames);
         }
-        if writer.pending.is_empty() || writer.window_is_full(&self.options) {
-            if writer.pending.is_empty() && outgoing.closing && !writer.close_sent {
+        if !writer.has_pending() || writer.window_is_full(&self.options) {
+            if !writer.has_pending() && outgoing.closing && !writer.close_sent {
                 drop(outgoing);
                 return Poll::Ready(last_word(&mut writer));
             }
@@ -341,25 +342,15 @@ impl Core {
             return self.poll_acknowledgement();
         }
         drop(outgoing);
-        match writer.encode(&self.options) {
-            Ok((batch, taken)) => {
-                self.count_encoded(&taken);
-                drop(writer);
-                Poll::Ready(Some(self.batch(batch.first, batch.body)))
-            }
-            Err(failure) => {
-                writer.last_word = Some(failure.clone());
-                let word = last_word(&mut writer);
-                drop(writer);
-                self.finish(SessionEnd::Overflow(failure));
-                Poll::Ready(word)
-            }
-        }
+        let (batch, taken) = writer.encode(&self.options);
+        self.count_encoded(&taken);
+        drop(writer);
+        Poll::Ready(Some(self.batch(batch.first, batch.body)))
     }
 
     fn count_encoded(&self, taken: &Taken) {
         let mut outgoing = self.outgoing.lock();
-        outgoing.queued_frames -= taken.frames;
+        outgoing.queued_frames -= taken.unqueued;
         outgoing.queued_bytes -= taken.weight;
         outgoing.held_frames += taken.frames;
         outgoing.held_bytes += taken.bytes;
@@ -417,6 +408,9 @@ impl Core {
         if !batch.frames.is_empty() {
             self.arrive(batch.first_sequence, batch.frames, batch.bytes)?;
         }
+        if let Some(piece) = batch.piece {
+            self.arrive_piece(batch.first_sequence, piece, batch.bytes)?;
+        }
         if let Some(close) = batch.rest.and_then(|rest| rest.close) {
             let received = self.received();
             if close.failure.is_none() && close.sent > received {
@@ -428,6 +422,48 @@ impl Core {
             return Ok(false);
         }
         Ok(true)
+    }
+
+    /// A piece of a large frame: the frame follows the last one. Pieces count as taken when they arrive, because the
+    /// program sees them only together.
+    fn arrive_piece(&self, number: u64, piece: Piece, bytes: u64) -> Result<(), Failure> {
+        let mut inbox = self.inbox.lock();
+        if number > inbox.received {
+            let message = format!("frame {number} has arrived, and frame {} was expected", inbox.received);
+            return Err(Failure::new(FailureKind::Malformed, message));
+        }
+        if number < inbox.received || inbox.end.is_some() {
+            return Ok(());
+        }
+        inbox.received += 1;
+        let length = inbox.pieces.len() as u64 + piece.bytes.len() as u64;
+        if length.saturating_add(piece.left) > self.options.most_bytes {
+            let message = format!("a frame of {} bytes is too large", length.saturating_add(piece.left));
+            return Err(Failure::new(FailureKind::Malformed, message));
+        }
+        inbox.pieces.extend_from_slice(&piece.bytes);
+        if piece.left > 0 {
+            let acknowledge = inbox.note_piece(bytes);
+            drop(inbox);
+            if acknowledge {
+                let waker = self.outgoing.lock().waker.take();
+                wake(waker);
+            }
+            return Ok(());
+        }
+        let whole = std::mem::take(&mut inbox.pieces).freeze();
+        let read = batch::read_batch(whole)
+            .map_err(|error| Failure::new(FailureKind::Malformed, error.to_string()))?;
+        let [frame] = <[Frame; 1]>::try_from(read.frames).map_err(|frames| {
+            let message = format!("the pieces of one frame are {} frames", frames.len());
+            Failure::new(FailureKind::Malformed, message)
+        })?;
+        inbox.frames.push(frame);
+        inbox.bytes += bytes;
+        let waker = inbox.waker.take();
+        drop(inbox);
+        wake(waker);
+        Ok(())
     }
 
     fn arrive(&self, first: u64, mut frames: Vec<Frame>, bytes: u64) -> Result<(), Failure> {

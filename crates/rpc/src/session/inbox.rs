@@ -2,6 +2,7 @@
 
 use super::end::SessionEnd;
 use super::options::SessionOptions;
+use bytes::BytesMut;
 use mobula_types::Frame;
 use std::task::Waker;
 
@@ -14,6 +15,8 @@ pub(crate) struct Inbox {
     pub(crate) received: u64,
     /// How many the program has taken.
     pub(crate) taken: u64,
+    /// What has arrived of a frame that comes in pieces.
+    pub(crate) pieces: BytesMut,
     pub(crate) end: Option<SessionEnd>,
     pub(crate) waker: Option<Waker>,
     unacknowledged_frames: u64,
@@ -35,6 +38,7 @@ impl Inbox {
             bytes: 0,
             received: 0,
             taken: 0,
+            pieces: BytesMut::new(),
             end: None,
             waker: None,
             unacknowledged_frames: 0,
@@ -55,6 +59,14 @@ impl Inbox {
         self.taken += count;
         self.unacknowledged_frames += count;
         self.unacknowledged_bytes += std::mem::take(&mut self.bytes);
+        self.acknowledgement_due()
+    }
+
+    /// Counts a piece as taken; whether the peer should hear of it without waiting for other traffic.
+    pub(crate) fn note_piece(&mut self, bytes: u64) -> bool {
+        self.taken += 1;
+        self.unacknowledged_frames += 1;
+        self.unacknowledged_bytes += bytes;
         self.acknowledgement_due()
     }
 

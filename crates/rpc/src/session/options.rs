@@ -6,7 +6,9 @@ use std::time::Duration;
 pub const BATCH_FRAMES: usize = 512;
 /// The most bytes of frames in one batch, unless its only frame is larger.
 pub const BATCH_BYTES: usize = 1 << 20;
-/// The most bytes that one message, and so one frame, may have.
+/// A frame of more bytes goes in pieces of [`BATCH_BYTES`], each in a message of its own.
+pub(super) const WHOLE_FRAME_BYTES: usize = 4 << 20;
+/// The most bytes that one message may have.
 pub const MESSAGE_BYTES: usize = 64 << 20;
 
 /// The bounds of a session, the same for both of its directions.

@@ -1,6 +1,6 @@
 //! What goes out: frames become encoded batches, which are kept until the peer's program has taken them.
 
-use super::options::{BATCH_BYTES, BATCH_FRAMES, MESSAGE_BYTES, SessionOptions};
+use super::options::{BATCH_BYTES, BATCH_FRAMES, SessionOptions, WHOLE_FRAME_BYTES};
 use super::weight::weight;
 use bytes::{Bytes, BytesMut};
 use mobula_proto::batch;
@@ -50,6 +50,8 @@ pub(crate) struct Writer {
     kept_bytes: u64,
     /// Which of the kept batches the stream takes next; all are sent where it is their count.
     cursor: usize,
+    /// A large frame that goes in pieces, before anything else that is pending.
+    pieces: Option<Pieces>,
     /// The number of the next frame to be encoded.
     next: u64,
     acknowledged: u64,
@@ -63,10 +65,21 @@ pub(crate) struct OutgoingBatch {
     pub(crate) body: Bytes,
 }
 
+/// A frame as bytes that do not fit one message.
+#[derive(Debug)]
+struct Pieces {
+    left: Bytes,
+    /// What the frame counted in the queue.
+    weight: u64,
+}
+
 /// What a new batch took from the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
+    /// Frames of the batch, each with a number; pieces are numbered too.
     pub(crate) frames: u64,
+    /// Frames that are not in the queue any more.
+    pub(crate) unqueued: u64,
     pub(crate) weight: u64,
     pub(crate) bytes: u64,
 }
@@ -82,6 +95,11 @@ impl Writer {
         Some(OutgoingBatch { first: batch.first, body: batch.body.clone() })
     }
 
+    /// Whether there is something that was not encoded yet.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty() || self.pieces.is_some()
+    }
+
     /// Whether the peer's program has to take something first.
     pub(crate) fn window_is_full(&self, options: &SessionOptions) -> bool {
         self.next - self.acknowledged >= options.window_frames || self.kept_bytes >= options.window_bytes
@@ -92,12 +110,28 @@ impl Writer {
         self.next
     }
 
-    /// Encodes the next batch from the pending frames, as far as the window reaches.
-    ///
-    /// # Errors
-    /// For a frame that no message can hold.
-    pub(crate) fn encode(&mut self, options: &SessionOptions) -> Result<(OutgoingBatch, Taken), Failure> {
+    /// Encodes the next batch from what is pending, as far as the window reaches.
+    pub(crate) fn encode(&mut self, options: &SessionOptions) -> (OutgoingBatch, Taken) {
         let mut taken = Taken::default();
+        if self.pieces.is_none() {
+            self.encode_frames(options, &mut taken);
+        }
+        // The frames before a large one go first.
+        if taken.frames == 0 {
+            self.encode_piece(&mut taken);
+        }
+        taken.bytes = self.buffer.len() as u64;
+        let body = self.buffer.split().freeze();
+        let batch = Encoded { first: self.next, frames: taken.frames, body: body.clone() };
+        self.next += taken.frames;
+        self.kept_bytes += taken.bytes;
+        self.kept.push_back(batch);
+        self.cursor = self.kept.len();
+        (OutgoingBatch { first: self.next - taken.frames, body }, taken)
+    }
+
+    /// Encodes pending frames up to one that is too large for a message, which is cut into pieces.
+    fn encode_frames(&mut self, options: &SessionOptions, taken: &mut Taken) {
         let window = options.window_frames.saturating_sub(self.next - self.acknowledged);
         let most_frames = window.min(BATCH_FRAMES as u64);
         let likely = 64 * self.pending.len().min(BATCH_FRAMES) + 64;
@@ -107,24 +141,29 @@ impl Writer {
         }
         while taken.frames < most_frames && self.buffer.len() < BATCH_BYTES {
             let Some(frame) = self.pending.pop_front() else { break };
-            taken.frames += 1;
-            taken.weight += weight(&frame);
+            let (start, weight) = (self.buffer.len(), weight(&frame));
             batch::append_frame(frame, &mut self.buffer);
+            if self.buffer.len() - start > WHOLE_FRAME_BYTES {
+                self.pieces = Some(Pieces { left: self.buffer.split_off(start).freeze(), weight });
+                break;
+            }
+            taken.frames += 1;
+            taken.unqueued += 1;
+            taken.weight += weight;
         }
-        taken.bytes = self.buffer.len() as u64;
-        if self.buffer.len() + batch::NUMBERS_LENGTH > MESSAGE_BYTES {
-            let length = self.buffer.len();
-            let message =
-                format!("a frame of {length} bytes does not fit a message of {MESSAGE_BYTES} bytes");
-            return Err(Failure::new(FailureKind::TooLarge, message));
+    }
+
+    fn encode_piece(&mut self, taken: &mut Taken) {
+        let Some(pieces) = &mut self.pieces else { return };
+        let piece = pieces.left.split_to(pieces.left.len().min(BATCH_BYTES));
+        taken.frames = 1;
+        self.buffer.reserve(piece.len() + batch::PIECE_LENGTH);
+        batch::append_piece(&piece, pieces.left.len() as u64, &mut self.buffer);
+        if pieces.left.is_empty() {
+            taken.unqueued = 1;
+            taken.weight = pieces.weight;
+            self.pieces = None;
         }
-        let body = self.buffer.split().freeze();
-        let batch = Encoded { first: self.next, frames: taken.frames, body: body.clone() };
-        self.next += taken.frames;
-        self.kept_bytes += taken.bytes;
-        self.kept.push_back(batch);
-        self.cursor = self.kept.len();
-        Ok((OutgoingBatch { first: self.next - taken.frames, body }, taken))
     }
 
     /// The peer's program has taken `count` frames in all. Answers what need not be kept any more.
