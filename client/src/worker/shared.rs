@@ -140,11 +140,13 @@ impl WorkerShared {
         answered.await.unwrap_or_else(|_| Err(session_over()))
     }
 
-    /// Puts the values that are too large for a frame into the node's store.
+    /// Puts the values that are too large for a frame into the node's store; where they are too much together, all but the
+    /// smallest.
     async fn store_large(&self, task: TaskId, values: &mut [ResultValue]) -> Result<(), Failure> {
+        let limit = if inline_bytes(values) > MOST_INLINE { SMALLEST_STORED } else { INLINE_LIMIT };
         for (position, value) in values.iter_mut().enumerate() {
             let StoredValue::Inline(payload) = &mut value.value else { continue };
-            if payload.len() <= INLINE_LIMIT {
+            if payload.len() <= limit {
                 continue;
             }
             let bytes = std::mem::replace(payload, Payload::EMPTY).into_bytes();
@@ -173,7 +175,9 @@ impl WorkerShared {
     /// A result that may be large, from any thread.
     fn finish(self: &Arc<Self>, completion: Completion) {
         let is_large = |value: &ResultValue| matches!(&value.value, StoredValue::Inline(payload) if payload.len() > INLINE_LIMIT);
-        let large = completion.result.outcome.values().is_ok_and(|values| values.iter().any(is_large));
+        let is_much =
+            |values: &[ResultValue]| values.iter().any(is_large) || inline_bytes(values) > MOST_INLINE;
+        let large = completion.result.outcome.values().is_ok_and(is_much);
         let task = if large { self.runs.lock().get(&completion.handle).map(|run| run.task) } else { None };
         match (task, self.link.runtime()) {
             (Some(task), Some(runtime)) => {
@@ -185,6 +189,19 @@ impl WorkerShared {
             _ => self.done(completion.handle, completion.result, completion.micros),
         }
     }
+}
+
+/// The most bytes of small values that one frame carries as a task's results.
+const MOST_INLINE: usize = 4 << 20;
+/// What is not worth a place in the store even then.
+const SMALLEST_STORED: usize = 1024;
+
+fn inline_bytes(values: &[ResultValue]) -> usize {
+    let inline = |value: &ResultValue| match &value.value {
+        StoredValue::Inline(payload) => payload.len(),
+        StoredValue::Stored(_) => 0,
+    };
+    values.iter().map(inline).sum()
 }
 
 fn session_over() -> Failure {

@@ -18,6 +18,8 @@ pub struct ExecutorOptions {
     pub max_ahead: u32,
     /// How much estimated work a slot is given at once (1 ms).
     pub ahead_work: Duration,
+    /// How many bytes of arguments a slot is given at once (16 MiB), or one run's.
+    pub ahead_bytes: u64,
     /// Waiting work worth less than this is not recalled for an idle slot (200 µs).
     pub recall_worth: Duration,
     /// How long a run may hold up those behind it before they are recalled (5 ms).
@@ -52,6 +54,7 @@ impl ExecutorOptions {
             max_fetching: 8,
             max_ahead: 128,
             ahead_work: Duration::from_millis(1),
+            ahead_bytes: 16 << 20,
             recall_worth: Duration::from_micros(200),
             long_run: Duration::from_millis(5),
             idle_worker: Duration::from_secs(60),

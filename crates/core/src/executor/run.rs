@@ -3,7 +3,7 @@
 use super::{Owner, RunKey};
 use crate::assignment::Assignment;
 use crate::lookup::Lookup;
-use mobula_types::{Attempt, Failure, JobId, TaskId, Time};
+use mobula_types::{Attempt, Failure, JobId, StoredValue, TaskId, Time};
 
 /// One attempt on this node.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Run {
     pub(super) arrived: u64,
     /// What it was expected to take when it was handed out, in nanoseconds.
     pub(super) expected: u64,
+    /// Bytes of its arguments that travel with it.
+    pub(super) bytes: u64,
     /// When it got to the head of its slot.
     pub(super) started: Time,
     /// One behind it on its slot has ended: it is over too, and the news of that is under way.
@@ -45,7 +47,13 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(owner: Owner, assignment: Assignment, job: usize, kind: usize, arrived: u64) -> Self {
+        let inputs = assignment.inputs.iter().map(|input| match &input.value {
+            StoredValue::Inline(payload) => payload.len() as u64,
+            StoredValue::Stored(_) => 0,
+        });
+        let bytes = assignment.arguments.len() as u64 + inputs.sum::<u64>();
         Run {
+            bytes,
             owner,
             assignment,
             job,

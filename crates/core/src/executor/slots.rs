@@ -48,6 +48,7 @@ impl Executor {
         run.slot = at.slot;
         run.expected = expected;
         run.recalled = false;
+        let bytes = run.bytes;
         let assignment = &run.assignment;
         let worker = self.workers.at_mut(at.worker);
         effects.push(Effect::Run(RunOrder {
@@ -65,6 +66,7 @@ impl Executor {
         worker.runs += 1;
         let slot = &mut worker.slots[at.slot as usize];
         slot.work = slot.work.saturating_add(expected);
+        slot.bytes += bytes;
         slot.given = slot.given.saturating_add(expected);
         slot.queue.push_back(key);
         if slot.queue.len() == 1 {
@@ -113,7 +115,8 @@ impl Executor {
     pub(super) fn leave_slot(&mut self, key: RunKey) {
         let Some(run) = self.runs.get_mut(key) else { return };
         let at = SlotRef { worker: run.worker, slot: run.slot };
-        let (wait, expected, recalled, job) = (run.wait, run.expected, run.recalled, run.job);
+        let (wait, expected, bytes, recalled, job) =
+            (run.wait, run.expected, run.bytes, run.recalled, run.job);
         let zero_cpu = run.assignment.template.options.resources.cpu == Default::default();
         let cancelled = run.cancelled.is_some();
         run.worker = usize::MAX;
@@ -128,6 +131,7 @@ impl Executor {
         let pool = worker.pool;
         let slot = &mut worker.slots[at.slot as usize];
         slot.work = slot.work.saturating_sub(expected);
+        slot.bytes = slot.bytes.saturating_sub(bytes);
         slot.recalling -= u32::from(recalled);
         slot.cancelled -= u32::from(cancelled);
         let Some(position) = slot.queue.iter().position(|queued| *queued == key) else { return };

@@ -115,7 +115,8 @@ impl Executor {
         head: RunKey,
         need: &Arc<Resources>,
     ) -> Option<SlotRef> {
-        let kind = self.runs.get(head)?.kind;
+        let run = self.runs.get(head)?;
+        let (kind, bytes) = (run.kind, run.bytes);
         let super::job::Target::Lane { estimate, .. } = self.jobs.at(job).kind(kind).target else {
             return None;
         };
@@ -131,6 +132,7 @@ impl Executor {
             let goes_on = !slot.cpu_released
                 && slot.recalling == 0
                 && slot.cancelled == 0
+                && slot.bytes.saturating_add(bytes) <= self.options.ahead_bytes
                 && self.now.since(slot.head_since) < self.options.long_run;
             let has_turn = !shared
                 || (self.now.since(slot.held_since) < self.options.long_run

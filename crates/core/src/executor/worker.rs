@@ -59,6 +59,8 @@ pub(super) struct Slot {
     pub(super) head_since: Time,
     /// What all of them were expected to take, in nanoseconds.
     pub(super) work: u64,
+    /// Bytes of their arguments.
+    pub(super) bytes: u64,
     /// Since when it holds that without a break, and what all runs that it was given since were expected to take.
     pub(super) held_since: Time,
     pub(super) given: u64,

@@ -158,8 +158,9 @@ impl TaskEngine {
 
     /// Takes back what an object's value counted for and keeps alive; the value itself is replaced by the caller.
     pub(super) fn release_contents(&mut self, key: ObjectKey) {
+        let object = &self.objects[key.at()];
+        self.discharge(object.job, object.inline_bytes());
         let object = &mut self.objects[key.at()];
-        self.store_bytes -= object.inline_bytes();
         if let Some(remote) = &mut object.remote
             && !remote.contained.is_empty()
         {
@@ -202,7 +203,7 @@ impl TaskEngine {
         self.release_inputs(key, InputHold::None);
         self.leave_family(key);
         let task = self.tasks.remove(key);
-        self.store_bytes -= task.cost;
+        self.discharge(task.job, task.cost);
         let shape = &mut self.shapes[task.shape.at()];
         shape.tasks -= 1;
         shape.ended -= 1;

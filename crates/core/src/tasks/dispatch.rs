@@ -22,6 +22,23 @@ impl TaskEngine {
         !task.avoid().is_empty() || (task.inputs.is_some() && !self.locality(key).is_empty())
     }
 
+    /// Bytes of a task's arguments that travel with it.
+    pub(super) fn inline_bytes(&self, key: TaskKey) -> u64 {
+        let task = &self.tasks[key.at()];
+        let inline = |key: &ObjectKey| match &self.objects[key.at()].value {
+            Value::Ready(ResultValue { value: StoredValue::Inline(payload), .. }) => payload.len() as u64,
+            _ => 0,
+        };
+        let keys = task.inputs.iter().flat_map(|inputs| &inputs.keys).filter(|key| !key.is_none());
+        task.arguments.len() as u64 + keys.map(inline).sum::<u64>()
+    }
+
+    /// What a task counts among what is under way: nothing, unless it is heavy.
+    fn heavy_bytes(&self, key: TaskKey) -> u64 {
+        let inline = self.inline_bytes(key);
+        if inline > self.options.heavy_inline { inline } else { 0 }
+    }
+
     /// Places up to `limit` tasks of a shape, and says how many.
     pub(super) fn place_shape(&mut self, key: ShapeKey, limit: u32, effects: &mut Vec<Effect>) -> u32 {
         let shape = &self.shapes[key.at()];
@@ -37,6 +54,12 @@ impl TaskEngine {
                 self.wait_for_room(key);
                 break;
             }
+            let heavy = if single { self.heavy_bytes(first) } else { 0 };
+            let under_way = self.heavy_under_way;
+            if heavy > 0 && under_way > 0 && under_way + heavy > self.options.heavy_under_way {
+                self.wait_for_room(key);
+                break;
+            }
             let locality = if single { self.locality(first) } else { Vec::new() };
             let wanted = if single { 1 } else { self.shapes[key.at()].plain.live().min(limit - placed) };
             let request = PlacementRequest {
@@ -47,7 +70,7 @@ impl TaskEngine {
                 has_executable,
                 locality: &locality,
                 avoid: if single { self.tasks[first.at()].avoid() } else { &[] },
-                ahead,
+                ahead: if heavy > 0 { 0 } else { ahead },
                 due: 0,
                 wanted,
             };
@@ -134,7 +157,10 @@ impl TaskEngine {
             self.await_inputs(key, effects);
             return false;
         };
+        let heavy = if self.tasks[key.at()].single { self.heavy_bytes(key) } else { 0 };
+        self.heavy_under_way += heavy;
         let task = &mut self.tasks[key.at()];
+        task.heavy = heavy;
         task.phase = Phase::Assigned;
         task.place = Some(place.clone());
         let shape = &self.shapes[task.shape.at()];
@@ -259,6 +285,7 @@ impl TaskEngine {
         }
         let task: &mut Task = &mut self.tasks[key.at()];
         let place = task.place.take()?;
+        self.heavy_under_way -= std::mem::take(&mut task.heavy);
         if task.phase == Phase::Assigned {
             task.phase = Phase::Waiting;
             self.count_unassigned(key);

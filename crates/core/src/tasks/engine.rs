@@ -53,8 +53,13 @@ pub struct TaskEngine {
     /// Raised whenever there may be more room than before.
     pub(super) capacity: u64,
     pub(super) queued: usize,
+    /// Of those, placed by themselves.
+    pub(super) queued_single: usize,
     /// What found no place: others of its needs need not look.
     pub(super) found_full: Option<FoundFull>,
+
+    /// Bytes of small values in the arguments of heavy tasks that are at executors.
+    pub(super) heavy_under_way: u64,
 
     pub(super) timers: Timers,
     pub(super) reopening: bool,
@@ -114,7 +119,9 @@ impl TaskEngine {
             pass: 0,
             capacity: 1,
             queued: 0,
+            queued_single: 0,
             found_full: None,
+            heavy_under_way: 0,
             timers: Timers::default(),
             reopening: false,
             lineage: Lineage::default(),
@@ -186,6 +193,7 @@ impl TaskEngine {
             Event::NodeLost { node } => self.node_lost(&node, effects),
             Event::PeerUnreachable { node } => self.peer_unreachable(&node, effects),
             Event::PeerDoubtful { node } => self.peer_doubtful(&node, effects),
+            Event::Withdrawn { requester, object } => self.withdrawn(&requester, object, effects),
             Event::Resolved { owner, object, outcome } => self.resolved(&owner, object, outcome, effects),
             Event::Borrowed { node, objects } => self.borrowed(&node, &objects),
             Event::Unborrowed { node, objects } => self.unborrowed(&node, &objects, effects),
@@ -229,6 +237,7 @@ impl TaskEngine {
                 Timer::ForgetHolder(session) => self.forget_holder(Holder::session(session), effects),
                 Timer::StopSeeking(job) => self.stop_seeking(job, effects),
                 Timer::DropFound(job) => self.drop_found(job, effects),
+                Timer::Starved(session, received) => self.patience_over(session, received, effects),
                 Timer::Reopen => {
                     self.reopening = false;
                     self.placement.reopen();

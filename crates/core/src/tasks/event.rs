@@ -134,6 +134,13 @@ pub enum Event {
         /// The object.
         address: ObjectAddress,
     },
+    /// A call does not wait for an object any more, and holds it no more for having asked.
+    Withdrawn {
+        /// Who had asked.
+        requester: Requester,
+        /// The object.
+        object: ObjectId,
+    },
     /// A session was given references in another way than by the engine's effects.
     Held {
         /// The session, or call.

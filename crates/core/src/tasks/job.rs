@@ -31,6 +31,8 @@ pub(super) struct Job {
     pub(super) ready: Vec<Level>,
     /// How much of its share it has had: the job with the least is next.
     pub(super) pass: u64,
+    /// What is held of it, as far as it counts.
+    pub(super) store_bytes: u64,
     /// How many of its tasks are at executors.
     pub(super) assigned: u64,
     /// Whether it is among the jobs that have something ready.
@@ -47,6 +49,8 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Level {
     pub(super) priority: i32,
+    /// Whether all its shapes need the same, as far as is known: set anew when it is empty.
+    pub(super) alike: bool,
     pub(super) shapes: VecDeque<ShapeKey>,
 }
 
@@ -63,6 +67,7 @@ impl Job {
             recent: (0, ShapeKey::NONE),
             ready: Vec::new(),
             pass: 0,
+            store_bytes: 0,
             assigned: 0,
             is_ready: false,
             blocked: BTreeSet::new(),
@@ -73,17 +78,17 @@ impl Job {
     }
 
     /// The shapes of a priority.
-    pub(super) fn level(&mut self, priority: i32) -> &mut VecDeque<ShapeKey> {
+    pub(super) fn level(&mut self, priority: i32) -> &mut Level {
         let position = match self.ready.binary_search_by(|level| priority.cmp(&level.priority)) {
             Ok(position) => position,
             Err(_) => {
                 self.ready.retain(|level| !level.shapes.is_empty());
                 let position = self.ready.partition_point(|level| level.priority > priority);
-                self.ready.insert(position, Level { priority, shapes: VecDeque::new() });
+                self.ready.insert(position, Level { priority, alike: true, shapes: VecDeque::new() });
                 position
             }
         };
-        &mut self.ready[position].shapes
+        &mut self.ready[position]
     }
 
     pub(super) fn has_ready(&self) -> bool {

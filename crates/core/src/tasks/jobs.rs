@@ -137,7 +137,9 @@ impl TaskEngine {
     fn free_everywhere(&mut self, key: ObjectKey, effects: &mut Vec<Effect>) {
         let object = &self.objects[key.at()];
         let id = object.id;
-        self.store_bytes -= object.inline_bytes();
+        let (job, bytes) = (object.job, object.inline_bytes());
+        self.discharge(job, bytes);
+        let object = &self.objects[key.at()];
         match object.owner().cloned() {
             Some(owner) if !self.is_lost(&owner) => self.unborrow(owner, id, effects),
             Some(_) => {}
@@ -169,7 +171,9 @@ impl TaskEngine {
         for key in &keys {
             self.leave_lineage(*key);
             let task = &self.tasks[key.at()];
-            self.store_bytes -= task.cost;
+            let (job, cost) = (task.job, task.cost);
+            self.discharge(job, cost);
+            let task = &self.tasks[key.at()];
             self.families.swap_remove(&task.id);
             if let Some(parent) = task.kinship.as_ref().map(|kinship| kinship.parent) {
                 self.families.swap_remove(&parent);
@@ -177,6 +181,7 @@ impl TaskEngine {
             let task = &self.tasks[key.at()];
             if task.phase == crate::tasks::task::Phase::Queued {
                 self.queued -= 1;
+                self.queued_single -= usize::from(task.single);
             }
         }
         let is_of_job = |key: &TaskKey| self.tasks.get(key.at()).is_some_and(|task| task.job == job);

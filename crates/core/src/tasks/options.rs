@@ -43,6 +43,14 @@ pub struct EngineOptions {
     pub grace: Duration,
     /// How long after a take-over the nodes are waited for before tasks are run again (3 s).
     pub seek_timeout: Duration,
+    /// For how long a driver's credit is withheld while the store is over its bound (10 s).
+    pub store_patience: Duration,
+    /// The most bytes of small values that a task may have as arguments (256 MiB).
+    pub most_inline: u64,
+    /// A task with more of them is placed by itself, and never queues ahead (1 MiB).
+    pub heavy_inline: u64,
+    /// How many bytes of such tasks' values are under way to executors at once, or one task's (512 MiB).
+    pub heavy_under_way: u64,
     /// After what pause an unreachable owner is asked again (1 s).
     pub ask_again: Duration,
 }
@@ -68,6 +76,10 @@ impl EngineOptions {
             ahead_work: Duration::from_millis(1),
             grace: Duration::from_secs(30),
             seek_timeout: Duration::from_secs(3),
+            store_patience: Duration::from_secs(10),
+            most_inline: 256 << 20,
+            heavy_inline: 1 << 20,
+            heavy_under_way: 512 << 20,
             ask_again: Duration::from_secs(1),
         }
     }

@@ -39,10 +39,10 @@ impl TaskEngine {
             let text = format!("object {object} is not one that can be put: its index is a result's");
             return Err(Failure::new(FailureKind::InvalidArgument, text).of_object(object));
         }
-        if self.store_bytes + value.value.len() > self.options.store_bytes
+        if self.is_over(job, value.value.len(), self.options.store_bytes)
             && matches!(value.value, StoredValue::Inline(_))
         {
-            return Err(self.store_full("puts").of_object(object));
+            return Err(self.store_full(job, "puts").of_object(object));
         }
         let key = match self.object_index.get(&object).copied() {
             Some(known) if self.objects[known.at()].job != job => {

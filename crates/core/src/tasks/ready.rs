@@ -5,6 +5,7 @@ use crate::tasks::keys::{JobKey, ShapeKey, TaskKey};
 use crate::tasks::shape::Entry;
 use crate::tasks::task::{Phase, Task};
 use crate::tasks::{Effect, TaskEngine};
+use mobula_types::{Failure, FailureKind, Quantity, Resources};
 use slab::Slab;
 use smallvec::SmallVec;
 use std::cmp::Reverse;
@@ -18,7 +19,20 @@ impl TaskEngine {
     /// The task has all it needs: it queues for a place.
     pub(super) fn enqueue(&mut self, key: TaskKey, front: bool) {
         let ticket = self.new_ticket();
-        let single = self.is_single(key);
+        let inline = self.inline_bytes(key);
+        if inline > self.options.most_inline {
+            let task = &mut self.tasks[key.at()];
+            task.phase = Phase::Waiting;
+            task.ticket = ticket;
+            let text = format!(
+                "its arguments have {} MiB of small values, and a task takes {} MiB of them; put them together into \
+                 larger ones, which travel apart from their task",
+                inline >> 20,
+                self.options.most_inline >> 20
+            );
+            return self.steps.push_back(Step::Fail(key, ticket, Failure::new(FailureKind::TooLarge, text)));
+        }
+        let single = inline > self.options.heavy_inline || self.is_single(key);
         let task = &mut self.tasks[key.at()];
         task.single = single;
         task.phase = Phase::Queued;
@@ -29,13 +43,21 @@ impl TaskEngine {
         let line = if single { &mut shape.single } else { &mut shape.plain };
         line.push(Entry { task: key, ticket }, front, |entry| is_queued(tasks, entry));
         self.queued += 1;
+        self.queued_single += usize::from(single);
         if !shape.is_ready {
             shape.is_ready = true;
             shape.blocked_at = 0;
-            let priority = shape.template.options.priority;
+            let template = shape.template.clone();
             let job_key = shape.job;
             let job = &mut self.jobs[job_key.at()];
-            job.level(priority).push_back(shape_key);
+            let level = job.level(template.options.priority);
+            level.alike = level.shapes.front().is_none_or(|first| {
+                let first = &self.shapes[first.at()].template.options;
+                level.alike
+                    && first.resources == template.options.resources
+                    && first.strategy == template.options.strategy
+            });
+            level.shapes.push_back(shape_key);
             if !job.is_ready {
                 job.is_ready = true;
                 job.pass = job.pass.max(self.pass);
@@ -52,6 +74,7 @@ impl TaskEngine {
         let task = &self.tasks[key.at()];
         let shape = &mut self.shapes[task.shape.at()];
         if task.single {
+            self.queued_single -= 1;
             shape.single.withdraw()
         } else {
             shape.plain.withdraw()
@@ -122,6 +145,15 @@ impl TaskEngine {
     ) -> (u32, bool) {
         let count = self.jobs[key.at()].ready[level].shapes.len();
         let turn = if count > 1 { QUANTUM } else { u32::MAX };
+        // Shapes that need the same wait for the same: of thousands, one a time is asked whether there is room. Not where
+        // they may turn out to wait for ever, for what their ancestors hold.
+        let job = &self.jobs[key.at()];
+        let never_hopeless = job.blocked.is_empty()
+            || job.ready[level].shapes.front().is_some_and(|shape| {
+                let need = &self.shapes[shape.at()].template.options.resources;
+                Resources { cpu: Quantity::ZERO, ..need.clone() }.is_empty()
+            });
+        let one_will_do = count > 1 && job.ready[level].alike && job.has_executable && never_hopeless;
         let mut served: SmallVec<[ShapeKey; 8]> = SmallVec::new();
         let (mut placed, mut again) = (0, false);
         for _ in 0..count {
@@ -139,6 +171,9 @@ impl TaskEngine {
             let record = &mut self.shapes[shape.at()];
             if record.queued() == 0 {
                 record.is_ready = false;
+            } else if more == 0 && one_will_do && record.infeasible.is_none() && self.queued_single == 0 {
+                self.jobs[key.at()].ready[level].shapes.push_front(shape);
+                break;
             } else if more == 0 {
                 self.jobs[key.at()].ready[level].shapes.push_back(shape);
             } else {
@@ -170,6 +205,7 @@ impl TaskEngine {
         let line = if single { &mut shape.single } else { &mut shape.plain };
         let entry = line.pop(|entry| is_queued(tasks, entry))?;
         self.queued -= 1;
+        self.queued_single -= usize::from(single);
         Some(entry.task)
     }
 
@@ -181,7 +217,7 @@ impl TaskEngine {
     }
 
     /// Fails every queued task of a shape.
-    pub(super) fn fail_queued(&mut self, shape: ShapeKey, failure: &mobula_types::Failure) {
+    pub(super) fn fail_queued(&mut self, shape: ShapeKey, failure: &Failure) {
         for key in self.queued_tasks(shape) {
             let ticket = self.tasks[key.at()].ticket;
             self.steps.push_back(Step::Fail(key, ticket, failure.clone()));

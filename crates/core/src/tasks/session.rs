@@ -1,10 +1,13 @@
 //! Sessions of this node, and how much each may send.
 
-use crate::tasks::keys::{ObjectKey, OrderedSet};
+use crate::tasks::keys::{JobKey, ObjectKey, OrderedSet};
 use crate::tasks::object::Holder;
 use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, Requester, SessionKey, SessionKind, TaskEngine};
 use mobula_types::JobId;
+
+/// So many windows are let in from a session that has waited too long: more than a driver holds back.
+const RELIEF: u64 = 8;
 
 /// A session that is open.
 #[derive(Debug)]
@@ -43,29 +46,64 @@ impl TaskEngine {
         record.received += 1;
         let window = self.options.credit_window;
         let total = record.received + window;
-        if total - record.announced < (window / 4).max(1) || record.starved {
+        if total < record.announced + (window / 4).max(1) || record.starved {
             return;
         }
         if record.kind == SessionKind::Driver && self.store_bytes > self.options.store_bytes {
-            record.starved = true;
-            self.starved.push_back(session);
-            return;
+            let job = record.job;
+            if self.withholds(job) {
+                self.starve(session);
+                return;
+            }
         }
+        let Some(record) = self.sessions.get_mut(&session) else { return };
         record.announced = total;
         effects.push(Effect::Credit { session, total });
     }
 
-    /// Gives the credit that was withheld, once the store is within its bound again.
-    pub(super) fn feed_starved(&mut self, effects: &mut Vec<Effect>) {
-        if self.store_bytes > self.options.store_bytes {
-            return;
+    /// Whether a job has to wait until the store is within its bound.
+    fn withholds(&self, job: Option<JobId>) -> bool {
+        let job = job.and_then(|job| self.job_index.get(&job)).copied().unwrap_or(JobKey::NONE);
+        self.is_over(job, 0, self.options.store_bytes)
+    }
+
+    /// A session's credit is withheld, for a while: then what it sends is taken or refused.
+    fn starve(&mut self, session: SessionKey) {
+        if let Some(record) = self.sessions.get_mut(&session) {
+            record.starved = true;
+            self.starved.push_back(session);
+            self.timers.set(self.now + self.options.store_patience, Timer::Starved(session, record.received));
         }
-        while let Some(session) = self.starved.pop_front() {
-            if let Some(record) = self.sessions.get_mut(&session) {
-                record.starved = false;
-                record.announced = record.received + self.options.credit_window;
-                effects.push(Effect::Credit { session, total: record.announced });
+    }
+
+    /// Gives the credit that was withheld, once the store is within its bound again, or holds little of that job.
+    pub(super) fn feed_starved(&mut self, effects: &mut Vec<Effect>) {
+        for _ in 0..self.starved.len() {
+            let Some(session) = self.starved.pop_front() else { break };
+            let Some(job) = self.sessions.get(&session).map(|record| record.job) else { continue };
+            if self.withholds(job) {
+                self.starved.push_back(session);
+            } else {
+                self.feed(session, self.options.credit_window, effects);
             }
+        }
+    }
+
+    /// A session has waited long enough, since it had sent that many requests: everything that it may still hold back is
+    /// let in, and what finds no room is refused, which says what fills the store.
+    pub(super) fn patience_over(&mut self, session: SessionKey, received: u64, effects: &mut Vec<Effect>) {
+        let waits = |record: &Session| record.starved && record.received == received;
+        if self.sessions.get(&session).is_some_and(waits) {
+            self.starved.retain(|starved| *starved != session);
+            self.feed(session, self.options.credit_window.saturating_mul(RELIEF), effects);
+        }
+    }
+
+    fn feed(&mut self, session: SessionKey, window: u64, effects: &mut Vec<Effect>) {
+        if let Some(record) = self.sessions.get_mut(&session) {
+            record.starved = false;
+            record.announced = record.received + window;
+            effects.push(Effect::Credit { session, total: record.announced });
         }
     }
 

@@ -73,18 +73,44 @@ impl TaskEngine {
             );
             return Err(Failure::new(FailureKind::TooDeep, text));
         }
-        let bytes = self.store_bytes + TASK_COST + submission.arguments.len() as u64;
-        if bytes > self.options.store_bytes.saturating_mul(2) {
-            return Err(self.store_full("submits"));
+        let bytes = TASK_COST + submission.arguments.len() as u64;
+        if self.is_over(*job, bytes, self.options.store_bytes.saturating_mul(2)) {
+            return Err(self.store_full(*job, "submits"));
         }
         Ok(*job)
     }
 
-    pub(super) fn store_full(&self, what: &str) -> Failure {
+    /// Counts what is held of a job.
+    pub(super) fn charge(&mut self, job: JobKey, bytes: u64) {
+        self.store_bytes += bytes;
+        if let Some(job) = self.jobs.get_mut(job.at()) {
+            job.store_bytes += bytes;
+        }
+    }
+
+    /// Something of it is not held any more.
+    pub(super) fn discharge(&mut self, job: JobKey, bytes: u64) {
+        self.store_bytes -= bytes;
+        if let Some(job) = self.jobs.get_mut(job.at()) {
+            job.store_bytes -= bytes;
+        }
+    }
+
+    /// Whether the node would hold too much with so many bytes more of a job. Its part of the bound is never too much,
+    /// whatever others hold.
+    pub(super) fn is_over(&self, job: JobKey, more: u64, bound: u64) -> bool {
+        let part = bound / (self.jobs.len() as u64).max(1);
+        let of_job = self.jobs.get(job.at()).map_or(0, |job| job.store_bytes);
+        self.store_bytes + more > bound && of_job + more > part
+    }
+
+    pub(super) fn store_full(&self, job: JobKey, what: &str) -> Failure {
+        let of_job = self.jobs.get(job.at()).map_or(0, |job| job.store_bytes);
         let text = format!(
-            "{what} are refused: the node holds {} MiB of values and arguments for {} objects and {} tasks, and may \
-             hold {} MiB; release what is not needed and try again",
+            "{what} are refused: the node holds {} MiB of values and arguments, {} MiB of them this job's, for {} \
+             objects and {} tasks, and may hold {} MiB; release what is not needed and try again",
             self.store_bytes >> 20,
+            of_job >> 20,
             self.objects.len(),
             self.tasks.len(),
             self.options.store_bytes >> 20,
@@ -118,6 +144,7 @@ impl TaskEngine {
             recovering: false,
             in_lineage: false,
             single: false,
+            heavy: 0,
             ticket: 0,
             cost: 0,
             arguments: submission.arguments,
@@ -192,8 +219,9 @@ impl TaskEngine {
     pub(super) fn recount(&mut self, key: TaskKey) {
         let task = &mut self.tasks[key.at()];
         let cost = TASK_COST + if task.in_lineage { 0 } else { task.input_cost() };
-        self.store_bytes = self.store_bytes + cost - task.cost;
-        task.cost = cost;
+        let (job, earlier) = (task.job, std::mem::replace(&mut task.cost, cost));
+        self.charge(job, cost);
+        self.discharge(job, earlier);
     }
 
     pub(super) fn set_deadline(&mut self, key: TaskKey) {

@@ -28,6 +28,8 @@ pub(super) struct Task {
     pub(super) in_lineage: bool,
     /// Placed by itself: it has large arguments somewhere, or nodes to avoid.
     pub(super) single: bool,
+    /// What it counts for among what is under way to executors.
+    pub(super) heavy: u64,
     /// Raised whenever the task enters a queue or waits for inputs: what refers to an older one is stale.
     pub(super) ticket: u64,
     /// What it counts for in the store.

@@ -24,6 +24,8 @@ pub(super) enum Timer {
     StopSeeking(JobId),
     /// What was found of the job and claimed by nobody is dropped.
     DropFound(JobId),
+    /// The session has waited for credit for as long as it should, since it had sent that many requests.
+    Starved(SessionKey, u64),
     /// Nodes that refused may be asked again.
     Reopen,
 }

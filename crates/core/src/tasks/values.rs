@@ -109,7 +109,9 @@ impl TaskEngine {
         }
         let object = &mut self.objects[key.at()];
         object.value = value;
-        self.store_bytes += object.inline_bytes();
+        let (job, bytes) = (object.job, object.inline_bytes());
+        self.charge(job, bytes);
+        let object = &self.objects[key.at()];
         if !object.waiters.is_empty() {
             self.wake(key, effects);
         }
@@ -182,6 +184,17 @@ impl TaskEngine {
         match self.objects[key.at()].outcome() {
             Some(outcome) => self.answer(requester, key, outcome, effects),
             None => self.add_waiter(key, Waiter::Requester(requester), effects),
+        }
+    }
+
+    /// Somebody does not wait any more.
+    pub(super) fn withdrawn(&mut self, requester: &Requester, object: ObjectId, effects: &mut Vec<Effect>) {
+        let Some(key) = self.lookup(object) else { return };
+        let waiters = &mut self.objects[key.at()].waiters;
+        let is_it = |waiter: &Waiter| matches!(waiter, Waiter::Requester(waiting) if waiting == requester);
+        if let Some(position) = waiters.iter().position(is_it) {
+            waiters.remove(position);
+            self.unhold(key, requester, effects);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::world::*;
 use crate::tasks::{Effect, Event, Requester, SessionKey, SessionKind};
-use mobula_types::{FailureKind, ObjectId, ObjectIndex};
+use mobula_types::{FailureKind, JobId, ObjectId, ObjectIndex, TaskId};
 
 fn credits(effects: &[Effect]) -> Vec<u64> {
     let credit = |effect: &Effect| match effect {
@@ -52,6 +52,56 @@ fn credit_is_withheld_over_the_bound_and_given_afterwards() {
         given.extend(credits(&world.release(&[object])));
     }
     assert_eq!(given, [16], "all that was withheld");
+}
+
+#[test]
+fn credit_is_withheld_for_ten_seconds_and_then_what_comes_is_refused() {
+    let mut world = World::with(1, |options| {
+        options.credit_window = 8;
+        options.store_bytes = 10_000;
+    });
+    fill(&mut world, DRIVER, 8);
+    assert_eq!(credits(&world.advance(std::time::Duration::from_millis(9_999))), []);
+    assert_eq!(credits(&world.advance(std::time::Duration::from_millis(1))), [8 + 64]);
+    let object = ObjectId { task: task(0), index: ObjectIndex::driver_put(1) };
+    let requester = Requester::Session(DRIVER);
+    let effects = world.tell(Event::Put { requester, job: JOB, object, value: inline(b"9") });
+    let failure = effects.iter().find_map(|effect| match effect {
+        Effect::PutDone { failure, .. } => failure.as_ref(),
+        _ => None,
+    });
+    let failure = failure.expect("it is refused");
+    assert_eq!(failure.kind(), FailureKind::StoreFull);
+    assert!(failure.message().contains("this job's"), "{failure}");
+}
+
+#[test]
+fn what_one_job_holds_does_not_starve_another() {
+    let mut world = World::with(1, |options| {
+        options.credit_window = 8;
+        options.store_bytes = 10_000;
+    });
+    let (other, session) = (JobId(77), SessionKey(9));
+    world.open_job(other, 1);
+    world.open(session, Some(other), SessionKind::Driver);
+    fill(&mut world, DRIVER, 8);
+    let put = |number| {
+        let object = ObjectId { task: TaskId::of_driver(other, 0), index: ObjectIndex::driver_put(number) };
+        let requester = Requester::Session(session);
+        Event::Put { requester, job: other, object, value: inline(&[0; 1_500]) }
+    };
+    let mut refused = Vec::new();
+    let mut given = Vec::new();
+    for number in 1..=4 {
+        let effects = world.tell(put(number));
+        given.extend(credits(&effects));
+        refused.extend(effects.into_iter().filter_map(|effect| match effect {
+            Effect::PutDone { failure, .. } => Some(failure.is_some()),
+            _ => None,
+        }));
+    }
+    assert_eq!(refused, [false, false, false, true], "half of the bound is its own");
+    assert_eq!(given, [10, 12]);
 }
 
 #[test]

@@ -7,6 +7,51 @@ use mobula_types::{
     ArgumentRef, ArgumentShape, FailureKind, ObjectAddress, ObjectId, ObjectIndex, Outcome, StoredValue,
 };
 
+/// A world in which a task is heavy past 100 bytes, and fails past 1,000.
+fn small_world(cpus: u64) -> World {
+    World::with(cpus, |options| {
+        (options.heavy_inline, options.heavy_under_way, options.most_inline) = (100, 500, 1_000);
+    })
+}
+
+/// Puts values of so many bytes each, and submits a task of all of them.
+fn submit_of(world: &mut World, number: u64, sizes: &[usize]) -> Vec<Effect> {
+    let objects: Vec<ObjectId> = sizes
+        .iter()
+        .enumerate()
+        .map(|(position, size)| {
+            let index = ObjectIndex::driver_put(number * 100 + position as u64);
+            let object = ObjectId { task: task(0), index };
+            let requester = Requester::Session(DRIVER);
+            world.tell(Event::Put { requester, job: JOB, object, value: inline(&vec![7; *size]) });
+            object
+        })
+        .collect();
+    world.submit_with(number, |submit| {
+        submit.references = objects.iter().map(|object| whole(*object)).collect()
+    })
+}
+
+#[test]
+fn too_many_bytes_of_small_values_fail_their_task_alone() {
+    let mut world = small_world(2);
+    let effects = submit_of(&mut world, 1, &[400, 400, 400]);
+    assert_eq!(failures(&effects), [(1, FailureKind::TooLarge)]);
+    assert_eq!(numbers(&submit_of(&mut world, 2, &[50])), [2]);
+}
+
+#[test]
+fn heavy_tasks_are_under_way_within_a_bound() {
+    let mut world = small_world(8);
+    assert_eq!(numbers(&submit_of(&mut world, 1, &[200, 200])), [1]);
+    assert_eq!(numbers(&submit_of(&mut world, 2, &[200, 200])), [], "together they are too much");
+    let other = world.submit_with(3, |submit| submit.template = template("other", |_| {}));
+    assert_eq!(numbers(&other), [3], "others go on");
+    assert_eq!(numbers(&world.end_with(1, inline(b"9"))), [2]);
+    world.end_with(2, inline(b"9"));
+    assert_eq!(world.engine.heavy_under_way, 0);
+}
+
 #[test]
 fn a_task_waits_for_its_arguments_and_gets_their_values() {
     let mut world = World::new(2);

@@ -136,6 +136,35 @@ fn a_thin_call_holds_what_it_submitted_until_a_call_releases_it() {
 }
 
 #[test]
+fn a_call_that_waits_no_more_is_forgotten() {
+    let mut world = World::new(2);
+    world.submit(1);
+    let call = |call| Requester::Call { job: JOB, call };
+    for number in 1..=3 {
+        assert_eq!(world.tell(Event::Wanted { requester: call(number), address: address(result(1)) }), []);
+    }
+    let withdrawn = Event::Withdrawn { requester: call(2), object: result(1) };
+    assert_eq!(world.tell(withdrawn.clone()), []);
+    assert_eq!(world.tell(withdrawn), [], "it is gone already");
+    let effects = world.end_with(1, inline(b"9"));
+    let told: Vec<&Requester> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Got { requester, .. } => Some(requester),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [&call(1), &call(3)]);
+    // Two calls hold it, and its driver.
+    for _ in 0..2 {
+        assert!(!world.is_empty());
+        world.tell(Event::Released { requester: call(4), objects: vec![address(result(1))] });
+    }
+    world.release(&[result(1)]);
+    assert!(world.is_empty());
+}
+
+#[test]
 fn a_stale_end_changes_nothing() {
     let mut world = World::new(2);
     world.submit(1);
