@@ -87,12 +87,8 @@ impl Service {
         let _call = self.begin(&access).await?;
         let patience = timeout.unwrap_or(GET_PATIENCE).min(GET_PATIENCE);
         let address = ObjectAddress::at_home(object);
-        let waiting = self.call(|reply| Call::Get { address, job: access.job, reply });
-        let outcome = tokio::time::timeout(patience, waiting).await.map_err(|_| {
-            let message =
-                format!("the value was not there after {patience:?}; ask again, it goes on being made");
-            Failure::new(FailureKind::TimedOut, message).of_object(object)
-        })??;
+        let until = clock::now() + patience;
+        let outcome = self.call(|reply| Call::Get { address, job: access.job, until, reply }).await?;
         let value = match outcome {
             Outcome::Value(value) => self.bytes_of(access.job, object, value).await?,
             Outcome::Failed(failure) => return Err(failure),

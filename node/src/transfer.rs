@@ -69,6 +69,11 @@ impl Transfer {
         *lock(&self.shared.view) = view;
     }
 
+    /// How long a put waits for room in the store.
+    pub(crate) fn patience(&self) -> std::time::Duration {
+        self.parts.patience
+    }
+
     /// The cluster as it is now known.
     pub(crate) fn view(&self) -> Arc<ClusterView> {
         lock(&self.shared.view).clone()

@@ -156,7 +156,15 @@ impl Leader {
             if let Some(end) = self.end {
                 return end;
             }
-            let deadline = self.membership.next_deadline().min(self.jobs.next_deadline()).min(next_heads);
+            // Not a branch below: behind queues that a flood never leaves empty, it would have no turn.
+            if self.next_deadline().min(next_heads) <= clock::now() {
+                self.tick();
+                if clock::now() >= next_heads {
+                    next_heads = clock::now() + HEADS_INTERVAL;
+                    heads.push(self.read_heads());
+                }
+            }
+            let deadline = self.next_deadline().min(next_heads);
             tokio::select! {
                 biased;
                 () = shutdown.wait() => return End::Over,
@@ -170,15 +178,13 @@ impl Leader {
                 () = leadership.registry_back.notified() => self.tell_membership(membership::Event::RegistryBack),
                 Some(read) = heads.next(), if !heads.is_empty() => self.heads_read(read),
                 Some(command) = self.commands.recv() => self.command(command),
-                () = clock::sleep_until(deadline) => {
-                    self.tick();
-                    if clock::now() >= next_heads {
-                        next_heads = clock::now() + HEADS_INTERVAL;
-                        heads.push(self.read_heads());
-                    }
-                }
+                () = clock::sleep_until(deadline) => {}
             }
         }
+    }
+
+    fn next_deadline(&self) -> Time {
+        self.membership.next_deadline().min(self.jobs.next_deadline())
     }
 
     fn tick(&mut self) {

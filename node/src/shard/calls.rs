@@ -1,9 +1,9 @@
 //! Calls from outside any session: thin clients, downloads, the state API.
 
 use super::session::{Party, SessionState};
-use super::{Call, CallWaits, Shard, ShardStatus};
+use super::{Call, CallWaits, GetCall, Shard, ShardStatus};
 use mobula_core::tasks::{self, Requester, SnapshotFilter};
-use mobula_types::{JobId, NodeId, ObjectAddress, ObjectId};
+use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, ObjectAddress, ObjectId, Outcome};
 
 /// Calls that may wait for a value at once.
 const MOST_CALLS: usize = 100_000;
@@ -26,8 +26,9 @@ impl Shard {
                     reoffer: None,
                 });
             }
-            Call::Get { address, job, reply } => {
-                self.want(address, job, CallWaits::Get(reply));
+            Call::Get { address, job, until, reply } => {
+                let object = address.object;
+                self.get(address, GetCall { job, object, until, reply });
             }
             Call::Locate { object, reply } => {
                 let _gone = reply.send(self.tasks.stored_copy(object));
@@ -80,15 +81,33 @@ impl Shard {
         }
     }
 
-    fn want(&mut self, address: ObjectAddress, job: JobId, waits: CallWaits) {
-        let Some(call) = self.number_call(waits) else { return };
+    fn get(&mut self, address: ObjectAddress, get: GetCall) {
+        let (job, until) = (get.job, get.until);
+        let Some(call) = self.number_call(CallWaits::Get(get)) else { return };
+        self.call_ends.insert((until, call));
         self.tell_tasks(tasks::Event::Wanted { requester: Requester::Call { job, call }, address });
+    }
+
+    /// Calls that have waited long enough are answered, and the task engine forgets them.
+    pub(super) fn end_late_calls(&mut self) {
+        while let Some((until, call)) = self.call_ends.first().copied()
+            && until <= self.now
+        {
+            self.call_ends.pop_first();
+            let Some(CallWaits::Get(get)) = self.calls.swap_remove(&call) else { continue };
+            let requester = Requester::Call { job: get.job, call };
+            self.tell_tasks(tasks::Event::Withdrawn { requester, object: get.object });
+            let message = "the value was not there in time; ask again, it goes on being made";
+            let failure = Failure::new(FailureKind::TimedOut, message).of_object(get.object);
+            let _gone = get.reply.send(Outcome::Failed(failure));
+        }
     }
 
     /// Keeps who waits. Callers that have left make room first; past the bound, the new one is dropped and told so by that.
     fn number_call(&mut self, waits: CallWaits) -> Option<u64> {
         if self.calls.len() >= MOST_CALLS {
-            self.calls.retain(|_, waits| !waits.is_abandoned());
+            // A value that one of them still waits for is withdrawn at its end.
+            self.calls.retain(|_, waits| !waits.is_abandoned() || matches!(waits, CallWaits::Get(_)));
             if self.calls.len() >= MOST_CALLS {
                 return None;
             }
@@ -116,7 +135,7 @@ impl Shard {
 impl CallWaits {
     fn is_abandoned(&self) -> bool {
         match self {
-            CallWaits::Get(reply) => reply.is_closed(),
+            CallWaits::Get(get) => get.reply.is_closed(),
             CallWaits::Put(reply) | CallWaits::Submit(reply) => reply.is_closed(),
         }
     }

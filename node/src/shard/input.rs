@@ -61,8 +61,8 @@ pub(crate) enum Call {
         deadline: Option<Time>,
         reply: Reply<Option<Failure>>,
     },
-    /// An object's value, when it is there.
-    Get { address: ObjectAddress, job: JobId, reply: Reply<Outcome> },
+    /// An object's value, when it is there; `TimedOut` where it is not by then.
+    Get { address: ObjectAddress, job: JobId, until: Time, reply: Reply<Outcome> },
     /// Put a value for a thin client.
     Put { job: JobId, object: ObjectId, value: ResultValue, reply: Reply<Option<Failure>> },
     /// A thin client holds these no more.

@@ -45,7 +45,7 @@ use mobula_rpc::session::Session;
 use mobula_runtime::{Shutdown, TaskHandle, clock};
 use mobula_types::view::NodeLoad;
 use mobula_types::{
-    Attempt, ClusterView, Failure, NodeId, Outcome, Resources, TaskId, TaskState, Time, WorkerId,
+    Attempt, ClusterView, Failure, JobId, NodeId, ObjectId, Outcome, Resources, TaskId, TaskState, Time, WorkerId,
 };
 use peers::Peers;
 use session::Sessions;
@@ -111,6 +111,8 @@ pub(crate) struct Shard {
     view: Arc<ClusterView>,
     calls: IndexMap<u64, CallWaits, foldhash::fast::FixedState>,
     next_call: u64,
+    /// When the calls that wait for values give up.
+    call_ends: BTreeSet<(Time, u64)>,
     task_effects: Vec<tasks::Effect>,
     executor_effects: Vec<executor::Effect>,
     drain: Drain,
@@ -119,10 +121,19 @@ pub(crate) struct Shard {
     reported: BTreeSet<(TaskId, Attempt, TaskState)>,
 }
 
+/// A call that waits for a value.
+#[derive(Debug)]
+struct GetCall {
+    job: JobId,
+    object: ObjectId,
+    until: Time,
+    reply: Reply<Outcome>,
+}
+
 /// Who waits for the answer of the task engine to a call.
 #[derive(Debug)]
 enum CallWaits {
-    Get(Reply<Outcome>),
+    Get(GetCall),
     Put(Reply<Option<Failure>>),
     Submit(Reply<Option<Failure>>),
 }
@@ -135,6 +146,7 @@ impl Shard {
         executor_options.noted_slots = CrashPage::SLOTS;
         let mut engine_options = EngineOptions::new(parts.node.clone());
         engine_options.store_bytes = parts.store.usage().capacity;
+        engine_options.store_patience = parts.transfer.patience();
         engine_options.seed = rand::random();
         let view = Arc::new(parts.view.clone());
         Shard {
@@ -150,6 +162,7 @@ impl Shard {
             view,
             calls: IndexMap::default(),
             next_call: 0,
+            call_ends: BTreeSet::new(),
             task_effects: Vec::new(),
             executor_effects: Vec::new(),
             drain: Drain::default(),
@@ -168,11 +181,12 @@ impl Shard {
             let wake = self.next_deadline().min(next_sample);
             let first = tokio::select! {
                 biased;
+                // Before the queue, which is never empty under a flood. What is due is looked at in every turn.
+                () = shutdown.wait() => return,
                 input = inbox.recv() => match input {
                     Some(input) => Some(input),
                     None => return,
                 },
-                () = shutdown.wait() => return,
                 () = clock::sleep_until(wake) => None,
             };
             self.now = clock::now();
@@ -229,7 +243,8 @@ impl Shard {
 
     fn next_deadline(&self) -> Time {
         let machines = self.tasks.next_deadline().min(self.executor.next_deadline());
-        machines.min(self.jobs.next_deadline()).min(self.drain.next_look(self.now))
+        let calls = self.call_ends.first().map_or(Time::NEVER, |(until, _)| *until);
+        machines.min(self.jobs.next_deadline()).min(self.drain.next_look(self.now)).min(calls)
     }
 
     fn tick(&mut self) {
@@ -242,6 +257,7 @@ impl Shard {
         if self.now >= self.jobs.next_deadline() {
             self.return_unknown_jobs();
         }
+        self.end_late_calls();
     }
 
     /// Lets both machines place and hand out what is ready, until nothing more follows from it.

@@ -102,7 +102,10 @@ impl Shard {
             Requester::Session(session) => self.sessions.send(session, Frame::Got { object, outcome }),
             Requester::Peer(node) => self.send_to_peer(&node, Frame::Resolved { object, outcome }),
             Requester::Call { call, .. } => match self.calls.swap_remove(&call) {
-                Some(CallWaits::Get(reply)) => drop(reply.send(outcome)),
+                Some(CallWaits::Get(get)) => {
+                    self.call_ends.remove(&(get.until, call));
+                    drop(get.reply.send(outcome));
+                }
                 Some(CallWaits::Put(_) | CallWaits::Submit(_)) | None => {}
             },
         }

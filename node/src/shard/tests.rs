@@ -282,6 +282,43 @@ async fn a_thin_submit_answers_what_the_engine_says() {
 }
 
 #[tokio::test]
+async fn a_thin_get_that_timed_out_waits_for_nothing_any_more() {
+    let mut world = World::new();
+    let job = JobId(1);
+    world.open_job(job, None);
+    world.service.secrets.insert(&JobSecret([1; 32]), job);
+    let service = world.service.clone();
+    let submitted = world.serve(service.submit_task(thin_submit(job, 1))).await.unwrap();
+    let (reply, mut answer) = oneshot::channel();
+    let address = mobula_types::ObjectAddress::at_home(submitted.objects[0]);
+    let until = world.shard.now + Duration::from_millis(1);
+    world.tell(Input::Call(Call::Get { address, job, until, reply }));
+    assert!(answer.try_recv().is_err());
+    assert_eq!(world.shard.next_deadline(), until);
+    world.shard.now = until;
+    world.shard.tick();
+    let Ok(mobula_types::Outcome::Failed(failure)) = answer.try_recv() else { panic!("no failure") };
+    assert_eq!(failure.kind(), FailureKind::TimedOut);
+    assert!(world.shard.calls.is_empty() && world.shard.call_ends.is_empty());
+}
+
+#[tokio::test]
+async fn a_flood_does_not_keep_a_shard_from_ending() {
+    let World { shard, inputs, service, .. } = World::new();
+    let answers: Vec<_> = (0..INBOX)
+        .map(|_| {
+            let (reply, answer) = oneshot::channel();
+            service.inbox.try_send(Input::Call(Call::Status { reply })).unwrap();
+            answer
+        })
+        .collect();
+    shard.parts.shutdown.trigger();
+    shard.run(inputs).await;
+    let answered = answers.into_iter().filter_map(|mut answer| answer.try_recv().ok()).count();
+    assert_eq!(answered, 0, "the shutdown came first");
+}
+
+#[tokio::test]
 async fn a_worker_that_does_not_start_leaves_no_secret() {
     let mut world = World::new();
     let job = JobId(1);
