@@ -146,6 +146,29 @@ fn many_tasks_end_once_each() -> Result<()> {
 }
 
 #[test]
+fn a_thousand_small_values_are_one_tasks_arguments() -> Result<()> {
+    let options = ClusterOptions { nodes: 2, ..ClusterOptions::default() };
+    let misfits = Misfits(TestCluster::start(&options)?);
+    misfits.gives("gather", 1_000 * (90 << 10))?;
+    misfits.gives("scatter", 1_000 * (90 << 10))
+}
+
+#[test]
+fn a_chain_of_waiting_tasks_ends_at_its_bound() -> Result<()> {
+    let misfits = with_flags(&["--num-cpus", "1"])?;
+    let result = misfits.run("too deep")?;
+    // Word of the last ones' waiting may still be under way.
+    assert!(result["value"].as_u64().is_some_and(|above| (1_000..1_100).contains(&above)), "{result}");
+    misfits.gives("well", 4)
+}
+
+#[test]
+fn a_wait_for_what_an_ancestor_holds_fails() -> Result<()> {
+    let misfits = with_flags(&["--num-cpus", "2", "--resource", "disk=1"])?;
+    misfits.fails("would deadlock", "TaskFailed", &["WouldDeadlock", "disk"])
+}
+
+#[test]
 fn ten_thousand_names_are_too_many_for_nobody() -> Result<()> {
     Misfits::start()?.gives("names", 2 * (1..=10_000).sum::<u64>())
 }

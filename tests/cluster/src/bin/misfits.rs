@@ -142,6 +142,48 @@ fn lasts(micros: u64) -> u64 {
     1
 }
 
+/// Just small enough to travel in a frame.
+#[mobula::remote]
+fn piece(number: u64) -> Vec<u8> {
+    vec![number as u8 % 100; 90 << 10]
+}
+
+#[mobula::remote]
+fn pieces(count: u64) -> Vec<Vec<u8>> {
+    (0..count).map(|number| vec![number as u8 % 100; 90 << 10]).collect()
+}
+
+#[mobula::remote]
+fn lengths(pieces: Vec<Vec<u8>>) -> u64 {
+    pieces.iter().map(|piece| piece.len() as u64).sum()
+}
+
+/// Waits for another one like it, until one may not be submitted: says how many wait by then.
+#[mobula::remote]
+fn deeper(above: u64) -> mobula::Result<u64> {
+    match deeper::remote(above + 1).submit().get_blocking() {
+        Err(error) if error.kind() == mobula::ErrorKind::TooDeep => Ok(above),
+        other => other,
+    }
+}
+
+/// Holds what its child needs while it waits for it.
+#[mobula::remote]
+fn holds_the_disk() -> mobula::Result<u64> {
+    add::remote(1_u64, 1_u64).resource("disk", 1.0).submit().get_blocking()
+}
+
+/// The same, where the child is some other task's below it, and perhaps on another node.
+#[mobula::remote]
+fn holds_the_disk_for(node: String) -> mobula::Result<u64> {
+    needs_the_disk::remote().on_node(node.as_str(), false).submit().get_blocking()
+}
+
+#[mobula::remote]
+fn needs_the_disk() -> mobula::Result<u64> {
+    add::remote(1_u64, 1_u64).resource("disk", 1.0).submit().get_blocking()
+}
+
 /// Holds a CPU until it is cancelled.
 #[mobula::remote]
 async fn holds(_bytes: Vec<u8>) -> u64 {
@@ -258,6 +300,24 @@ async fn misbehave(case: &str) -> mobula::Result<u64> {
         "ten" => {
             let references = mobula::submit_all((0..10).map(|_| lasts::remote(5_000_u64))).await?;
             Ok(mobula::get_batch(&references).await?.into_iter().sum())
+        }
+        "gather" => {
+            let pieces = mobula::submit_all((0..1_000_u64).map(piece::remote)).await?;
+            lengths::remote(pieces).submit().await
+        }
+        // All results of one task, as arguments of another, on another node where the cluster has two.
+        "scatter" => {
+            let pieces = pieces::remote(1_000_u64).num_returns(1_000).on_node("node-0", true).submit();
+            lengths::remote(pieces).on_node("node-1", true).submit().await
+        }
+        "too deep" => deeper::remote(0_u64).submit().await,
+        "would deadlock" => holds_the_disk::remote().resource("disk", 1.0).submit().await,
+        "would deadlock elsewhere" => {
+            holds_the_disk_for::remote(before_case())
+                .resource("disk", 1.0)
+                .on_node("node-0", false)
+                .submit()
+                .await
         }
         "for ever" => {
             let held = mobula::put(vec![7_u64; 1 << 20]).await?;
