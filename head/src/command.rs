@@ -1,12 +1,14 @@
 //! What the front desk asks the leader.
 
 use mobula_core::membership::LinkKey;
-use mobula_rpc::head::{FunctionStatus, HeadMessages, HeadRefusal, JoinRequest, NodeReport, NodeReports};
+use mobula_rpc::head::{
+    FunctionStatus, HeadMessages, HeadRefusal, JoinRequest, NodeReport, NodeReports, TaskEventList,
+};
 use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::{
     ClusterView, ExecutableHash, Failure, JobId, JobInfo, JobSpec, JobStatus, NodeId, NodeInfo, NodeName,
-    TaskEvent, TaskFilter, ViewDelta,
+    TaskFilter, ViewDelta,
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -28,7 +30,7 @@ pub(crate) enum Command {
     ListNodes { reply: Reply<Vec<Arc<NodeInfo>>> },
     ListJobs { limit: usize, reply: Reply<Vec<JobStatus>> },
     ListFunctions { reply: Reply<Vec<FunctionStatus>> },
-    ListTasks { filter: TaskFilter, limit: usize, reply: Reply<Vec<TaskEvent>> },
+    ListTasks { filter: TaskFilter, limit: usize, reply: Reply<TaskEventList> },
     LocateExecutable { hash: ExecutableHash, reply: Reply<Vec<NodeId>> },
     Drain { node: NodeName, reply: Reply<()> },
 }

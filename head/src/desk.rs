@@ -5,12 +5,13 @@ use async_trait::async_trait;
 use mobula_registry::{LeaseId, Registry, RegistryError};
 use mobula_rpc::head::{
     FunctionStatus, HeadMessages, HeadRefusal, HeadService, HeadStatus, JoinRequest, NodeReports,
+    TaskEventList,
 };
 use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::{
     ClusterId, ClusterView, ExecutableHash, Failure, FailureKind, HeadTerm, JobId, JobInfo, JobSpec,
-    JobStatus, NodeId, NodeInfo, NodeName, TaskEvent, TaskFilter, ViewDelta,
+    JobStatus, NodeId, NodeInfo, NodeName, TaskFilter, ViewDelta,
 };
 use parking_lot::Mutex;
 use std::fmt;
@@ -143,7 +144,7 @@ impl HeadService for Desk {
         self.ask(|reply| Command::ListFunctions { reply }).await
     }
 
-    async fn list_tasks(&self, filter: TaskFilter, limit: usize) -> Result<Vec<TaskEvent>, HeadRefusal> {
+    async fn list_tasks(&self, filter: TaskFilter, limit: usize) -> Result<TaskEventList, HeadRefusal> {
         self.ask(|reply| Command::ListTasks { filter, limit, reply }).await
     }
 

@@ -1,6 +1,7 @@
 //! A bounded view of single tasks, from the samples that nodes report.
 
-use mobula_types::{TaskEvent, TaskFilter, TaskId};
+use mobula_rpc::head::TaskEventList;
+use mobula_types::{NodeId, TaskEvent, TaskFilter, TaskId};
 use std::collections::BTreeMap;
 
 /// The latest event of each task; the tasks that were heard of longest ago are forgotten first.
@@ -10,15 +11,24 @@ pub(crate) struct TaskEvents {
     next: u64,
     events: BTreeMap<TaskId, (u64, TaskEvent)>,
     order: BTreeMap<u64, TaskId>,
+    left_out: u64,
 }
 
 impl TaskEvents {
     pub(crate) fn new(limit: usize) -> Self {
-        TaskEvents { limit, next: 0, events: BTreeMap::new(), order: BTreeMap::new() }
+        TaskEvents { limit, next: 0, events: BTreeMap::new(), order: BTreeMap::new(), left_out: 0 }
+    }
+
+    /// Takes what the owner of tasks reports of them, and how many ends of others it has left out.
+    pub(crate) fn report(&mut self, owner: &NodeId, events: Vec<TaskEvent>, left_out: u64) {
+        self.left_out = self.left_out.saturating_add(left_out);
+        for event in events {
+            self.push(TaskEvent { owner: Some(owner.clone()), ..event });
+        }
     }
 
     /// Takes an event, unless a later one of the same task is known.
-    pub(crate) fn push(&mut self, event: TaskEvent) {
+    fn push(&mut self, event: TaskEvent) {
         if let Some((position, known)) = self.events.get(&event.task) {
             let older = (event.attempt, event.at_millis) < (known.attempt, known.at_millis);
             if older || (known.state.is_final() && event.attempt == known.attempt && !event.state.is_final())
@@ -38,10 +48,11 @@ impl TaskEvents {
     }
 
     /// Those that are asked for, latest first.
-    pub(crate) fn list(&self, filter: &TaskFilter, limit: usize) -> Vec<TaskEvent> {
+    pub(crate) fn list(&self, filter: &TaskFilter, limit: usize) -> TaskEventList {
         let events =
             self.order.values().rev().filter_map(|task| self.events.get(task)).map(|(_, event)| event);
-        events.filter(|event| filter.matches(event)).take(limit).cloned().collect()
+        let events = events.filter(|event| filter.matches(event)).take(limit).cloned().collect();
+        TaskEventList { events, left_out: self.left_out }
     }
 }
 
@@ -58,6 +69,7 @@ mod tests {
             state,
             attempt: Attempt::default(),
             node: None,
+            owner: None,
             at_millis,
             detail: None,
         }
@@ -66,16 +78,20 @@ mod tests {
     #[test]
     fn it_is_bounded_and_keeps_the_latest_of_each_task() {
         let mut events = TaskEvents::new(2);
-        events.push(event(1, TaskState::Running, 1));
-        events.push(event(2, TaskState::Running, 1));
-        events.push(event(1, TaskState::Succeeded, 2));
-        events.push(event(1, TaskState::Running, 2));
-        events.push(event(3, TaskState::Queued, 3));
-        let listed = events.list(&TaskFilter::default(), 10);
+        let owner = NodeId::new("a", 1);
+        let mut hear = |event, left_out| events.report(&owner, vec![event], left_out);
+        hear(event(1, TaskState::Running, 1), 0);
+        hear(event(2, TaskState::Running, 1), 3);
+        hear(event(1, TaskState::Succeeded, 2), 0);
+        hear(event(1, TaskState::Running, 2), 4);
+        hear(event(3, TaskState::Queued, 3), 0);
+        let TaskEventList { events: listed, left_out } = events.list(&TaskFilter::default(), 10);
+        assert_eq!(left_out, 7);
+        assert!(listed.iter().all(|event| event.owner.as_ref() == Some(&owner)));
         let listed: Vec<_> = listed.iter().map(|event| (event.task.low, event.state)).collect();
         assert_eq!(listed, vec![(3, TaskState::Queued), (1, TaskState::Succeeded)]);
         let filter = TaskFilter { state: Some(TaskState::Queued), ..TaskFilter::default() };
-        assert_eq!(events.list(&filter, 10).len(), 1);
-        assert_eq!(events.list(&TaskFilter::default(), 1).len(), 1);
+        assert_eq!(events.list(&filter, 10).events.len(), 1);
+        assert_eq!(events.list(&TaskFilter::default(), 1).events.len(), 1);
     }
 }

@@ -21,6 +21,7 @@ mod secrets;
 mod service;
 mod shard;
 mod state;
+mod task_list;
 mod thin;
 mod transfer;
 mod workers;

@@ -2,13 +2,15 @@
 
 use crate::service::Service;
 use crate::shard::Call;
+use crate::task_list::{Answers, merge, settle_state};
 use crate::workers::JobLogs;
 use futures::StreamExt;
-use mobula_core::tasks::TaskSnapshot;
+use mobula_core::tasks::{EndedTask, TaskSnapshot};
+use mobula_rpc::head::TaskEventList;
 use mobula_rpc::node::{LogStream, NodeClient, TaskList, TaskRecord, TaskScope};
 use mobula_runtime::clock;
 use mobula_types::{
-    Failure, FailureKind, FunctionId, NodeId, NodeState, TaskEvent, TaskFilter, TaskId, Time,
+    Failure, FailureKind, FunctionId, NodeId, NodeState, TaskEvent, TaskFilter, TaskId, TaskState, Time,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,54 +25,41 @@ const ASKED_AT_ONCE: usize = 32;
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 impl Service {
-    /// The tasks that this node owns.
+    /// The tasks that this node owns, and those of others that have started here.
     pub(crate) async fn own_tasks(&self, filter: TaskFilter, limit: usize) -> Result<TaskList, Failure> {
         let limit = limit.clamp(1, MOST_TASKS);
         let own = self.call(|reply| Call::Tasks { filter, limit: limit + 1, reply }).await?;
         let node = &self.grant.node;
-        let mut tasks: Vec<_> = own.into_iter().map(|task| record_of_snapshot(task, node)).collect();
+        let mut tasks: Vec<_> = own.tasks.into_iter().map(|task| record_of_snapshot(task, node)).collect();
         let more = tasks.len() > limit;
         tasks.truncate(limit);
-        Ok(TaskList { tasks, more, silent: Vec::new() })
+        Ok(TaskList { tasks, more, started: own.started, ..TaskList::default() })
     }
 
-    /// The tasks of all owners, as each says itself; of owners that do not answer, as the head has heard of them.
+    /// The tasks of all owners, as each says itself; of owners that do not answer, and of tasks that ended, as the head has
+    /// heard of them.
     pub(crate) async fn tasks_of_cluster(
         &self,
         filter: TaskFilter,
         limit: usize,
     ) -> Result<TaskList, Failure> {
         let limit = limit.clamp(1, MOST_TASKS);
-        let own = self.own_tasks(filter.clone(), limit).await?;
         let list = |client: NodeClient| {
             let filter = filter.clone();
             async move { client.list_tasks(filter, limit, TaskScope::Owned).await }
         };
-        let (mut more, mut silent) = (own.more, Vec::new());
-        let mut tasks: BTreeMap<TaskId, TaskRecord> = BTreeMap::new();
-        let mut add = |list: Vec<TaskRecord>| tasks.extend(list.into_iter().map(|task| (task.task, task)));
-        for (node, answer) in self.ask_others(list).await {
-            match answer {
-                Ok(list) => {
-                    more |= list.more;
-                    add(list.tasks);
-                }
-                Err(_) => silent.push(node.name),
-            }
-        }
-        add(own.tasks);
-        if !silent.is_empty() {
-            // The head may be away too: what the others say is shown all the same.
-            let heard = self.head.client().list_tasks(&filter, limit as u32 + 1).await.unwrap_or_default();
-            for event in heard {
-                tasks.entry(event.task).or_insert_with(|| record_of_event(event));
-            }
-        }
-        let mut tasks: Vec<TaskRecord> = tasks.into_values().collect();
-        tasks.sort_by_key(|task| (task.state.is_final(), std::cmp::Reverse(task.submitted_at)));
-        more |= tasks.len() > limit;
-        tasks.truncate(limit);
-        Ok(TaskList { tasks, more, silent })
+        let own = self.own_tasks(filter.clone(), limit);
+        let (own, others, heard) =
+            tokio::join!(own, self.ask_others(list), self.heard_by_head(&filter, limit + 1));
+        let answers = Answers { own: (self.grant.node.clone(), own?), others, heard };
+        Ok(merge(answers, &filter, limit))
+    }
+
+    /// What the head has heard of tasks; nothing where it does not answer in time.
+    async fn heard_by_head(&self, filter: &TaskFilter, limit: usize) -> Option<TaskEventList> {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let asked = self.head.client().list_tasks(filter, limit);
+        tokio::time::timeout(ANSWER_WITHIN, asked).await.ok()?.ok()
     }
 
     /// A task that this node owns.
@@ -79,18 +68,50 @@ impl Service {
         Ok(snapshot.map(|snapshot| record_of_snapshot(snapshot, &self.grant.node)))
     }
 
+    /// A task of any owner.
     pub(crate) async fn task_of_cluster(&self, task: TaskId) -> Result<TaskRecord, Failure> {
-        if let Some(record) = self.own_task(task).await? {
+        if let Some(mut record) = self.own_task(task).await? {
+            self.ask_where_it_runs(&mut record).await;
             return Ok(record);
         }
         let look = |client: NodeClient| async move { client.get_task(task, TaskScope::Owned).await };
-        if let Some(record) = self.ask_others(look).await.into_iter().find_map(|(_, answer)| answer.ok()) {
+        let all = TaskFilter::default();
+        let (answers, heard) = tokio::join!(self.ask_others(look), self.heard_by_head(&all, MOST_TASKS));
+        let silent = answers.iter().filter(|(_, answer)| answer.as_ref().is_err_and(is_silence)).count();
+        if let Some(mut record) = answers.into_iter().find_map(|(_, answer)| answer.ok()) {
+            self.ask_where_it_runs(&mut record).await;
             return Ok(record);
         }
-        let events =
-            self.head.client().list_tasks(&TaskFilter::default(), u32::MAX).await.unwrap_or_default();
-        let event = events.into_iter().find(|event| event.task == task);
-        event.map(record_of_event).ok_or_else(|| unknown_task(task))
+        let asked_head = heard.is_some();
+        let event = heard.unwrap_or_default().events.into_iter().find(|event| event.task == task);
+        match event {
+            Some(event) => Ok(record_of_event(event)),
+            None if silent == 0 && asked_head => Err(unknown_task(task)),
+            None => {
+                let head = if asked_head { "" } else { ", nor did the head" };
+                let message = format!(
+                    "nobody who answered knows task {task}, but {silent} nodes did not answer within {ANSWER_WITHIN:?}{head}; try again"
+                );
+                Err(Failure::new(FailureKind::Unavailable, message))
+            }
+        }
+    }
+
+    /// Asks the node that a task was handed to whether it has started.
+    async fn ask_where_it_runs(&self, task: &mut TaskRecord) {
+        let Some(node) = task.node.clone().filter(|_| task.state == TaskState::Running) else { return };
+        let filter = TaskFilter { job: Some(task.job), ..TaskFilter::default() };
+        let started = if node == self.grant.node {
+            self.own_tasks(filter, 1).await
+        } else {
+            let Ok(client) = self.transfer.client_of(&node) else { return };
+            let asked = client.list_tasks(filter, 1, TaskScope::Owned);
+            tokio::time::timeout(ANSWER_WITHIN, asked).await.unwrap_or_else(late)
+        };
+        if let Ok(answer) = started {
+            let started = answer.started.into_iter().collect();
+            settle_state(task, &BTreeMap::from([(node, started)]));
+        }
     }
 
     /// Asks all other nodes that are alive, some at a time, and gives what each has answered in time.
@@ -118,6 +139,11 @@ fn late<T>(_elapsed: tokio::time::error::Elapsed) -> Result<T, Failure> {
     Err(Failure::new(FailureKind::TimedOut, format!("no answer within {ANSWER_WITHIN:?}")))
 }
 
+/// Whether a failure says that nobody answered, rather than that the task is not there.
+fn is_silence(failure: &Failure) -> bool {
+    failure.kind() != FailureKind::NotFound
+}
+
 /// A task of which nobody knows.
 pub(crate) fn unknown_task(task: TaskId) -> Failure {
     let message = format!(
@@ -136,8 +162,24 @@ pub(crate) fn event_of(task: TaskSnapshot) -> TaskEvent {
         state: task.state,
         attempt: task.attempt,
         node: task.node,
+        owner: None,
         at_millis: clock::wall_millis(),
         detail: task.reason.or(failure),
+    }
+}
+
+/// The end of a task, as its owner reports it to the head.
+pub(crate) fn end_of(task: EndedTask) -> TaskEvent {
+    TaskEvent {
+        task: task.task,
+        job: task.job,
+        name: task.name,
+        state: task.state,
+        attempt: task.attempt,
+        node: task.node,
+        owner: None,
+        at_millis: wall(task.at),
+        detail: task.failure.map(|failure| failure.message().into()),
     }
 }
 
@@ -160,7 +202,8 @@ fn record_of_snapshot(task: TaskSnapshot, owner: &NodeId) -> TaskRecord {
     }
 }
 
-fn record_of_event(event: TaskEvent) -> TaskRecord {
+/// What the head has heard of a task.
+pub(crate) fn record_of_event(event: TaskEvent) -> TaskRecord {
     TaskRecord {
         task: event.task,
         job: event.job,
@@ -169,7 +212,7 @@ fn record_of_event(event: TaskEvent) -> TaskRecord {
         state: event.state,
         attempt: event.attempt,
         node: event.node,
-        owner: None,
+        owner: event.owner,
         parent: None,
         reason: event.detail.map(|detail| detail.to_string()).unwrap_or_default(),
         failure: None,

@@ -206,6 +206,7 @@ impl From<&TaskEvent> for wire::TaskEvent {
                 .as_deref()
                 .map(|detail| cut(detail, DETAIL_LIMIT).to_owned())
                 .unwrap_or_default(),
+            owner: event.owner.as_ref().map(Into::into),
         }
     }
 }
@@ -222,6 +223,7 @@ impl TryFrom<wire::TaskEvent> for TaskEvent {
             state: state.required("task_event.state")?,
             attempt: event.attempt.unwrap_or_default().into(),
             node: event.node.map(NodeId::try_from).transpose()?,
+            owner: event.owner.map(NodeId::try_from).transpose()?,
             at_millis: event.at_millis,
             detail: (!detail.is_empty()).then(|| detail.into()),
         })

@@ -44,6 +44,8 @@ pub struct TaskEvent {
     pub attempt: Attempt,
     /// Where it runs or ran.
     pub node: Option<NodeId>,
+    /// The node that owns it, where that is known.
+    pub owner: Option<NodeId>,
     /// When, in milliseconds since 1970 by its owner's clock.
     pub at_millis: u64,
     /// Why it waits or failed; at most a few hundred bytes are kept.

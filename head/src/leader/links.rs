@@ -181,7 +181,7 @@ impl Leader {
                 self.tell_jobs(jobs::Event::Summary { node, job, summary });
             }
             NodeReport::Executable { hash, held } => self.executables.change(&node, hash, held),
-            NodeReport::TaskEvents(events) => events.into_iter().for_each(|event| self.tasks.push(event)),
+            NodeReport::TaskEvents { events, left_out } => self.tasks.report(&node, events, left_out),
         }
     }
 }

@@ -160,16 +160,18 @@ async fn what_nodes_report_can_be_asked_for() {
     let mut node = TestNode::start("node", &[&head]).await;
     let granted = node.granted().await.node;
     let hash = mobula_types::ExecutableHash([7; 32]);
-    node.link.task_events(vec![TaskEvent {
+    let events = vec![TaskEvent {
         task: TaskId { high: 1, low: 2 },
         job: mobula_types::JobId(1),
         name: "app::f".into(),
         state: TaskState::Running,
         attempt: Default::default(),
         node: Some(granted.clone()),
+        owner: None,
         at_millis: 5,
         detail: None,
-    }]);
+    }];
+    node.link.task_events(events, 4);
     // Reports keep their order: what is asked after the executable is known knows of the event.
     node.link.executable_held(hash, true);
     let client = client(&[&head]);
@@ -177,7 +179,12 @@ async fn what_nodes_report_can_be_asked_for() {
         while client.locate_executable(hash).await.unwrap() != vec![granted.clone()] {
             tokio::task::yield_now().await;
         }
-        while client.list_tasks(&TaskFilter::default(), 10).await.unwrap().is_empty() {
+        loop {
+            let list = client.list_tasks(&TaskFilter::default(), 10).await.unwrap();
+            if let [event] = &list.events[..] {
+                assert_eq!((event.owner.as_ref(), list.left_out), (Some(&granted), 4));
+                break;
+            }
             tokio::task::yield_now().await;
         }
     };

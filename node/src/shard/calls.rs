@@ -1,9 +1,11 @@
 //! Calls from outside any session: thin clients, downloads, the state API.
 
 use super::session::{Party, SessionState};
-use super::{Call, CallWaits, GetCall, Shard, ShardStatus};
-use mobula_core::tasks::{self, Requester, SnapshotFilter};
-use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, ObjectAddress, ObjectId, Outcome};
+use super::{Call, CallWaits, GetCall, OwnTasks, Shard, ShardStatus};
+use mobula_core::tasks::{self, Requester, SnapshotFilter, TaskSnapshot};
+use mobula_types::{
+    Failure, FailureKind, Frame, JobId, NodeId, ObjectAddress, ObjectId, Outcome, TaskId, TaskState,
+};
 
 /// Calls that may wait for a value at once.
 const MOST_CALLS: usize = 100_000;
@@ -66,9 +68,10 @@ impl Shard {
             Call::Tasks { filter, limit, reply } => {
                 let filter = SnapshotFilter { job: filter.job, state: filter.state, name: filter.name };
                 let started = |task, attempt| self.executor.has_started(task, attempt);
-                let _gone = reply.send(self.tasks.tasks(&filter, limit, started));
+                let tasks = self.tasks.tasks(&filter, limit, started);
+                let _gone = reply.send(OwnTasks { tasks, started: self.executor.started_for_others() });
             }
-            Call::Task { task, reply } => drop(reply.send(self.tasks.task(task))),
+            Call::Task { task, reply } => drop(reply.send(self.task(task))),
             Call::Logs { job, reply } => {
                 let _gone = reply.send(self.jobs.logs(job));
             }
@@ -79,6 +82,19 @@ impl Shard {
             Call::Status { reply } => drop(reply.send(self.status())),
             Call::Drain { reply } => self.begin_drain(Some(reply)),
         }
+    }
+
+    /// A task that this node owns.
+    fn task(&self, task: TaskId) -> Option<TaskSnapshot> {
+        let mut snapshot = self.tasks.task(task)?;
+        let is_here = snapshot.node.as_ref() == Some(&self.parts.node);
+        if snapshot.state == TaskState::Running
+            && is_here
+            && !self.executor.has_started(task, snapshot.attempt)
+        {
+            snapshot.state = TaskState::Queued;
+        }
+        Some(snapshot)
     }
 
     fn get(&mut self, address: ObjectAddress, get: GetCall) {

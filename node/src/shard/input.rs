@@ -82,7 +82,7 @@ pub(crate) enum Call {
     /// That node has its copy of this no more, as it says itself.
     CopyGone { object: ObjectId, version: CopyVersion, holder: NodeId },
     /// Tasks that this node owns.
-    Tasks { filter: TaskFilter, limit: usize, reply: Reply<Vec<mobula_core::tasks::TaskSnapshot>> },
+    Tasks { filter: TaskFilter, limit: usize, reply: Reply<OwnTasks> },
     /// One task that this node owns.
     Task { task: TaskId, reply: Reply<Option<mobula_core::tasks::TaskSnapshot>> },
     /// The logs of a job on this node.
@@ -95,6 +95,15 @@ pub(crate) enum Call {
     Status { reply: Reply<super::ShardStatus> },
     /// Let running work end, hand drivers over, then leave.
     Drain { reply: Reply<()> },
+}
+
+/// What a node knows of tasks by itself.
+#[derive(Debug)]
+pub(crate) struct OwnTasks {
+    /// Tasks that it owns.
+    pub(crate) tasks: Vec<mobula_core::tasks::TaskSnapshot>,
+    /// Attempts of others' tasks that have started here.
+    pub(crate) started: Vec<(TaskId, mobula_types::Attempt)>,
 }
 
 /// Where the driver of a job works, as a process of this node.

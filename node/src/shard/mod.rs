@@ -23,21 +23,21 @@ mod task_effects;
 mod tests;
 mod worker_start;
 
-pub(crate) use input::{Call, Input, Reply, Workplace};
+pub(crate) use input::{Call, Input, OwnTasks, Reply, Workplace};
 
 use crate::bulk::BulkRuntime;
 use crate::executables::ExecutableCache;
 use crate::replication::Replication;
 use crate::requests::Requests;
 use crate::secrets::Secrets;
-use crate::state::event_of;
+use crate::state::{end_of, event_of};
 use crate::transfer::Transfer;
 use copies::Copies;
 use drain::Drain;
 use indexmap::IndexMap;
 use jobs::Jobs;
 use mobula_core::executor::{self, Executor, ExecutorOptions};
-use mobula_core::tasks::{self, EngineOptions, SessionKey, SnapshotFilter, TaskEngine, TaskSnapshot};
+use mobula_core::tasks::{self, EngineOptions, SessionKey, TaskEngine, TaskSnapshot};
 use mobula_host::embedded::EmbeddedWorker;
 use mobula_objects::{CrashPage, ObjectStore};
 use mobula_rpc::head::HeadLinkHandle;
@@ -294,15 +294,18 @@ impl Shard {
         self.report_tasks();
     }
 
-    /// Tells the head of some tasks: what it then knows of this node's where it cannot be asked.
+    /// Tells the head of some tasks: what it then knows of this node's where it cannot be asked, and of those that nobody
+    /// remembers.
     fn report_tasks(&mut self) {
-        let filter = SnapshotFilter::default();
-        let started = |task, attempt| self.executor.has_started(task, attempt);
-        let sample = self.tasks.tasks(&filter, REPORTED_TASKS, started);
+        let executor = &self.executor;
+        let sample =
+            self.tasks.sample(REPORTED_TASKS, |task, attempt| executor.has_started(task, attempt));
         let changed = |task: &TaskSnapshot| !self.reported.contains(&(task.task, task.attempt, task.state));
-        let news: Vec<_> = sample.iter().filter(|task| changed(task)).cloned().map(event_of).collect();
-        if !news.is_empty() {
-            self.parts.head.task_events(news);
+        let mut news: Vec<_> = sample.iter().filter(|task| changed(task)).cloned().map(event_of).collect();
+        let (ends, left_out) = self.tasks.take_ends();
+        news.extend(ends.into_iter().map(end_of));
+        if !news.is_empty() || left_out > 0 {
+            self.parts.head.task_events(news, left_out);
         }
         self.reported = sample.into_iter().map(|task| (task.task, task.attempt, task.state)).collect();
     }

@@ -25,10 +25,31 @@ fn every_node_shows_the_tasks_of_all() -> Result<()> {
     assert_eq!((&task["task"], &task["state"]), (&id.into(), &"running".into()), "{task}");
     let here = tasks(&cluster, 0, &[])?.len();
     assert_eq!(tasks(&cluster, 1, &[])?.len(), here);
-    let local: Vec<Value> = tasks(&cluster, 0, &["--state", "running"])?;
-    let on_first =
-        local.iter().filter(|task| task["node"].as_str().is_some_and(|node| node.starts_with("node-0")));
-    assert!(on_first.count() <= 1, "one CPU runs one task, and the others wait: {local:?}");
+    for node in [0, 1] {
+        let running = tasks(&cluster, node, &["--state", "running"])?;
+        for name in ["node-0", "node-1"] {
+            let there = |task: &&Value| task["node"].as_str().is_some_and(|node| node.starts_with(name));
+            let count = running.iter().filter(there).count();
+            assert!(count <= 1, "one CPU runs one task, and the others wait: {running:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_task_that_its_owner_has_forgotten_is_shown_as_the_head_has_heard_of_it() -> Result<()> {
+    let cluster = TestCluster::start(&ClusterOptions { nodes: 2, ..ClusterOptions::default() })?;
+    cluster.misfits(0, "error")?.wait()?;
+    let mut failed = Vec::new();
+    eventually("its end has reached the head", || {
+        failed = tasks(&cluster, 1, &["--state", "failed"])?;
+        Ok(!failed.is_empty())
+    })?;
+    let id = failed[0]["task"].as_str().context("an id")?;
+    let text = cluster.mobula_at(cluster.url(1), &["-o", "json", "get", "task", id])?;
+    let task: Value = serde_json::from_str(&text)?;
+    assert_eq!(task["state"], "failed", "{task}");
+    assert!(task["owner"].as_str().is_some_and(|owner| owner.starts_with("node-0")), "{task}");
     Ok(())
 }
 

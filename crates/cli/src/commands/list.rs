@@ -123,6 +123,15 @@ async fn list(kind: &Kind, connection: &Connection, format: OutputFormat) -> Out
                     "mobula: {node} did not answer: of its tasks only those are shown that the head has heard of"
                 );
             }
+            if list.head_silent {
+                eprintln!(
+                    "mobula: the head did not answer: tasks that ended and whose results nobody holds are not shown"
+                );
+            }
+            if list.left_out > 0 {
+                let count = list.left_out;
+                eprintln!("mobula: {count} ends of tasks are not shown one by one; `mobula list jobs` counts them");
+            }
             let tasks: Vec<TaskRow> = list.tasks.iter().map(TaskRow::from).collect();
             render(format, &tasks, || {
                 let table = TaskRow::table(&tasks, clock::wall_millis());

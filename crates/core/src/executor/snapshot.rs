@@ -149,6 +149,15 @@ impl Executor {
         })
     }
 
+    /// Attempts of tasks of other owners that are here and have started.
+    pub fn started_for_others(&self) -> Vec<(TaskId, Attempt)> {
+        let started = |(key, run): &(RunKey, &Run)| {
+            matches!(run.owner, Owner::Peer(_)) && (self.is_head(*key) || run.wait != Wait::No)
+        };
+        let runs = self.runs.iter().filter(started);
+        runs.map(|(_, run)| (run.assignment.task, run.assignment.attempt)).collect()
+    }
+
     /// All attempts that are here.
     pub fn runs(&self) -> impl Iterator<Item = RunSnapshot> + '_ {
         self.runs.iter().map(|(key, run)| self.snapshot(key, run))

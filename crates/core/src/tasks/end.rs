@@ -344,11 +344,14 @@ impl TaskEngine {
             TaskState::Cancelled => counts.cancelled += 1,
             _ => counts.failed += 1,
         }
-        if ending == TaskState::Failed
-            && let Outcome::Failed(failure) = outcome
-        {
+        let failure = match outcome {
+            Outcome::Failed(failure) => Some(failure),
+            Outcome::Value(_) | Outcome::Values(_) => None,
+        };
+        if let Some(failure) = failure.filter(|_| ending == TaskState::Failed) {
             job.note_failure(self.now, task.id, name.clone(), failure.clone());
         }
+        self.note_end(key, ending, failure);
     }
 
     /// Fails a task that has not ended, if its ticket is still that one.

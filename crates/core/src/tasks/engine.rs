@@ -6,6 +6,7 @@ use crate::tasks::family::Family;
 use crate::tasks::job::Job;
 use crate::tasks::keys::{Index, JobKey, ObjectKey, TaskKey};
 use crate::tasks::object::{Holder, Object};
+use crate::tasks::recent::RecentEnds;
 use crate::tasks::recovery::Lineage;
 use crate::tasks::session::Session;
 use crate::tasks::shape::Shape;
@@ -67,6 +68,7 @@ pub struct TaskEngine {
     /// What values, arguments and records cost.
     pub(super) store_bytes: u64,
     pub(super) last_ticket: u64,
+    pub(super) recent: RecentEnds,
     /// What follows from what has just been done, in order; empty between events.
     pub(super) steps: VecDeque<Step>,
 }
@@ -127,6 +129,7 @@ impl TaskEngine {
             lineage: Lineage::default(),
             store_bytes: 0,
             last_ticket: 0,
+            recent: RecentEnds::default(),
             steps: VecDeque::new(),
             options,
         }

@@ -50,6 +50,7 @@ mod object;
 mod options;
 mod put;
 mod ready;
+mod recent;
 mod recovery;
 mod seek;
 mod session;
@@ -70,6 +71,7 @@ pub use effect::Effect;
 pub use engine::TaskEngine;
 pub use event::{Event, Place, Requester, SessionKey, SessionKind};
 pub use options::EngineOptions;
+pub use recent::EndedTask;
 pub use snapshot::{EngineSizes, ObjectSnapshot, SnapshotFilter, TaskSnapshot};
 
 #[cfg(test)]

@@ -16,22 +16,26 @@ impl TaskEngine {
     }
 
     /// Up to `limit` tasks on record that pass the filter, in the order in which they were recorded, as far as that is
-    /// known. What was handed to this node's executor counts as running only where `has_started` says so.
+    /// known. What was handed to this node's executor counts as running only where `has_started` says so; what was handed to
+    /// another node is shown as running, and passes as queued too: only that node knows.
     pub fn tasks(
         &self,
         filter: &SnapshotFilter,
         limit: usize,
         has_started: impl Fn(TaskId, Attempt) -> bool,
     ) -> Vec<TaskSnapshot> {
-        let state = |task: &Task| match (task.phase, &task.place) {
-            (Phase::Assigned, Some(Place::Local)) if !has_started(task.id, task.attempt) => TaskState::Queued,
-            _ => state_of(task.phase),
+        let state = |task: &Task| self.shown_state(task, &has_started);
+        let stands_so = |task: &Task, wanted: TaskState| {
+            state(task) == wanted
+                || (wanted == TaskState::Queued
+                    && task.phase == Phase::Assigned
+                    && matches!(task.place, Some(Place::Peer(_))))
         };
         let passes = |(_, task): &(usize, &Task)| {
             let name = &self.shapes[task.shape.at()].name;
             filter.job.is_none_or(|job| self.jobs[task.job.at()].id == job)
                 && filter.name.as_deref().is_none_or(|part| name.contains(part))
-                && filter.state.is_none_or(|wanted| state(task) == wanted)
+                && filter.state.is_none_or(|wanted| stands_so(task, wanted))
         };
         let passing = self.tasks.iter().filter(passes).take(limit);
         let snapshot =
@@ -39,7 +43,19 @@ impl TaskEngine {
         passing.map(snapshot).collect()
     }
 
-    fn snapshot(&self, key: TaskKey) -> TaskSnapshot {
+    /// How a task stands, as far as this node can know.
+    pub(super) fn shown_state(
+        &self,
+        task: &Task,
+        has_started: impl Fn(TaskId, Attempt) -> bool,
+    ) -> TaskState {
+        match (task.phase, &task.place) {
+            (Phase::Assigned, Some(Place::Local)) if !has_started(task.id, task.attempt) => TaskState::Queued,
+            _ => state_of(task.phase),
+        }
+    }
+
+    pub(super) fn snapshot(&self, key: TaskKey) -> TaskSnapshot {
         let task = &self.tasks[key.at()];
         let shape = &self.shapes[task.shape.at()];
         let state = state_of(task.phase);

@@ -178,8 +178,9 @@ impl wire::head_server::Head for Adapter {
             state: task_state(request.state, "list_task_events_request.state").map_err(malformed)?,
             name: (!request.name.is_empty()).then_some(request.name),
         };
-        let events = self.service.list_tasks(filter, limit(request.limit)).await.map_err(refused)?;
-        Ok(Response::new(wire::ListTaskEventsResponse { events: events.iter().map(Into::into).collect() }))
+        let list = self.service.list_tasks(filter, limit(request.limit)).await.map_err(refused)?;
+        let events = list.events.iter().map(Into::into).collect();
+        Ok(Response::new(wire::ListTaskEventsResponse { events, left_out: list.left_out }))
     }
 
     async fn locate_executable(

@@ -12,7 +12,7 @@ use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::{
     ClusterView, ExecutableHash, Failure, FailureKind, JobId, JobInfo, JobSpec, JobStatus, NodeId, NodeInfo,
-    NodeName, OpenedJob, TaskEvent, TaskFilter, TaskState, ViewDelta,
+    NodeName, OpenedJob, TaskFilter, TaskState, ViewDelta,
 };
 use std::pin::Pin;
 use std::sync::Arc;
@@ -185,7 +185,7 @@ impl HeadClient {
     }
 
     /// The latest known event of each task, newest first, at most `limit`. A sample; nodes know more.
-    pub async fn list_tasks(&self, filter: &TaskFilter, limit: u32) -> Result<Vec<TaskEvent>, Failure> {
+    pub async fn list_tasks(&self, filter: &TaskFilter, limit: u32) -> Result<TaskEventList, Failure> {
         let request = wire::ListTaskEventsRequest {
             job: filter.job.map(|job| job.0),
             state: filter.state.map_or(0, |state: TaskState| wire::TaskState::from(state).into()),
@@ -195,7 +195,8 @@ impl HeadClient {
         let answer = self
             .unary("list tasks", async |mut stub, request| stub.list_tasks(request).await, request)
             .await?;
-        answer.events.into_iter().map(|event| event.try_into().map_err(unreadable)).collect()
+        let events = answer.events.into_iter().map(|event| event.try_into().map_err(unreadable));
+        Ok(TaskEventList { events: events.collect::<Result<_, _>>()?, left_out: answer.left_out })
     }
 
     /// The nodes that hold an executable.

@@ -68,9 +68,10 @@ pub(super) fn report_to_wire(report: &NodeReport) -> wire::NodeMessage {
         NodeReport::JobSummary { job, summary } => {
             Message::Summary(wire::JobSummaryReport { job: job.0, summary: Some(summary.into()) })
         }
-        NodeReport::TaskEvents(events) => {
-            Message::Events(wire::TaskEvents { events: events.iter().map(Into::into).collect() })
-        }
+        NodeReport::TaskEvents { events, left_out } => Message::Events(wire::TaskEvents {
+            events: events.iter().map(Into::into).collect(),
+            left_out: *left_out,
+        }),
         NodeReport::FenceAcknowledged { node } => Message::FenceAcknowledged(node.into()),
         NodeReport::DeathAnswer { node, answer } => Message::DeathAnswer(wire::DeathAnswer {
             node: Some(node.into()),
@@ -107,9 +108,10 @@ pub(super) fn report_from_wire(message: wire::NodeMessage) -> Result<NodeReport,
             job: JobId(report.job),
             summary: report.summary.required("job_summary_report.summary")?.try_into()?,
         },
-        Message::Events(events) => NodeReport::TaskEvents(
-            events.events.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
-        ),
+        Message::Events(report) => NodeReport::TaskEvents {
+            events: report.events.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            left_out: report.left_out,
+        },
         Message::FenceAcknowledged(node) => NodeReport::FenceAcknowledged { node: node.try_into()? },
         Message::DeathAnswer(answer) => NodeReport::DeathAnswer {
             node: answer.node.required("death_answer.node")?.try_into()?,

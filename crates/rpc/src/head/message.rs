@@ -76,7 +76,12 @@ pub enum NodeReport {
         summary: JobSummary,
     },
     /// A sample of changes of tasks that the node owns.
-    TaskEvents(Vec<TaskEvent>),
+    TaskEvents {
+        /// The changes.
+        events: Vec<TaskEvent>,
+        /// How many ends of tasks were left out since the last report.
+        left_out: u64,
+    },
     /// The node accepts nothing from this dead generation any more.
     FenceAcknowledged {
         /// The dead node.

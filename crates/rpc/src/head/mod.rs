@@ -21,4 +21,6 @@ pub use link::{CallGuard, HeadEvent, HeadLink, HeadLinkHandle, HeadLinkOptions, 
 pub use message::{Grant, HeadMessage, HeadOrder, JoinRequest, NodeReport};
 pub use mobula_types::ProbeAnswer;
 pub use server::HeadServer;
-pub use service::{FunctionStatus, HeadMessages, HeadRefusal, HeadService, HeadStatus, NodeReports};
+pub use service::{
+    FunctionStatus, HeadMessages, HeadRefusal, HeadService, HeadStatus, NodeReports, TaskEventList,
+};

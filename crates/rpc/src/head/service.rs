@@ -76,6 +76,15 @@ pub struct HeadStatus {
     pub version: Arc<str>,
 }
 
+/// What a head has heard of single tasks.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct TaskEventList {
+    /// The latest event of each task, newest first.
+    pub events: Vec<TaskEvent>,
+    /// How many ends of tasks nodes have left out of their reports to this head, as they were too many.
+    pub left_out: u64,
+}
+
 /// A function and the nodes that embed it.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct FunctionStatus {
@@ -123,7 +132,7 @@ pub trait HeadService: fmt::Debug + Send + Sync + 'static {
     async fn list_functions(&self) -> Result<Vec<FunctionStatus>, HeadRefusal>;
 
     /// The latest known event of each task that the head has heard of, newest first, at most `limit`.
-    async fn list_tasks(&self, filter: TaskFilter, limit: usize) -> Result<Vec<TaskEvent>, HeadRefusal>;
+    async fn list_tasks(&self, filter: TaskFilter, limit: usize) -> Result<TaskEventList, HeadRefusal>;
 
     /// The nodes that hold an executable.
     async fn locate_executable(&self, hash: ExecutableHash) -> Result<Vec<NodeId>, HeadRefusal>;

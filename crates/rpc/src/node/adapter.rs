@@ -1,7 +1,7 @@
 //! The generated service, answered by a [`NodeService`]: every call but those that move bulk bytes.
 
 use super::convert::{
-    access, function_to_wire, hash, id, ids, open_job, refused, status_to_wire, task_to_wire,
+    access, function_to_wire, hash, id, ids, open_job, refused, started_to_wire, status_to_wire, task_to_wire,
 };
 use super::request::{CancelTask, GetObject, JobAccess, PutObject, SubmitTask};
 use super::service::NodeService;
@@ -176,6 +176,9 @@ impl wire::node_server::Node for Adapter {
             tasks: list.tasks.into_iter().map(task_to_wire).collect(),
             more: list.more,
             silent: list.silent.iter().map(ToString::to_string).collect(),
+            started: list.started.into_iter().map(started_to_wire).collect(),
+            left_out: list.left_out,
+            head_silent: list.head_silent,
         }))
     }
 

@@ -4,7 +4,8 @@ mod state;
 mod thin;
 
 pub(super) use state::{
-    function_from_wire, function_to_wire, status_from_wire, status_to_wire, task_from_wire, task_to_wire,
+    function_from_wire, function_to_wire, started_from_wire, started_to_wire, status_from_wire,
+    status_to_wire, task_from_wire, task_to_wire,
 };
 pub(super) use thin::open_job;
 

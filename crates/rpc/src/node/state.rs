@@ -69,6 +69,12 @@ pub struct TaskList {
     pub more: bool,
     /// Nodes that did not answer: of their tasks only those are here that the head has heard of.
     pub silent: Vec<NodeName>,
+    /// Only for [`TaskScope::Owned`]: attempts of other nodes' tasks that have started on the node that was asked.
+    pub started: Vec<(TaskId, Attempt)>,
+    /// How many ends of tasks are not in the head's view, as they were too many.
+    pub left_out: u64,
+    /// The head did not answer: tasks that ended and that their owners have forgotten are missing.
+    pub head_silent: bool,
 }
 
 /// Whose tasks are asked for.

@@ -129,6 +129,8 @@ async fn state_arrives_whole() {
         let filter = TaskFilter { job: Some(JOB), state: Some(TaskState::Failed), name: Some("x".into()) };
         let list = client.list_tasks(filter.clone(), 7, TaskScope::Owned).await.unwrap();
         assert_eq!(list.silent, ["Owned".into()]);
+        assert_eq!(list.started, [(task_record().task, task_record().attempt)]);
+        assert_eq!((list.left_out, list.head_silent), (3, true));
         assert_eq!((list.tasks[0].name.clone(), list.more), (format!("{filter:?} 7"), true));
         assert_eq!(client.cluster_view().await.unwrap().nodes.len(), 1);
         assert!(client.list_jobs().await.unwrap().is_empty());

@@ -260,7 +260,14 @@ impl NodeService for TestNode {
         scope: TaskScope,
     ) -> Result<TaskList, Failure> {
         let record = TaskRecord { name: format!("{filter:?} {limit}"), ..task_record() };
-        Ok(TaskList { tasks: vec![record], more: true, silent: vec![format!("{scope:?}").as_str().into()] })
+        Ok(TaskList {
+            tasks: vec![record],
+            more: true,
+            silent: vec![format!("{scope:?}").as_str().into()],
+            started: vec![(task_record().task, task_record().attempt)],
+            left_out: 3,
+            head_silent: true,
+        })
     }
 
     async fn get_task(&self, task: TaskId, _scope: TaskScope) -> Result<TaskRecord, Failure> {

@@ -13,6 +13,7 @@ mod nested;
 mod nodes;
 mod places;
 mod properties;
+mod recent;
 mod recovery;
 mod retry;
 mod steps;

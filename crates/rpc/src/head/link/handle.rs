@@ -103,9 +103,10 @@ impl HeadLinkHandle {
         self.shared.state.lock().summary(job, summary);
     }
 
-    /// Changes of tasks that this node owns: sent with the next renewal; past 4,096 waiting ones the oldest are dropped.
-    pub fn task_events(&self, events: Vec<TaskEvent>) {
-        self.shared.state.lock().events(events);
+    /// Changes of tasks that this node owns, and how many ends of tasks are not among them: sent with the next renewal;
+    /// past 4,096 waiting ones the oldest are left out too.
+    pub fn task_events(&self, events: Vec<TaskEvent>, left_out: u64) {
+        self.shared.state.lock().events(events, left_out);
     }
 
     /// Answers [`HeadEvent::FenceNode`](super::HeadEvent::FenceNode): nothing is accepted from that generation any

@@ -29,6 +29,8 @@ pub(super) struct LinkState {
     load_changed: bool,
     summaries: BTreeMap<JobId, JobSummary>,
     events: VecDeque<TaskEvent>,
+    /// Ends of tasks that are not among `events`, and that the head has yet to hear of.
+    left_out: u64,
     keep_alives: BTreeSet<JobId>,
     calls: Calls,
     /// As which session heads hear of calls: one for all of a job.
@@ -50,6 +52,7 @@ impl LinkState {
             load_changed: true,
             summaries: BTreeMap::new(),
             events: VecDeque::new(),
+            left_out: 0,
             keep_alives: BTreeSet::new(),
             calls: Calls::default(),
             calling,
@@ -95,6 +98,7 @@ impl LinkState {
         self.peers.clear();
         self.summaries.clear();
         self.events.clear();
+        self.left_out = 0;
         self.keep_alives.clear();
         self.calls.forget_told();
     }
@@ -110,9 +114,10 @@ impl LinkState {
         );
         let summaries = std::mem::take(&mut self.summaries);
         reports.extend(summaries.into_iter().map(|(job, summary)| NodeReport::JobSummary { job, summary }));
-        while !self.events.is_empty() {
+        while !self.events.is_empty() || self.left_out > 0 {
             let count = self.events.len().min(EVENTS_PER_REPORT);
-            reports.push(NodeReport::TaskEvents(self.events.drain(..count).collect()));
+            let events = self.events.drain(..count).collect();
+            reports.push(NodeReport::TaskEvents { events, left_out: std::mem::take(&mut self.left_out) });
         }
         if self.leaving {
             reports.push(NodeReport::Leave);
@@ -201,10 +206,11 @@ impl LinkState {
         self.summaries.insert(job, summary);
     }
 
-    pub(super) fn events(&mut self, events: Vec<TaskEvent>) {
+    pub(super) fn events(&mut self, events: Vec<TaskEvent>, left_out: u64) {
         self.events.extend(events);
         let excess = self.events.len().saturating_sub(EVENT_LIMIT);
-        self.events.drain(..excess);
+        let ends = self.events.drain(..excess).filter(|event| event.state.is_final()).count();
+        self.left_out = self.left_out.saturating_add(left_out).saturating_add(ends as u64);
     }
 
     pub(super) fn fence_acknowledged(&mut self, node: NodeId) {
@@ -367,18 +373,22 @@ mod tests {
             task: mobula_types::TaskId { high: 0, low },
             job: JobId(1),
             name: "f".into(),
-            state: mobula_types::TaskState::Running,
+            state: mobula_types::TaskState::Succeeded,
             attempt: Default::default(),
             node: None,
+            owner: None,
             at_millis: low,
             detail: None,
         };
-        state.events((0..10_000).map(event).collect());
-        let sent: usize = state
-            .take_reports()
-            .into_iter()
-            .map(|report| if let NodeReport::TaskEvents(events) = report { events.len() } else { 0 })
-            .sum();
-        assert_eq!(sent, EVENT_LIMIT);
+        state.events((0..10_000).map(event).collect(), 5);
+        let (mut sent, mut not_sent) = (0, 0);
+        for report in state.take_reports() {
+            if let NodeReport::TaskEvents { events, left_out } = report {
+                sent += events.len();
+                not_sent += left_out;
+            }
+        }
+        assert_eq!((sent, not_sent), (EVENT_LIMIT, 5 + 10_000 - EVENT_LIMIT as u64));
+        assert!(state.take_reports().is_empty());
     }
 }

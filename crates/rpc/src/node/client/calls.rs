@@ -3,7 +3,7 @@
 use super::NodeClient;
 use crate::head::FunctionStatus;
 use crate::node::convert::{
-    function_from_wire, id, secret_to_text, status_from_wire, task_from_wire, unreadable,
+    function_from_wire, id, secret_to_text, started_from_wire, status_from_wire, task_from_wire, unreadable,
 };
 use crate::node::request::{
     CancelTask, GetObject, HeldExecutable, JobAccess, LogChunk, ObjectValue, OpenedJob, PutObject, RequestId,
@@ -179,7 +179,15 @@ impl NodeClient {
         let list = self.call("list tasks", NO_MORE, call).await?;
         let tasks = list.tasks.into_iter().map(task_from_wire).collect::<Result<_, _>>();
         let silent = list.silent.iter().map(|name| NodeName::from(name.as_str())).collect();
-        Ok(TaskList { tasks: tasks.map_err(unreadable)?, more: list.more, silent })
+        let started = list.started.into_iter().map(started_from_wire).collect::<Result<_, _>>();
+        Ok(TaskList {
+            tasks: tasks.map_err(unreadable)?,
+            more: list.more,
+            silent,
+            started: started.map_err(unreadable)?,
+            left_out: list.left_out,
+            head_silent: list.head_silent,
+        })
     }
 
     /// One task.

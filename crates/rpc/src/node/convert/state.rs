@@ -7,7 +7,7 @@ use mobula_proto::error::Required;
 use mobula_proto::failure::{kind_from_wire, kind_to_wire};
 use mobula_proto::head::task_state;
 use mobula_proto::{ConvertError, wire};
-use mobula_types::{ClusterId, NodeId};
+use mobula_types::{Attempt, ClusterId, NodeId, TaskId};
 
 pub(in crate::node) fn task_to_wire(task: TaskRecord) -> wire::TaskRecord {
     wire::TaskRecord {
@@ -51,6 +51,17 @@ pub(in crate::node) fn task_from_wire(task: wire::TaskRecord) -> Result<TaskReco
         started_at: task.started_at,
         ended_at: task.ended_at,
     })
+}
+
+pub(in crate::node) fn started_to_wire((task, attempt): (TaskId, Attempt)) -> wire::StartedAttempt {
+    wire::StartedAttempt { task: Some(task.into()), attempt: Some(attempt.into()) }
+}
+
+pub(in crate::node) fn started_from_wire(
+    started: wire::StartedAttempt,
+) -> Result<(TaskId, Attempt), ConvertError> {
+    let task = started.task.required("started_attempt.task")?;
+    Ok((task.into(), started.attempt.unwrap_or_default().into()))
 }
 
 pub(in crate::node) fn status_to_wire(status: NodeStatus) -> wire::NodeStatus {
