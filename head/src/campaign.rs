@@ -7,6 +7,7 @@ use crate::leader::{End, Leader};
 use crate::leadership::Leadership;
 use crate::open::Opener;
 use crate::options::HeadOptions;
+use crate::upkeep::RegistryUpkeep;
 use futures::StreamExt;
 use mobula_proto::registry::{ClusterRecord, decode_head, encode_cluster, encode_head};
 use mobula_registry::{
@@ -56,20 +57,28 @@ impl Campaign {
     }
 
     async fn campaign_for_ever(&self, registry: &Arc<dyn Registry>) {
+        let mut upkeep = RegistryUpkeep::new(registry.clone(), self.desk.clone());
         while !self.shutdown.is_triggered() {
             let campaign = tokio::select! {
                 campaign = Box::pin(self.campaign(registry)) => campaign,
                 () = self.shutdown.wait() => return,
             };
             let result = match campaign {
-                Ok((leadership, away)) => Box::pin(self.lead(registry, leadership, away)).await,
+                Ok((leadership, away)) => Box::pin(self.lead(registry, leadership, away, &mut upkeep)).await,
                 Err(error) => Err(error),
             };
             self.stepped_down(result.as_ref().err().map(ToString::to_string));
             if let Err(error) = result {
                 tracing::warn!(%error, "this head cannot lead or stand by; trying on");
+                let is_full = matches!(error, ImageError::Registry(RegistryError::NoSpace { .. }));
+                let pausing = async {
+                    if is_full {
+                        upkeep.make_room().await;
+                    }
+                    clock::sleep(PAUSE).await;
+                };
                 tokio::select! {
-                    () = clock::sleep(PAUSE) => {}
+                    () = pausing => {}
                     () = self.shutdown.wait() => return,
                 }
             }
@@ -197,15 +206,20 @@ impl Campaign {
         registry: &Arc<dyn Registry>,
         leadership: Arc<Leadership>,
         heads_were_away: bool,
+        upkeep: &mut RegistryUpkeep,
     ) -> Result<(), ImageError> {
-        let image = match Image::read(registry.as_ref(), &self.keys).await {
-            Ok(image) => image,
+        let reading = async {
+            let image = Image::read(registry.as_ref(), &self.keys).await?;
+            let (heads, _) = read_heads(registry.as_ref(), &self.keys, clock::wall_millis()).await?;
+            Ok((image, heads))
+        };
+        let (image, heads) = match reading.await {
+            Ok(read) => read,
             Err(error) => {
                 leadership.resign(registry.as_ref()).await;
                 return Err(error);
             }
         };
-        let (heads, _) = read_heads(registry.as_ref(), &self.keys, clock::wall_millis()).await?;
         tracing::info!(term = %leadership.term, cluster = %image.cluster.cluster, "this head leads");
         let keeping = mobula_runtime::spawn("leader lease", leadership.clone().keep(registry.clone()));
         let (leader, commands) =
@@ -219,7 +233,10 @@ impl Campaign {
             standing.registry_problem.clear();
             standing.leading = Some((leadership.term, commands));
         }
-        let end = Box::pin(leader.run(self.shutdown.clone())).await;
+        let end = tokio::select! {
+            end = Box::pin(leader.run(self.shutdown.clone())) => end,
+            never = upkeep.keep(&leadership.refused) => match never {},
+        };
         self.desk.standing.lock().leading = None;
         if let End::LaterIncarnation { highest_seen } = end {
             self.raise(registry.as_ref(), &leadership, highest_seen).await;

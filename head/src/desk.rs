@@ -28,6 +28,8 @@ pub(crate) struct Standing {
     pub(crate) cluster: Option<ClusterId>,
     pub(crate) registry: Option<Arc<dyn Registry>>,
     pub(crate) registry_problem: String,
+    /// That the registry is full, and what to do; empty where it is not.
+    pub(crate) shortage: String,
     /// The leader's address, this head's own included.
     pub(crate) leader: Option<Arc<str>>,
     pub(crate) heads: Vec<Arc<str>>,
@@ -158,6 +160,8 @@ impl HeadService for Desk {
 
     async fn status(&self) -> HeadStatus {
         let standing = self.standing.lock();
+        let problems = [&standing.shortage, &standing.registry_problem];
+        let registry_problem = problems.into_iter().find(|problem| !problem.is_empty()).cloned();
         HeadStatus {
             cluster: standing.cluster,
             address: self.address.clone(),
@@ -166,7 +170,7 @@ impl HeadService for Desk {
             term: standing.leading.as_ref().map(|(term, _)| *term).unwrap_or_default(),
             heads: standing.heads.clone(),
             registry: self.registry_name.clone(),
-            registry_problem: standing.registry_problem.clone(),
+            registry_problem: registry_problem.unwrap_or_default(),
             quarantined: standing.quarantined.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
         }

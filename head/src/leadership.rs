@@ -26,6 +26,8 @@ pub(crate) struct Leadership {
     pub(crate) over: Shutdown,
     /// The registry was away for long enough that leases could not be renewed, and is back.
     pub(crate) registry_back: Notify,
+    /// A write was refused for want of room.
+    pub(crate) refused: Notify,
     problem: Mutex<String>,
 }
 
@@ -47,6 +49,7 @@ impl Leadership {
             renewed: Mutex::new(granted),
             over: Shutdown::new(),
             registry_back: Notify::new(),
+            refused: Notify::new(),
             problem: Mutex::new(String::new()),
         }
     }

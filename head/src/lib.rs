@@ -14,6 +14,8 @@
 //! | `leader` | drives the pure machines of `mobula-core` |
 //! | `writer` | the single writer: batches, conditions, unknown outcomes |
 //! | `desk` | the service that others call |
+//! | `task_events` | what nodes have told of single tasks |
+//! | `upkeep` | keeps the registry small, makes room in it when it is full |
 //! | `keys` | where things are in the registry |
 //!
 //! What it promises:
@@ -35,6 +37,7 @@ mod leadership;
 mod open;
 mod options;
 mod task_events;
+mod upkeep;
 mod writer;
 
 pub use error::HeadError;

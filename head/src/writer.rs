@@ -209,6 +209,7 @@ async fn commit(
             RegistryError::NoSpace { .. } => {
                 tracing::error!(%error, "the registry has no room");
                 leadership.set_problem(error.to_string());
+                leadership.refused.notify_one();
                 clock::sleep(LONGEST_PAUSE).await;
                 return Err(error);
             }

@@ -12,3 +12,4 @@ mod lookup;
 pub mod membership;
 pub mod placement;
 pub mod tasks;
+pub mod upkeep;

@@ -90,10 +90,12 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     async fn compact(&self, revision: Revision) -> Result<(), RegistryError>;
 
     /// Gives the space of deleted and compacted data back to the file system, and then lifts a quota alarm. It may
-    /// hold up other requests, for up to a minute: it has a deadline of its own.
+    /// hold up other requests, for up to a minute: it has a deadline of its own. etcd's members have their turn one after
+    /// the other, the leading one last, once another one leads.
     ///
     /// # Errors
-    /// Those of [`get`](Self::get).
+    /// Those of [`get`](Self::get). [`Unavailable`](RegistryError::Unavailable) too where a member of etcd does not answer
+    /// and it is not full: then the others are needed.
     async fn defragment(&self) -> Result<(), RegistryError>;
 
     /// Size, revision and alarms.
@@ -120,6 +122,8 @@ pub struct RegistryStatus {
     pub revision: Revision,
     /// What it takes on disk, in bytes; 0 in memory.
     pub size_bytes: u64,
+    /// How much of that is in use, where a registry can say so; else all of it.
+    pub used_bytes: u64,
     /// Whether writes are refused for lack of space.
     pub no_space: bool,
 }

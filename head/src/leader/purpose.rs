@@ -38,6 +38,9 @@ impl Leader {
         let lease = match lease {
             Ok(lease) => lease,
             Err(error) => {
+                if matches!(error, RegistryError::NoSpace { .. }) {
+                    self.leadership.refused.notify_one();
+                }
                 let failure = unavailable(&error).on_node(node.clone());
                 return self.tell_membership(membership::Event::NotAdmitted { node, failure });
             }

@@ -1,7 +1,8 @@
 //! Heads over a real etcd.
 
 use super::*;
-use mobula_types::JobSpec;
+use mobula_registry::{EtcdOptions, EtcdRegistry, RegistryError, Transaction};
+use mobula_types::{FailureKind, JobSpec};
 use std::io::ErrorKind;
 use std::process::{Child, Command, Stdio};
 
@@ -20,7 +21,7 @@ impl Drop for Etcd {
 }
 
 impl Etcd {
-    fn start(client: u16, peer: u16) -> Etcd {
+    fn start(client: u16, peer: u16, flags: &[&str]) -> Etcd {
         let folder = tempfile::tempdir().unwrap();
         let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
         let spawned = Command::new("etcd")
@@ -30,6 +31,7 @@ impl Etcd {
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("test={peer}")])
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -65,7 +67,7 @@ async fn heads_wait_for_etcd_elect_a_leader_and_take_over() {
         }
     };
     tokio::time::timeout(PATIENCE, problem).await.expect("the head says what it waits for");
-    let _etcd = Etcd::start(client_port, peer_port);
+    let _etcd = Etcd::start(client_port, peer_port, &[]);
     let before = node.granted().await;
     let opened = node.link.open_job(JobSpec::default()).await.unwrap();
     let second = head(with_etcd).await;
@@ -76,4 +78,48 @@ async fn heads_wait_for_etcd_elect_a_leader_and_take_over() {
     assert_eq!((again.node, again.rejoined), (there.node, true));
     assert!(again.term > before.term);
     assert_eq!(client(&[&second]).get_job(opened.job).await.unwrap().info.job, opened.job);
+}
+
+#[tokio::test]
+async fn a_full_etcd_is_said_and_used_again_once_there_is_room() {
+    let (client_port, peer_port) = (free_port(), free_port());
+    let endpoints = format!("http://127.0.0.1:{client_port}");
+    let _etcd = Etcd::start(client_port, peer_port, &["--quota-backend-bytes", "4194304"]);
+    let with_etcd = HeadOptions {
+        registry: RegistryChoice::Etcd { endpoints: endpoints.clone() },
+        leader_lease: Duration::from_secs(2),
+        ..options(&memory())
+    };
+    let head = head(with_etcd).await;
+    let mut node = TestNode::start("node", &[&head]).await;
+    node.granted().await;
+    let somebody_else = EtcdRegistry::connect(EtcdOptions::parse(&endpoints).unwrap()).await.unwrap();
+    let mut number = 0;
+    let refused = loop {
+        let put = Transaction::new().put(format!("/else/{number}"), vec![1; 512 * 1024]);
+        match somebody_else.commit(put).await {
+            Ok(_) => number += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, RegistryError::NoSpace { .. }), "{refused}");
+    let refused = node.link.open_job(JobSpec::default()).await.unwrap_err();
+    assert_eq!(refused.kind(), FailureKind::ResourceExhausted, "{refused}");
+    let client = client(&[&head]);
+    let said = async {
+        while !client.status().await.unwrap().registry_problem.contains("--quota-backend-bytes") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, said).await.expect("the head says that its registry is full");
+    somebody_else.commit(Transaction::new().delete_prefix("/else/")).await.expect("deleting needs no room");
+    let taken = async {
+        while let Err(refused) = node.link.open_job(JobSpec::default()).await {
+            assert_eq!(refused.kind(), FailureKind::ResourceExhausted, "{refused}");
+        }
+        while !client.status().await.unwrap().registry_problem.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE * 2, taken).await.expect("it takes writes again");
 }

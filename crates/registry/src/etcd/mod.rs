@@ -6,6 +6,7 @@
 
 mod endpoints;
 mod failure;
+mod maintenance;
 mod options;
 mod translate;
 mod watcher;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use etcd_client::{AlarmAction, AlarmOptions, AlarmType, Client, CompactionOptions, GetOptions, Txn};
+use etcd_client::{AlarmAction, AlarmType, Client, CompactionOptions, GetOptions, Txn};
 
 pub use options::EtcdOptions;
 
@@ -26,9 +27,7 @@ use crate::store::check_ttl;
 use crate::transaction::{Committed, Transaction, check_key};
 use crate::watch::{Watch, WatchStart};
 use endpoints::{Endpoints, Repeat};
-
-/// How long compacting, and defragmenting one member, may take.
-const MAINTENANCE_TIMEOUT: Duration = Duration::from_secs(60);
+use maintenance::MAINTENANCE_TIMEOUT;
 
 /// The registry of a cluster: etcd. Cheap to share as `Arc<dyn Registry>`; connections are kept and made anew as
 /// needed; closing or dropping the registry ends its watches, and with them the connections.
@@ -61,22 +60,6 @@ impl EtcdRegistry {
         F: Future<Output = Result<T, etcd_client::Error>> + Send,
     {
         self.endpoints.call(action, Repeat::Always, call).await
-    }
-
-    async fn defragment_all(&self) -> Result<(), RegistryError> {
-        const ACTION: &str = "defragment";
-        for endpoint in self.endpoints.all() {
-            let mut client = endpoint.client();
-            let done = tokio::time::timeout(MAINTENANCE_TIMEOUT, client.defragment()).await;
-            let failed = |reason: String| RegistryError::Unavailable {
-                action: ACTION,
-                target: endpoint.url().to_owned(),
-                reason,
-            };
-            done.map_err(|_| failed(format!("no answer within {MAINTENANCE_TIMEOUT:?}")))?
-                .map_err(|error| failed(error.to_string()))?;
-        }
-        Ok(())
     }
 }
 
@@ -174,18 +157,8 @@ impl Registry for EtcdRegistry {
 
     async fn defragment(&self) -> Result<(), RegistryError> {
         self.endpoints.check_open()?;
-        self.defragment_all().await?;
-        let lift = |mut client: Client| async move {
-            let raised = client.alarm(AlarmAction::Get, AlarmType::Nospace, None).await?;
-            // Each member raises its own.
-            for alarm in raised.alarms().iter().filter(|alarm| alarm.alarm() == AlarmType::Nospace) {
-                let mut of_member = AlarmOptions::new();
-                of_member.with_member(alarm.member_id());
-                client.alarm(AlarmAction::Deactivate, AlarmType::Nospace, Some(of_member)).await?;
-            }
-            Ok(())
-        };
-        self.read("lift the quota alarm", lift).await
+        maintenance::defragment(&self.endpoints).await?;
+        maintenance::lift_alarm(&self.endpoints).await
     }
 
     async fn status(&self) -> Result<RegistryStatus, RegistryError> {
@@ -200,6 +173,7 @@ impl Registry for EtcdRegistry {
             target: self.endpoints.target(),
             revision,
             size_bytes: u64::try_from(status.db_size()).unwrap_or(0),
+            used_bytes: u64::try_from(status.raft_used_db_size()).unwrap_or(0),
             no_space: alarms.alarms().iter().any(|alarm| alarm.alarm() == AlarmType::Nospace),
         })
     }

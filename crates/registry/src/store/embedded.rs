@@ -235,10 +235,13 @@ impl Registry for EmbeddedRegistry {
 
     async fn status(&self) -> Result<RegistryStatus, RegistryError> {
         let revision = self.look("read the status", StoreMachine::revision).await?;
+        let size_bytes = self.shared.size_bytes.load(Ordering::Relaxed);
         Ok(RegistryStatus {
             target: self.shared.target.clone(),
             revision,
-            size_bytes: self.shared.size_bytes.load(Ordering::Relaxed),
+            size_bytes,
+            // The file's free pages are used again, and not counted.
+            used_bytes: size_bytes,
             no_space: self.shared.no_space.load(Ordering::Acquire),
         })
     }

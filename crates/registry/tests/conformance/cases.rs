@@ -304,6 +304,28 @@ pub(crate) async fn a_closed_registry_says_so(fixture: &Fixture) {
     closed(registry.status().await.expect_err("closed"));
 }
 
+pub(crate) async fn compacting_keeps_what_is_there_and_the_history_after_it(fixture: &Fixture) {
+    let registry = fixture.registry.as_ref();
+    put(registry, "/m/kept", "1").await;
+    for round in 0..20 {
+        put(registry, "/m/changed", &round.to_string()).await;
+    }
+    let upto = delete(registry, "/m/changed").await;
+    let later = put(registry, "/m/changed", "later").await;
+    put(registry, "/m/last", "1").await;
+    let before = list_all(registry, "/m/").await.expect("a list");
+    registry.compact(upto).await.expect("it exists");
+    assert_eq!(list_all(registry, "/m/").await.expect("a list"), before);
+    let mut watch = registry.watch("/m/", WatchStart::at(later));
+    let batch = next(&mut watch).await;
+    assert_eq!((brief(&batch), batch.resynchronised), (vec!["+/m/changed=later".to_owned()], false));
+    let status = registry.status().await.expect("a status");
+    assert_eq!((status.revision, status.no_space), (before.revision, false));
+    assert!(status.used_bytes <= status.size_bytes, "{status:?}");
+    let refused = registry.compact(before.revision.next()).await;
+    assert!(matches!(refused, Err(RegistryError::InvalidRequest { .. })), "{refused:?}");
+}
+
 pub(crate) async fn defragmenting_changes_nothing(fixture: &Fixture) {
     let registry = fixture.registry.as_ref();
     let revision = put(registry, "/k", "v").await;

@@ -4,10 +4,11 @@ use mobula_registry::{
     EtcdOptions, EtcdRegistry, Registry, RegistryError, Transaction, WatchStart, list_all,
 };
 use rustix::process::Signal;
+use std::time::Duration;
 
 use crate::cases::{delete, put};
 use crate::etcd_process::{EtcdProcess, dead_endpoint, impatient};
-use crate::fixture::{brief, next};
+use crate::fixture::{PATIENCE, brief, next};
 
 #[tokio::test]
 async fn a_watch_survives_a_restart_of_etcd() {
@@ -110,4 +111,54 @@ async fn a_full_etcd_refuses_writes_until_there_is_room() {
     registry.defragment().await.expect("etcd serves");
     assert!(!registry.status().await.expect("a status").no_space);
     put(&registry, "/k/again", "1").await;
+}
+
+async fn leader_of(members: &[EtcdProcess; 3]) -> u64 {
+    let url = members[0].url();
+    let mut client = etcd_client::Client::connect([url], None).await.expect("a client");
+    client.status().await.expect("a status").leader()
+}
+
+#[tokio::test]
+async fn members_are_defragmented_one_after_the_other_and_none_while_it_leads() {
+    let members = EtcdProcess::start_three();
+    let endpoints: Vec<_> = members.iter().map(EtcdProcess::url).collect();
+    let options = EtcdOptions::parse(&endpoints.join(",")).expect("valid endpoints");
+    let registry = EtcdRegistry::connect(options).await.expect("etcd serves");
+    for round in 0..20 {
+        registry
+            .commit(Transaction::new().put("/k", vec![round; 512 * 1024]))
+            .await
+            .expect("there is room");
+    }
+    let latest = registry.status().await.expect("a status").revision;
+    registry.compact(latest).await.expect("it exists");
+    let (before, led) = (registry.status().await.expect("a status"), leader_of(&members).await);
+    registry.defragment().await.expect("all serve");
+    let after = registry.status().await.expect("a status");
+    assert!(after.size_bytes < before.size_bytes / 2, "{before:?} {after:?}");
+    assert!(after.used_bytes <= after.size_bytes, "{after:?}");
+    assert_ne!(leader_of(&members).await, led, "the one that led was defragmented once another one did");
+    assert_eq!(registry.get("/k").await.expect("a read").expect("it exists").value, vec![19; 512 * 1024]);
+}
+
+#[tokio::test]
+async fn members_are_not_defragmented_while_one_is_away() {
+    let mut members = EtcdProcess::start_three();
+    let endpoints: Vec<_> = members.iter().map(EtcdProcess::url).collect();
+    let options = EtcdOptions::parse(&endpoints.join(",")).expect("valid endpoints");
+    let options = EtcdOptions { call_timeout: Duration::from_secs(3), ..options };
+    let registry = EtcdRegistry::connect(options).await.expect("etcd serves");
+    members[2].kill();
+    // The others may have to elect a leader first.
+    let put_off = async {
+        loop {
+            match registry.defragment().await {
+                Err(error) if error.to_string().contains(&members[2].url()) => break error,
+                other => assert!(other.is_err(), "{other:?}"),
+            }
+        }
+    };
+    let error = tokio::time::timeout(PATIENCE, put_off).await.expect("the one that is away is named");
+    assert!(error.is_retryable(), "{error:?}");
 }

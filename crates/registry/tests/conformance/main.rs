@@ -61,6 +61,7 @@ conformance! {
         terms_grow
         the_incarnation_is_raised_above_what_was_seen
         a_closed_registry_says_so
+        compacting_keeps_what_is_there_and_the_history_after_it
         defragmenting_changes_nothing;
     watching:
         a_watch_replays_from_its_revision_and_goes_on
