@@ -169,6 +169,9 @@ impl Leader {
             NodeReport::DeathAnswer { node: about, answer } => {
                 self.tell_membership(membership::Event::DeathAnswer { link, about, answer });
             }
+            NodeReport::LeaseAcknowledged { lease_id } => {
+                self.tell_membership(membership::Event::LeaseAcknowledged { link, lease_id });
+            }
             NodeReport::Leave => self.tell_membership(membership::Event::Leaving { link }),
             NodeReport::DriverAttached { job, session } => {
                 self.tell_jobs(jobs::Event::Attached { node, job, session });

@@ -24,7 +24,8 @@ use mobula_core::directory::{Directory, Executables};
 use mobula_core::jobs::{self, Jobs, RequestKey};
 use mobula_core::membership::{self, Inheritance, LinkKey, Membership};
 use mobula_proto::registry::ClusterRecord;
-use mobula_registry::{Operation, Registry, RegistryError, Revision, Watch, WatchBatch, WatchEvent};
+use mobula_registry::{
+    Condition, Lease, Operation, Registry, RegistryError, Transaction, Watch, WatchBatch, WatchEvent, WatchStart};
 use mobula_runtime::{Shutdown, clock};
 use mobula_types::{ClusterId, JobInfo, NodeId, NodeName, ProbeAnswer, Time, ViewDelta};
 use purpose::{Admission, Purpose};
@@ -52,7 +53,7 @@ pub(crate) enum End {
     },
 }
 
-type HeadsRead = Result<(Vec<Arc<str>>, Vec<(String, Revision)>), RegistryError>;
+type HeadsRead = Result<Vec<Arc<str>>, RegistryError>;
 
 /// A leader at work.
 pub(crate) struct Leader {
@@ -78,8 +79,12 @@ pub(crate) struct Leader {
     replaced: BTreeMap<u64, u64>,
     writer: Writer<Purpose>,
     admissions: FuturesUnordered<BoxFuture<'static, Admission>>,
+    /// Leases of another length for nodes that are members.
+    other_leases: FuturesUnordered<BoxFuture<'static, (NodeId, Result<Lease, RegistryError>)>>,
     probes: FuturesUnordered<BoxFuture<'static, (NodeId, ProbeAnswer)>>,
     alive: Watch,
+    /// Heads that register.
+    registering: Watch,
     commands: mpsc::Receiver<Command>,
     loopback: mpsc::Sender<Command>,
     end: Option<End>,
@@ -111,6 +116,8 @@ impl Leader {
             desk: head.desk.clone(),
             keys: head.keys.clone(),
             alive: registry.watch(&head.keys.alive(), image.alive_from),
+            // The heads were read after the image.
+            registering: registry.watch(&head.keys.heads(), WatchStart::at(image.revision.next())),
             writer: Writer::new(registry.clone(), leadership.clone(), image.revisions),
             registry,
             leadership,
@@ -130,6 +137,7 @@ impl Leader {
             watchers: Vec::new(),
             replaced: BTreeMap::new(),
             admissions: FuturesUnordered::new(),
+            other_leases: FuturesUnordered::new(),
             probes: FuturesUnordered::new(),
             commands: receiver,
             loopback: commands.clone(),
@@ -171,10 +179,18 @@ impl Leader {
                 () = leadership.over.wait() => return End::Over,
                 outcomes = self.writer.next() => outcomes.into_iter().for_each(|outcome| self.written(outcome)),
                 Some(admission) = self.admissions.next(), if !self.admissions.is_empty() => self.lease_granted(admission),
+                Some((node, lease)) = self.other_leases.next(), if !self.other_leases.is_empty() => {
+                    self.other_lease_granted(node, lease);
+                }
                 Some((node, answer)) = self.probes.next(), if !self.probes.is_empty() => {
                     self.tell_membership(membership::Event::Probed { node, answer });
                 }
                 batch = self.alive.next() => self.leases_ended(batch),
+                batch = self.registering.next() => match batch {
+                    Some(Ok(_)) => heads.push(self.read_heads()),
+                    Some(Err(error)) => self.step_down(&error),
+                    None => return End::Over,
+                },
                 () = leadership.registry_back.notified() => self.tell_membership(membership::Event::RegistryBack),
                 Some(read) = heads.next(), if !heads.is_empty() => self.heads_read(read),
                 Some(command) = self.commands.recv() => self.command(command),
@@ -197,12 +213,24 @@ impl Leader {
 
     fn read_heads(&self) -> BoxFuture<'static, HeadsRead> {
         let (registry, keys) = (self.registry.clone(), self.keys.clone());
-        Box::pin(async move { read_heads(registry.as_ref(), &keys, clock::wall_millis()).await })
+        let condition = self.leadership.condition();
+        Box::pin(async move {
+            let (heads, old) = read_heads(registry.as_ref(), &keys, clock::wall_millis()).await?;
+            for (key, mod_revision) in old {
+                // Not through the writer: a head that registers meanwhile is no usurper.
+                let unchanged = Condition::ValueRevision { key: key.clone(), mod_revision };
+                let forget = Transaction::new().when(condition.clone()).when(unchanged).delete(key);
+                if let Err(error) = registry.commit(forget).await {
+                    tracing::debug!(%error, "the record of a head that is gone stays for now");
+                }
+            }
+            Ok(heads)
+        })
     }
 
     fn heads_read(&mut self, read: HeadsRead) {
         match read {
-            Ok((heads, _)) => {
+            Ok(heads) => {
                 self.tell_membership(membership::Event::HeadsSeen { heads: heads.len() });
                 self.desk.standing.lock().heads = heads;
             }

@@ -19,6 +19,10 @@ impl Leader {
             Effect::Grant { link, node, lease, lease_id, rejoined } => {
                 self.grant(link, node, lease, lease_id, rejoined);
             }
+            Effect::GrantLease { node, length } => self.grant_another_lease(node, length),
+            Effect::OfferLease { link, lease_id, length } => self.offer_lease(link, lease_id, length),
+            Effect::SwitchLease { record } => self.switch_lease(record),
+            Effect::LeaseInForce { link, lease_id } => self.send(link, HeadOrder::LeaseInForce { lease_id }),
             Effect::Refuse { link, failure } => self.refuse(link, failure.into()),
             Effect::Fenced { link, failure } => self.fenced(link, failure),
             Effect::Close { link } => drop(self.links.remove(&link)),
@@ -68,6 +72,21 @@ impl Leader {
             let lease = registry.grant_lease(length).await;
             Admission { record, replaces, lease }
         }));
+    }
+
+    fn grant_another_lease(&mut self, node: NodeId, length: Duration) {
+        let registry = self.registry.clone();
+        self.other_leases.push(Box::pin(async move {
+            let lease = registry.grant_lease(length).await;
+            (node, lease)
+        }));
+    }
+
+    /// Without an offer that is acknowledged in time, another one is made.
+    fn offer_lease(&mut self, link: LinkKey, lease_id: u64, length: Duration) {
+        if self.may_grant(clock::now()) {
+            self.send(link, HeadOrder::LeaseOffered { lease_id, length });
+        }
     }
 
     fn grant(&mut self, link: LinkKey, node: NodeId, lease: Duration, lease_id: u64, rejoined: bool) {

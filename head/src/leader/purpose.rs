@@ -13,6 +13,8 @@ use mobula_types::{Failure, FailureKind, Generation, JobId, JobRecord, NodeId, N
 pub(super) enum Purpose {
     /// A node becomes a member under that lease.
     Admit { node: NodeId, lease: LeaseId },
+    /// A lease of another length takes the place of a node's.
+    Lease { node: NodeId, lease: LeaseId },
     /// A node's record changes.
     Node { node: NodeId, write: NodeWrite },
     /// A node's record is deleted.
@@ -47,19 +49,37 @@ impl Leader {
         };
         record.lease = lease.id.get();
         record.written_millis = clock::wall_millis();
-        let name = &record.registration.name;
-        let operations = vec![
-            Operation::Put { key: self.keys.node(name), value: encode_node(&record), lease: None },
-            Operation::Put {
-                key: self.keys.node_alive(name),
-                value: node.generation.to_string().into(),
-                lease: Some(lease.id),
-            },
-        ];
+        let operations = self.under_lease(&record, lease.id);
         self.write(Purpose::Admit { node, lease: lease.id }, false, operations);
         if replaces != 0 {
             self.replaced.insert(lease.id.get(), replaces);
         }
+    }
+
+    /// A node's record, and under that lease the key that shows that it lives.
+    fn under_lease(&self, record: &NodeRecord, lease: LeaseId) -> Vec<Operation> {
+        let name = &record.registration.name;
+        let alive = Operation::Put {
+            key: self.keys.node_alive(name),
+            value: record.generation.to_string().into(),
+            lease: Some(lease),
+        };
+        vec![Operation::Put { key: self.keys.node(name), value: encode_node(record), lease: None }, alive]
+    }
+
+    pub(super) fn other_lease_granted(&mut self, node: NodeId, lease: Result<Lease, RegistryError>) {
+        if let Err(error) = &lease {
+            tracing::warn!(%node, %error, "the node's lease keeps its length for now");
+        }
+        let lease_id = lease.ok().map(|lease| lease.id.get());
+        self.tell_membership(membership::Event::LeaseGranted { node, lease_id });
+    }
+
+    pub(super) fn switch_lease(&mut self, mut record: NodeRecord) {
+        record.written_millis = clock::wall_millis();
+        let (node, lease) = (record.id(), LeaseId::new(record.lease));
+        let operations = self.under_lease(&record, lease);
+        self.write(Purpose::Lease { node, lease }, false, operations);
     }
 
     pub(super) fn write_node(&mut self, mut record: NodeRecord, write: NodeWrite) {
@@ -103,6 +123,11 @@ impl Leader {
                     self.revoke(replaced);
                 }
             }
+            Purpose::Lease { node, lease } => {
+                tracing::info!(%node, "the node's lease has another length from now on");
+                let (lease_id, revision) = (lease.get(), Some(revision.get()));
+                self.tell_membership(membership::Event::LeaseSwitched { node, lease_id, revision });
+            }
             Purpose::Node { node, write } => {
                 self.tell_membership(membership::Event::Written { node: node.clone(), write });
                 if write == NodeWrite::Drain {
@@ -124,6 +149,10 @@ impl Leader {
                 self.revoke(lease.get());
                 let failure = unavailable(&error).on_node(node.clone());
                 self.tell_membership(membership::Event::NotAdmitted { node, failure });
+            }
+            Purpose::Lease { node, lease } => {
+                let (lease_id, revision) = (lease.get(), None);
+                self.tell_membership(membership::Event::LeaseSwitched { node, lease_id, revision });
             }
             Purpose::Job { job, write } => {
                 let failure = unavailable(&error);

@@ -52,6 +52,7 @@ impl Membership {
             member.link = None;
             member.peers.clear();
         }
+        self.abandon_change(&node, effects);
         self.begin_proof(now, &node, effects);
     }
 

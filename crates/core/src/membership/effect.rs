@@ -29,6 +29,35 @@ pub enum Effect {
         /// Whether it keeps its generation.
         rejoined: bool,
     },
+    /// Grant another lease of the registry for a member, then say [`Event::LeaseGranted`](super::Event::LeaseGranted).
+    GrantLease {
+        /// The node.
+        node: NodeId,
+        /// How long it is to last.
+        length: Duration,
+    },
+    /// Offer a node a lease in place of its own; it acknowledges.
+    OfferLease {
+        /// Its stream.
+        link: LinkKey,
+        /// The registry's lease.
+        lease_id: u64,
+        /// How long it lasts.
+        length: Duration,
+    },
+    /// Put the record with its new lease, and under that the key that shows that the node lives; then say
+    /// [`Event::LeaseSwitched`](super::Event::LeaseSwitched).
+    SwitchLease {
+        /// The record.
+        record: NodeRecord,
+    },
+    /// Tell a node that only the lease which it was offered counts from now on.
+    LeaseInForce {
+        /// Its stream.
+        link: LinkKey,
+        /// The lease.
+        lease_id: u64,
+    },
     /// Refuse a registration.
     Refuse {
         /// The stream.

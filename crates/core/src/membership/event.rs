@@ -136,10 +136,33 @@ pub enum Event {
         /// Its name.
         name: NodeName,
     },
-    /// So many heads have registered within ten minutes. It counts for leases that are granted from now on.
+    /// So many heads have registered within ten minutes: how long leases last depends on it.
     HeadsSeen {
         /// How many.
         heads: usize,
+    },
+    /// Answer to [`Effect::GrantLease`](super::Effect::GrantLease).
+    LeaseGranted {
+        /// The node.
+        node: NodeId,
+        /// The registry's lease; `None` where none was granted.
+        lease_id: Option<u64>,
+    },
+    /// A node renews the lease that it was offered.
+    LeaseAcknowledged {
+        /// Its stream.
+        link: LinkKey,
+        /// The lease.
+        lease_id: u64,
+    },
+    /// [`Effect::SwitchLease`](super::Effect::SwitchLease) is durable, or failed.
+    LeaseSwitched {
+        /// The node.
+        node: NodeId,
+        /// The new lease.
+        lease_id: u64,
+        /// The revision of the write; `None` where nothing was written.
+        revision: Option<u64>,
     },
     /// The registry was away and is back: leases that ended meanwhile could not be renewed.
     RegistryBack,

@@ -1,6 +1,7 @@
 //! What is known of one node.
 
 use super::event::LinkKey;
+use super::lease::LeaseChange;
 use mobula_types::view::NodeLoad;
 use mobula_types::{NodeId, NodeInfo, NodeRecord, NodeState, ProbeAnswer, Time};
 use std::collections::BTreeSet;
@@ -103,6 +104,8 @@ pub(super) struct Member {
     pub(super) drain_written: bool,
     /// The registry's revision at which its lease was granted.
     pub(super) granted_at: u64,
+    /// A lease of another length that is to replace its own.
+    pub(super) change: Option<LeaseChange>,
 }
 
 impl Member {
@@ -119,6 +122,7 @@ impl Member {
             leaving: false,
             drain_written: false,
             granted_at,
+            change: None,
         }
     }
 

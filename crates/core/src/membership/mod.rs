@@ -10,11 +10,13 @@
 //!   are any) was refused too, and no other member has an open session with it, all for `proof_time`; or a new process
 //!   holds the lock on its data folder.
 //! - A node that joins again before its death is being written keeps its generation and gets a new lease.
+//! - How long a lease lasts changes only with a new lease, once the node has acknowledged it.
 //! - Members are told of every change in order, by deltas without gaps.
 
 mod death;
 mod effect;
 mod event;
+mod lease;
 mod member;
 mod options;
 mod publish;
@@ -122,7 +124,15 @@ impl Membership {
             Event::Written { node, write } => self.written(now, &node, write, effects),
             Event::Forgotten { node } => self.forgotten(&node, effects),
             Event::Drain { name } => self.drain(&name, effects),
-            Event::HeadsSeen { heads } => self.heads = heads,
+            Event::HeadsSeen { heads } => {
+                self.heads = heads;
+                self.check_leases(now, effects);
+            }
+            Event::LeaseGranted { node, lease_id } => self.lease_granted(now, &node, lease_id, effects),
+            Event::LeaseAcknowledged { link, lease_id } => self.lease_acknowledged(link, lease_id, effects),
+            Event::LeaseSwitched { node, lease_id, revision } => {
+                self.lease_switched(&node, lease_id, revision, effects);
+            }
             Event::RegistryBack => self.registry_back(now),
             Event::Tick => self.tick(now, effects),
         }
@@ -218,7 +228,7 @@ impl Membership {
     }
 
     fn drain(&mut self, name: &NodeName, effects: &mut Vec<Effect>) {
-        if self.drain_after_admission(name) {
+        if self.drain_after_admission(name) || self.drain_after_change(name) {
             return;
         }
         let Some(member) = self.members.get_mut(name).filter(|member| member.phase.is_living()) else {

@@ -133,6 +133,9 @@ impl Membership {
             None => NodeState::Alive,
         };
         let replaces = member.map_or(0, |member| member.record.lease);
+        // The node does not know of another length before it has acknowledged it.
+        let lease_length = 
+            member.map_or_else(|| self.options.lease(self.heads), |member| member.record.lease_length);
         admission.rejoined = member.is_some();
         let record = NodeRecord {
             generation,
@@ -140,7 +143,7 @@ impl Membership {
             state,
             fenced: false,
             lease: 0,
-            lease_length: self.options.lease(self.heads),
+            lease_length,
             written_millis: 0,
         };
         admission.record = Some(record.clone());
@@ -176,6 +179,7 @@ impl Membership {
         member.proof = None;
         member.awaited = false;
         member.link = None;
+        member.change = None;
         member.peers = admission.peers.into_iter().collect();
         let lease = member.record.lease_length;
         self.members.insert(node.name.clone(), member);
@@ -201,6 +205,7 @@ impl Membership {
         if admission.drain {
             self.drain(&node.name, effects);
         }
+        self.check_lease(now, &node.name, effects);
         self.check_settled(effects);
     }
 

@@ -1,3 +1,4 @@
+mod lease;
 mod property;
 
 use super::*;

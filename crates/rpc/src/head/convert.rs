@@ -77,6 +77,7 @@ pub(super) fn report_to_wire(report: &NodeReport) -> wire::NodeMessage {
             node: Some(node.into()),
             answer: answer_to_wire(*answer).into(),
         }),
+        NodeReport::LeaseAcknowledged { lease_id } => Message::LeaseAcknowledged(*lease_id),
         NodeReport::Leave => Message::Leave(wire::Empty {}),
     };
     wire::NodeMessage { message: Some(message) }
@@ -117,6 +118,7 @@ pub(super) fn report_from_wire(message: wire::NodeMessage) -> Result<NodeReport,
             node: answer.node.required("death_answer.node")?.try_into()?,
             answer: answer_from_wire(answer.answer),
         },
+        Message::LeaseAcknowledged(lease_id) => NodeReport::LeaseAcknowledged { lease_id },
         Message::Leave(_) => NodeReport::Leave,
     })
 }
@@ -155,6 +157,11 @@ pub(super) fn message_to_wire(message: &HeadMessage) -> wire::HeadMessage {
             node: Some(node.into()),
             own_address: own_address.as_ref().into(),
         }),
+        HeadOrder::LeaseOffered { lease_id, length } => Order::LeaseOffered(wire::LeaseOffer {
+            lease_id: *lease_id,
+            lease_nanos: duration_nanos(*length),
+        }),
+        HeadOrder::LeaseInForce { lease_id } => Order::LeaseInForce(*lease_id),
         HeadOrder::Drain => Order::Drain(wire::Empty {}),
         HeadOrder::Fenced { failure } => Order::Fenced(failure.into()),
     };
@@ -180,6 +187,10 @@ pub(super) fn message_from_wire(message: wire::HeadMessage) -> Result<HeadMessag
             node: request.node.required("confirm_death.node")?.try_into()?,
             own_address: request.own_address.into(),
         },
+        Order::LeaseOffered(offer) => {
+            HeadOrder::LeaseOffered { lease_id: offer.lease_id, length: duration(offer.lease_nanos) }
+        }
+        Order::LeaseInForce(lease_id) => HeadOrder::LeaseInForce { lease_id },
         Order::Drain(_) => HeadOrder::Drain,
         Order::Fenced(failure) => HeadOrder::Fenced { failure: Failure::try_from(failure)? },
     };

@@ -94,6 +94,11 @@ pub enum NodeReport {
         /// What was found.
         answer: ProbeAnswer,
     },
+    /// The node renews the lease that it was offered, and counts by the one that ends first.
+    LeaseAcknowledged {
+        /// The registry's number of the lease.
+        lease_id: u64,
+    },
     /// The node leaves for good: it runs nothing any more.
     Leave,
 }
@@ -129,6 +134,18 @@ pub enum HeadOrder {
         node: NodeId,
         /// `host:port` of its process.
         own_address: Arc<str>,
+    },
+    /// A lease of another length, to be renewed beside the node's own, and acknowledged.
+    LeaseOffered {
+        /// The registry's number of the lease.
+        lease_id: u64,
+        /// How long it lasts after each renewal.
+        length: Duration,
+    },
+    /// The lease that was offered counts from now on, and the one before it no more.
+    LeaseInForce {
+        /// The registry's number of the lease.
+        lease_id: u64,
     },
     /// Finish what runs, take nothing new, hand drivers over, then leave.
     Drain,

@@ -48,6 +48,16 @@ enum Step {
         running: u64,
     },
     RegistryBack,
+    /// So many heads are there.
+    Heads {
+        heads: usize,
+    },
+    /// The oldest lease that was asked for is granted, or not.
+    Lease {
+        fails: bool,
+    },
+    /// The oldest lease that was offered is acknowledged.
+    Accept,
     Pass {
         millis: u64,
     },
@@ -71,6 +81,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => name().prop_map(|name| Step::Drain { name }),
         1 => (name(), 0u64..3).prop_map(|(name, running)| Step::Load { name, running }),
         1 => Just(Step::RegistryBack),
+        2 => (1usize..3).prop_map(|heads| Step::Heads { heads }),
+        3 => prop::bool::weighted(0.1).prop_map(|fails| Step::Lease { fails }),
+        3 => Just(Step::Accept),
         4 => (0u64..30_000).prop_map(|millis| Step::Pass { millis }),
     ]
 }
@@ -86,6 +99,11 @@ struct World {
     /// What each process believes to be.
     believes: BTreeMap<usize, NodeId>,
     writes: VecDeque<Effect>,
+    /// Nodes for which another lease was asked.
+    grants: VecDeque<NodeId>,
+    offers: VecDeque<(LinkKey, u64)>,
+    /// What is durable: each name's record.
+    registry: BTreeMap<NodeName, NodeRecord>,
     fences: VecDeque<(LinkKey, NodeId)>,
     acknowledged: BTreeSet<(NodeId, NodeId)>,
     ever_granted: BTreeSet<NodeId>,
@@ -95,6 +113,10 @@ struct World {
 }
 
 impl World {
+    fn keep(&mut self, record: NodeRecord) {
+        self.registry.insert(record.registration.name.clone(), record);
+    }
+
     fn link(&self, name: usize) -> Option<LinkKey> {
         let mut members = self.members.iter();
         members.find(|(_, (node, _))| node.name.as_str() == NAMES[name]).map(|(link, _)| *link)
@@ -126,9 +148,12 @@ impl World {
     fn perform(&mut self, effects: Vec<Effect>) -> Result<(), TestCaseError> {
         for effect in effects {
             match effect {
-                Effect::Admit { .. } | Effect::Write { .. } | Effect::Forget { .. } => {
-                    self.writes.push_back(effect)
-                }
+                Effect::Admit { .. }
+                | Effect::Write { .. }
+                | Effect::SwitchLease { .. }
+                | Effect::Forget { .. } => self.writes.push_back(effect),
+                Effect::GrantLease { node, .. } => self.grants.push_back(node),
+                Effect::OfferLease { link, lease_id, .. } => self.offers.push_back((link, lease_id)),
                 Effect::Grant { link, node, rejoined, .. } => self.granted(link, &node, rejoined)?,
                 Effect::Refuse { link, .. } => drop(self.asking.remove(&link)),
                 Effect::Fenced { link, .. } => {
@@ -158,6 +183,7 @@ impl World {
                 | Effect::Probe { .. }
                 | Effect::ConfirmDeath { .. }
                 | Effect::Revoke { .. }
+                | Effect::LeaseInForce { .. }
                 | Effect::Settled => {}
             }
         }
@@ -181,10 +207,28 @@ fn event(world: &mut World, bench: &mut Bench, step: Step) -> Option<Event> {
             }
             Effect::Admit { record, .. } => {
                 bench.revision += 1;
-                Event::Admitted { node: record.id(), lease_id: bench.revision, revision: bench.revision }
+                let node = record.id();
+                world.keep(NodeRecord { lease: bench.revision, ..record });
+                Event::Admitted { node, lease_id: bench.revision, revision: bench.revision }
             }
-            Effect::Write { record, write } => Event::Written { node: record.id(), write },
-            Effect::Forget { node } => Event::Forgotten { node },
+            Effect::SwitchLease { record } if fails => {
+                Event::LeaseSwitched { node: record.id(), lease_id: record.lease, revision: None }
+            }
+            Effect::SwitchLease { record } => {
+                bench.revision += 1;
+                let (node, lease_id) = (record.id(), record.lease);
+                world.keep(record);
+                Event::LeaseSwitched { node, lease_id, revision: Some(bench.revision) }
+            }
+            Effect::Write { record, write } => {
+                let node = record.id();
+                world.keep(record);
+                Event::Written { node, write }
+            }
+            Effect::Forget { node } => {
+                world.registry.remove(&node.name);
+                Event::Forgotten { node }
+            }
             _ => return None,
         },
         Step::Break { name } => {
@@ -220,6 +264,16 @@ fn event(world: &mut World, bench: &mut Bench, step: Step) -> Option<Event> {
             Event::Load { link: world.link(name)?, load: NodeLoad { running, ..NodeLoad::default() } }
         }
         Step::RegistryBack => Event::RegistryBack,
+        Step::Heads { heads } => Event::HeadsSeen { heads },
+        Step::Lease { fails } => {
+            bench.revision += 1;
+            let lease_id = (!fails).then_some(bench.revision);
+            Event::LeaseGranted { node: world.grants.pop_front()?, lease_id }
+        }
+        Step::Accept => {
+            let (link, lease_id) = world.offers.pop_front()?;
+            Event::LeaseAcknowledged { link, lease_id }
+        }
         Step::Pass { millis } => {
             bench.now = bench.now + Duration::from_millis(millis);
             Event::Tick
@@ -240,6 +294,21 @@ fn check_views(world: &World, bench: &Bench) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Once nothing is being written, the registry has the states and leases that the machine believes in.
+fn check_registry(world: &World, bench: &Bench) -> Result<(), TestCaseError> {
+    if !world.writes.is_empty() {
+        return Ok(());
+    }
+    for (name, kept) in &world.registry {
+        let Some(known) = bench.machine.record(name) else { continue };
+        prop_assert_eq!((known.id(), known.state), (kept.id(), kept.state));
+        if kept.state != NodeState::Dead {
+            prop_assert_eq!((known.lease, known.lease_length), (kept.lease, kept.lease_length), "{}", name);
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
     #[test]
@@ -251,6 +320,7 @@ proptest! {
             let effects = bench.tell(event);
             world.perform(effects)?;
             check_views(&world, &bench)?;
+            check_registry(&world, &bench)?;
             let deadline = bench.machine.next_deadline();
             let again = bench.tell(Event::Tick);
             prop_assert!(again.is_empty() || deadline <= bench.now, "{again:?} before {deadline:?}");

@@ -10,9 +10,11 @@ use mobula_types::session::JobSecret;
 use mobula_types::view::NodeLoad;
 use mobula_types::{
     ExecutableHash, Failure, JobId, JobInfo, JobSpec, JobSummary, NodeId, OpenedJob, SessionId, TaskEvent,
+    Time,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Reports a node's facts to whichever head leads, and asks heads on its behalf. Clones share the link; when the last
@@ -42,12 +44,85 @@ pub(super) struct LinkShared {
     pub(super) client: HeadClient,
 }
 
-/// The lease as it was granted last.
+/// The lease as it was granted last, and one of another length that is to replace it.
 #[derive(Clone, Debug)]
 pub(super) struct HeldLease {
     pub(super) node: NodeId,
     pub(super) id: u64,
     pub(super) clock: LeaseClock,
+    pub(super) offered: Option<OfferedLease>,
+}
+
+/// A lease that is renewed beside the node's own. Once that has succeeded it counts too: whichever ends first.
+#[derive(Clone, Debug)]
+pub(super) struct OfferedLease {
+    pub(super) id: u64,
+    pub(super) length: Duration,
+    /// `None` until it was renewed once.
+    pub(super) clock: Option<LeaseClock>,
+}
+
+impl HeldLease {
+    /// A lease that was granted.
+    pub(super) fn new(node: NodeId, id: u64, clock: LeaseClock) -> Self {
+        HeldLease { node, id, clock, offered: None }
+    }
+
+    /// What the node counts by.
+    pub(super) fn counted(&self) -> LeaseClock {
+        let offered = self.offered.as_ref().and_then(|offered| offered.clock);
+        offered.filter(|offered| offered.end() < self.clock.end()).unwrap_or(self.clock)
+    }
+
+    /// The offered lease is the only one from now on.
+    pub(super) fn in_force(&mut self, id: u64) {
+        if let Some(OfferedLease { clock: Some(clock), .. }) = self.offered.take_if(|offered| offered.id == id) {
+            self.id = id;
+            self.clock = clock;
+        }
+    }
+
+    /// A renewal that was sent at `sent` succeeded. `true` where it was the first one of a lease that was offered.
+    pub(super) fn renewed(&mut self, id: u64, sent: Time) -> bool {
+        if self.id == id {
+            self.clock.renewed(sent);
+            return false;
+        }
+        match self.offered.as_mut().filter(|offered| offered.id == id) {
+            Some(OfferedLease { clock: Some(clock), .. }) => {
+                clock.renewed(sent);
+                false
+            }
+            Some(offered) => {
+                offered.clock = Some(LeaseClock::new(sent, offered.length));
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_leases_the_one_that_ends_first_counts_until_one_is_in_force() {
+        let at = |seconds| Time::ZERO + Duration::from_secs(seconds);
+        let lasts = |seconds| Duration::from_secs(seconds);
+        let mut held = HeldLease::new(NodeId::new("a", 1), 1, LeaseClock::new(at(0), lasts(60)));
+        held.offered = Some(OfferedLease { id: 2, length: lasts(12), clock: None });
+        assert_eq!(held.counted().end(), at(60), "it was not renewed yet");
+        assert!(held.renewed(2, at(3)), "it is to be acknowledged");
+        assert!(!held.renewed(2, at(5)));
+        assert_eq!(held.counted().end(), at(17));
+        held.renewed(1, at(6));
+        assert_eq!(held.counted().end(), at(17));
+        held.in_force(9);
+        assert_eq!(held.id, 1, "another one is not meant");
+        held.in_force(2);
+        assert_eq!((held.id, held.counted().end(), held.offered.is_some()), (2, at(17), false));
+    }
 }
 
 /// Ends the link's task with the last handle.
@@ -123,7 +198,7 @@ impl HeadLinkHandle {
 
     /// Leaves the cluster for good; the node runs nothing any more. Returns once a head has heard it, or after
     /// `deadline`: the node is then declared dead like any other that falls silent. Cancellation safe.
-    pub async fn leave(&self, deadline: std::time::Duration) {
+    pub async fn leave(&self, deadline: Duration) {
         self.report(LinkState::leave);
         tokio::select! {
             () = self.shared.left.wait() => {}
@@ -134,7 +209,7 @@ impl HeadLinkHandle {
     /// The node as it was granted last, and its lease by this process's clock; `None` before the first grant and while
     /// it is fenced.
     pub fn lease(&self) -> Option<(NodeId, LeaseClock)> {
-        self.shared.lease.lock().as_ref().map(|lease| (lease.node.clone(), lease.clock))
+        self.shared.lease.lock().as_ref().map(|lease| (lease.node.clone(), lease.counted()))
     }
 
     /// Asks heads: everything that is not tied to this node's membership.

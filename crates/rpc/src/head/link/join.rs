@@ -1,7 +1,7 @@
 //! Joins whichever head leads, again and again, and passes on what it says.
 
 use super::event::HeadEvent;
-use super::handle::{HeldLease, LinkShared};
+use super::handle::{HeldLease, LinkShared, OfferedLease};
 use super::lease::LeaseClock;
 use super::probe::probe;
 use crate::head::convert::{join_to_wire, message_from_wire, report_to_wire};
@@ -193,7 +193,7 @@ impl Joiner {
     ) -> Result<Member, End> {
         let clock = LeaseClock::new(sent, grant.lease);
         let node = grant.node.clone();
-        *self.shared.lease.lock() = Some(HeldLease { node: node.clone(), id: grant.lease_id, clock });
+        *self.shared.lease.lock() = Some(HeldLease::new(node.clone(), grant.lease_id, clock));
         self.previous = Some(node.clone());
         self.cluster = Some(grant.cluster);
         let member = Member { node, incoming, outgoing, beat: clock.beat() };
@@ -244,6 +244,18 @@ impl Joiner {
             }
             HeadOrder::ConfirmDeath { node, own_address } => {
                 self.confirm_death(node, own_address);
+                return Ok(());
+            }
+            HeadOrder::LeaseOffered { lease_id, length } => {
+                if let Some(held) = self.shared.lease.lock().as_mut() {
+                    held.offered = Some(OfferedLease { id: lease_id, length, clock: None });
+                }
+                return Ok(());
+            }
+            HeadOrder::LeaseInForce { lease_id } => {
+                if let Some(held) = self.shared.lease.lock().as_mut() {
+                    held.in_force(lease_id);
+                }
                 return Ok(());
             }
             HeadOrder::Drain => HeadEvent::Drain,

@@ -2,8 +2,9 @@
 
 use super::event::HeadEvent;
 use super::handle::{HeldLease, LinkShared};
+use super::lease::LeaseClock;
 use mobula_runtime::clock;
-use mobula_types::{FailureKind, NodeId};
+use mobula_types::{FailureKind, NodeId, Time};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -20,7 +21,12 @@ pub(super) async fn run(shared: Arc<LinkShared>, events: mpsc::Sender<HeadEvent>
             clock::sleep(IDLE).await;
             continue;
         };
-        renew(&shared, &held).await;
+        let offered = held.offered.as_ref().map(|offered| (offered.id, offered.length));
+        let own = renew(&shared, &held.node, held.id, held.clock.length());
+        match offered {
+            Some((id, length)) => drop(tokio::join!(own, renew(&shared, &held.node, id, length))),
+            None => own.await,
+        }
         let now = clock::now();
         let end = current_end(&shared, &held);
         let key = (held.node.clone(), held.id);
@@ -31,33 +37,41 @@ pub(super) async fn run(shared: Arc<LinkShared>, events: mpsc::Sender<HeadEvent>
             }
         }
         // The end of the lease is told on time, not at the next beat.
-        let beat = now + held.clock.beat();
+        let beat = now + held.counted().beat();
         clock::sleep_until(if now < end { beat.min(end) } else { beat }).await;
     }
 }
 
 /// Sends one renewal and counts from when it was sent.
-async fn renew(shared: &LinkShared, held: &HeldLease) {
+async fn renew(shared: &LinkShared, node: &NodeId, id: u64, length: Duration) {
     let sent = clock::now();
-    let patience = held.clock.beat().max(Duration::from_millis(50));
-    match shared.client.renew_lease(&held.node, held.id, patience).await {
+    let patience = LeaseClock::new(sent, length).beat().max(Duration::from_millis(50));
+    match shared.client.renew_lease(node, id, patience).await {
         Ok(_) => {
-            if let Some(lease) = shared.lease.lock().as_mut().filter(|lease| lease.id == held.id) {
-                lease.clock.renewed(sent);
+            let is_first = shared.lease.lock().as_mut().is_some_and(|lease| lease.renewed(id, sent));
+            if is_first {
+                shared.state.lock().lease_acknowledged(id);
+                shared.changed.notify_one();
             }
         }
-        Err(refusal) if refusal.failure.kind() == FailureKind::NotFound => {
-            tracing::warn!(node = %held.node, "the registry has ended this node's lease; joining again");
-            shared.lease_gone.notify_one();
-        }
-        Err(refusal) => tracing::debug!(node = %held.node, failure = %refusal.failure, "lease not renewed"),
+        Err(refusal) if refusal.failure.kind() == FailureKind::NotFound => gone(shared, node, id),
+        Err(refusal) => tracing::debug!(%node, failure = %refusal.failure, "lease not renewed"),
     }
 }
 
-fn current_end(shared: &LinkShared, held: &HeldLease) -> mobula_types::Time {
+/// The registry knows a lease no more.
+fn gone(shared: &LinkShared, node: &NodeId, id: u64) {
+    let mut lease = shared.lease.lock();
+    let Some(held) = lease.as_mut() else { return };
+    if held.offered.take_if(|offered| offered.id == id).is_some() {
+        tracing::debug!(%node, "a lease that was offered has ended");
+    } else if held.id == id {
+        tracing::warn!(%node, "the registry has ended this node's lease; joining again");
+        shared.lease_gone.notify_one();
+    }
+}
+
+fn current_end(shared: &LinkShared, held: &HeldLease) -> Time {
     let lease = shared.lease.lock();
-    lease
-        .as_ref()
-        .filter(|lease| lease.id == held.id)
-        .map_or(mobula_types::Time::NEVER, |lease| lease.clock.end())
+    lease.as_ref().filter(|lease| lease.id == held.id).map_or(Time::NEVER, |lease| lease.counted().end())
 }

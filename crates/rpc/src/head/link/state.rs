@@ -218,6 +218,10 @@ impl LinkState {
         self.change(NodeReport::FenceAcknowledged { node });
     }
 
+    pub(super) fn lease_acknowledged(&mut self, lease_id: u64) {
+        self.change(NodeReport::LeaseAcknowledged { lease_id });
+    }
+
     pub(super) fn death_answer(&mut self, node: NodeId, answer: ProbeAnswer) {
         self.change(NodeReport::DeathAnswer { node, answer });
     }
