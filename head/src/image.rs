@@ -6,7 +6,7 @@ use mobula_proto::registry::{
     ClusterRecord, RecordError, decode_cluster, decode_head, decode_job, decode_node,
 };
 use mobula_registry::{Entry, Listing, Registry, RegistryError, Revision, WatchStart, list_all};
-use mobula_types::{JobRecord, NodeName, NodeRecord};
+use mobula_types::{JobId, JobRecord, NodeName, NodeRecord};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,7 @@ pub(crate) struct Image {
     /// Records that cannot be read. They are left alone, and their names stay reserved.
     pub(crate) quarantined: Vec<String>,
     pub(crate) reserved_names: BTreeSet<NodeName>,
+    pub(crate) unreadable_jobs: BTreeSet<JobId>,
     /// At which revision each key was put.
     pub(crate) revisions: BTreeMap<String, Revision>,
     /// Where to watch for ends of leases from.
@@ -54,6 +55,7 @@ impl Image {
             jobs: Vec::new(),
             quarantined: Vec::new(),
             reserved_names: BTreeSet::new(),
+            unreadable_jobs: BTreeSet::new(),
             revisions: BTreeMap::from([(keys.cluster(), cluster.1)]),
             alive_from: alive.watch_start(),
             revision: alive.revision,
@@ -66,8 +68,10 @@ impl Image {
             image.take_node(keys, entry, &living)?;
         }
         for entry in jobs.entries {
-            if let Some(job) = image.take(entry, decode_job)? {
-                image.jobs.push(job);
+            let id = keys.job_of(&entry.key);
+            match image.take(entry, decode_job)? {
+                Some(job) => image.jobs.push(job),
+                None => image.unreadable_jobs.extend(id),
             }
         }
         Ok(image)

@@ -70,6 +70,11 @@ impl Keys {
         format!("{}{job}", self.jobs())
     }
 
+    /// The job whose record is under a key.
+    pub(crate) fn job_of(&self, key: &str) -> Option<JobId> {
+        key.strip_prefix(&self.jobs())?.parse().ok()
+    }
+
     /// The name at the end of a key.
     pub(crate) fn name_of(key: &str, prefix: &str) -> Option<NodeName> {
         unescape(key.strip_prefix(prefix)?).map(|name| NodeName(name.into()))
@@ -119,6 +124,8 @@ mod tests {
             assert!(!key[keys.nodes().len()..].contains('/'), "{key}");
             assert_eq!(Keys::name_of(&key, &keys.nodes()), Some(name));
         }
+        assert_eq!(keys.job_of(&keys.job(JobId(7))), Some(JobId(7)));
+        assert_eq!(keys.job_of("/mobula/test/jobs/none"), None);
         assert!(matches!(Keys::new("a/b"), Err(HeadError::ClusterName { .. })));
         assert!(Keys::new("").is_err());
     }

@@ -127,7 +127,7 @@ impl Leader {
             membership,
             directory: Directory::default(),
             executables: Executables::default(),
-            jobs: Jobs::lead(now, head.options.jobs(), image.jobs),
+            jobs: Jobs::lead(now, head.options.jobs(), image.jobs, image.unreadable_jobs),
             tasks: TaskEvents::new(head.options.task_events),
             links: BTreeMap::new(),
             next_link: 0,

@@ -7,6 +7,7 @@
 //!   for the grace and none came back. Nodes are told after the write.
 //! - It does not end for a driver's absence before every node that may hold the driver's stream has joined this head, or
 //!   is dead.
+//! - A job whose record cannot be read is left alone: nobody is told that it has ended, and its id is not given again.
 
 mod due;
 mod event;
@@ -21,7 +22,7 @@ use mobula_types::job::JobState;
 use mobula_types::{
     Failure, FailureKind, JobId, JobInfo, JobRecord, JobSpec, JobStatus, JobSummary, NodeId, SessionId, Time,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long jobs wait and are remembered. Defaults in parentheses.
@@ -53,12 +54,19 @@ impl Default for JobsOptions {
 pub struct Jobs {
     options: JobsOptions,
     jobs: BTreeMap<JobId, Job>,
+    /// Jobs whose records cannot be read.
+    unreadable: BTreeSet<JobId>,
     settled: bool,
 }
 
 impl Jobs {
-    /// The jobs as a head begins to lead over these records.
-    pub fn lead(now: Time, options: JobsOptions, records: Vec<JobRecord>) -> Self {
+    /// The jobs as a head begins to lead over these records, and over those of `unreadable` jobs.
+    pub fn lead(
+        now: Time,
+        options: JobsOptions,
+        records: Vec<JobRecord>,
+        unreadable: BTreeSet<JobId>,
+    ) -> Self {
         let ends_at = now + options.grace;
         let inherit = |record: JobRecord| {
             let running = record.info.state == JobState::Running;
@@ -66,7 +74,7 @@ impl Jobs {
             (record.info.job, Job::new(record, phase, if running { ends_at } else { Time::NEVER }))
         };
         let jobs = records.into_iter().map(inherit).collect();
-        Jobs { options, jobs, settled: false }
+        Jobs { options, jobs, unreadable, settled: false }
     }
 
     /// Takes what happened at `now`, which people call `wall_millis`; says what is to be done.
@@ -112,7 +120,7 @@ impl Jobs {
     pub fn get(&self, job: JobId) -> Result<JobStatus, Failure> {
         match self.jobs.get(&job) {
             Some(found) if !matches!(found.phase, Phase::Opening { .. }) => Ok(found.status()),
-            _ => Err(not_found(job)),
+            _ => Err(self.unknown(job)),
         }
     }
 
@@ -151,6 +159,10 @@ impl Jobs {
     }
 
     fn open(&mut self, now: Time, request: RequestKey, opening: Opening, effects: &mut Vec<Effect>) {
+        if self.unreadable.contains(&opening.job) {
+            let answer = Err(self.unknown(opening.job));
+            return effects.push(Effect::Answer { request, answer });
+        }
         let Some(known) = self.jobs.get_mut(&opening.job) else {
             let record = opening.record();
             let phase = Phase::Opening { waiting: vec![request] };
@@ -181,7 +193,7 @@ impl Jobs {
         effects: &mut Vec<Effect>,
     ) {
         let answer = match self.jobs.get_mut(&job).map(|job| (&mut job.phase, &job.record.info)) {
-            None | Some((Phase::Opening { .. }, _)) => Err(not_found(job)),
+            None | Some((Phase::Opening { .. }, _)) => Err(self.unknown(job)),
             Some((Phase::Ending { waiting, .. }, _)) => return waiting.push(request),
             Some((Phase::Ended { .. } | Phase::Deleting, info)) => Ok(info.clone()),
             Some((Phase::Running, _)) => {
@@ -235,7 +247,9 @@ impl Jobs {
         }
         let mut unknown: Vec<_> =
             drivers.iter().map(|(job, _)| *job).chain(departed.iter().copied()).collect();
-        unknown.retain(|job| !self.jobs.get(job).is_some_and(|job| is_open(&job.phase)));
+        unknown.retain(|job| {
+            !self.unreadable.contains(job) && !self.jobs.get(job).is_some_and(|job| is_open(&job.phase))
+        });
         unknown.sort_unstable();
         unknown.dedup();
         for job in unknown {
@@ -268,6 +282,7 @@ impl Jobs {
                 job.drivers.insert((node, session));
                 job.ends_at = Time::NEVER;
             }
+            None if self.unreadable.contains(&job) => {}
             None => effects.push(Effect::Tell { node, info: self.ended_info(job) }),
         }
     }
@@ -380,6 +395,17 @@ impl Jobs {
         effects.extend(waiting.into_iter().map(answer));
     }
 
+    /// Why nothing can be said of a job.
+    fn unknown(&self, job: JobId) -> Failure {
+        if self.unreadable.contains(&job) {
+            let message = format!(
+                "the record of job {job} in the registry cannot be read; it is left alone until it is restored or deleted"
+            );
+            return Failure::new(FailureKind::Internal, message);
+        }
+        Failure::new(FailureKind::NotFound, format!("there is no job {job}; `mobula list jobs` shows them"))
+    }
+
     fn ended_info(&self, job: JobId) -> JobInfo {
         match self.jobs.get(&job) {
             Some(job) => job.record.info.clone(),
@@ -397,8 +423,4 @@ impl Jobs {
 
 fn is_open(phase: &Phase) -> bool {
     matches!(phase, Phase::Opening { .. } | Phase::Running | Phase::Ending { .. })
-}
-
-fn not_found(job: JobId) -> Failure {
-    Failure::new(FailureKind::NotFound, format!("there is no job {job}; `mobula list jobs` shows them"))
 }
