@@ -12,6 +12,7 @@ mod driver;
 mod error;
 mod executables;
 mod folder;
+mod logs;
 pub mod machine;
 mod node;
 mod options;

@@ -5,16 +5,16 @@ use crate::executables::ExecutableCache;
 use crate::requests::Method;
 use crate::secrets::Secrets;
 use crate::shard::{Call, Input, Reply};
-use crate::state::unknown_task;
+use crate::state::{ANSWER_WITHIN, late, unknown_task};
 use crate::thin::ThinCalls;
 use crate::transfer::{Transfer, file_chunks};
 use async_trait::async_trait;
 use mobula_objects::{ObjectStore, Pin};
-use mobula_rpc::head::{FunctionStatus, Grant, HeadLinkHandle};
+use mobula_rpc::head::{FunctionStatus, Grant, HeadLinkHandle, HeadStatus};
 use mobula_rpc::node::{
-    CancelTask, Chunks, Download, ExecutableUpload, GetObject, HeldExecutable, JobAccess, LogStream,
-    NodeService, NodeStatus, ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob,
-    SubmitTask, SubmittedTask, TaskList, TaskRecord, TaskScope,
+    CancelTask, Chunks, Download, ExecutableUpload, GetObject, HeldExecutable, JobAccess, LogScope,
+    LogStream, NodeService, NodeStatus, ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId,
+    SubmitJob, SubmitTask, SubmittedTask, TaskList, TaskRecord, TaskScope,
 };
 use mobula_rpc::session::{Session, SessionRequest, Welcome};
 use mobula_rpc::{Authenticator, Caller};
@@ -252,13 +252,11 @@ impl NodeService for Service {
         ended.map(drop)
     }
 
-    async fn job_logs(&self, job: JobId, follow: bool) -> Result<LogStream, Failure> {
-        let logs = self.call(|reply| Call::Logs { job, reply }).await?;
-        let logs = logs.ok_or_else(|| {
-            let message = format!("{} has no logs of job {job}: nothing of it ran here", self.grant.node);
-            Failure::new(FailureKind::NotFound, message)
-        })?;
-        Ok(crate::state::log_stream(&logs, follow))
+    async fn job_logs(&self, job: JobId, follow: bool, scope: LogScope) -> Result<LogStream, Failure> {
+        match scope {
+            LogScope::Cluster => self.logs_of_cluster(job, follow).await,
+            LogScope::Node => self.own_logs(job, follow).await,
+        }
     }
 
     async fn list_tasks(
@@ -300,6 +298,11 @@ impl NodeService for Service {
             head_connected: self.head.lease().is_some(),
             view: view.version,
         })
+    }
+
+    async fn head_status(&self) -> Result<HeadStatus, Failure> {
+        let asked = self.head.client().status();
+        tokio::time::timeout(ANSWER_WITHIN, asked).await.unwrap_or_else(late)
     }
 
     async fn cluster_view(&self) -> Result<ClusterView, Failure> {

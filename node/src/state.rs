@@ -1,20 +1,18 @@
-//! The state API: tasks of the cluster, and the logs of jobs.
+//! The state API: tasks of the cluster.
 
 use crate::service::Service;
 use crate::shard::Call;
 use crate::task_list::{Answers, merge, settle_state};
-use crate::workers::JobLogs;
 use futures::StreamExt;
 use mobula_core::tasks::{EndedTask, TaskSnapshot};
 use mobula_rpc::head::TaskEventList;
-use mobula_rpc::node::{LogStream, NodeClient, TaskList, TaskRecord, TaskScope};
+use mobula_rpc::node::{NodeClient, TaskList, TaskRecord, TaskScope};
 use mobula_runtime::clock;
 use mobula_types::{
     Failure, FailureKind, FunctionId, NodeId, NodeState, TaskEvent, TaskFilter, TaskId, TaskState, Time,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio_stream::wrappers::BroadcastStream;
 
 /// The most tasks of one answer.
 const MOST_TASKS: usize = 10_000;
@@ -22,7 +20,7 @@ const MOST_TASKS: usize = 10_000;
 /// How many nodes are asked at once.
 const ASKED_AT_ONCE: usize = 32;
 /// How long a node may take to answer before the list goes without it.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 impl Service {
     /// The tasks that this node owns, and those of others that have started here.
@@ -115,7 +113,10 @@ impl Service {
     }
 
     /// Asks all other nodes that are alive, some at a time, and gives what each has answered in time.
-    async fn ask_others<T, F>(&self, ask: impl Fn(NodeClient) -> F) -> Vec<(NodeId, Result<T, Failure>)>
+    pub(crate) async fn ask_others<T, F>(
+        &self,
+        ask: impl Fn(NodeClient) -> F,
+    ) -> Vec<(NodeId, Result<T, Failure>)>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -135,12 +136,13 @@ impl Service {
     }
 }
 
-fn late<T>(_elapsed: tokio::time::error::Elapsed) -> Result<T, Failure> {
+/// Nobody answered in time.
+pub(crate) fn late<T>(_elapsed: tokio::time::error::Elapsed) -> Result<T, Failure> {
     Err(Failure::new(FailureKind::TimedOut, format!("no answer within {ANSWER_WITHIN:?}")))
 }
 
-/// Whether a failure says that nobody answered, rather than that the task is not there.
-fn is_silence(failure: &Failure) -> bool {
+/// Whether a failure says that nobody answered, rather than that what was asked for is not there.
+pub(crate) fn is_silence(failure: &Failure) -> bool {
     failure.kind() != FailureKind::NotFound
 }
 
@@ -225,18 +227,4 @@ pub(crate) fn record_of_event(event: TaskEvent) -> TaskRecord {
 /// A time of this process's clock, in milliseconds since 1970.
 fn wall(time: Time) -> u64 {
     clock::wall_millis().saturating_sub(clock::now().since(time).as_millis() as u64)
-}
-
-/// A job's output as a stream: what is kept, then, if it is to follow, what comes.
-pub(crate) fn log_stream(logs: &JobLogs, follow: bool) -> LogStream {
-    let (kept, live) = logs.follow();
-    let kept = futures::stream::iter(kept.into_iter().map(Ok));
-    match live {
-        Some(live) if follow => {
-            // A follower that is too slow misses lines, and goes on with the next.
-            let coming = BroadcastStream::new(live).filter_map(|line| async move { line.ok().map(Ok) });
-            kept.chain(coming).boxed()
-        }
-        _ => kept.boxed(),
-    }
 }

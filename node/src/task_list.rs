@@ -59,10 +59,7 @@ fn is_silent(silent: &[NodeName], owner: &NodeId) -> bool {
 }
 
 /// A task that was handed to another node runs only if that node says so. Where it says nothing, its owner is believed.
-pub(crate) fn settle_state(
-    task: &mut TaskRecord,
-    started: &BTreeMap<NodeId, BTreeSet<(TaskId, Attempt)>>,
-) {
+pub(crate) fn settle_state(task: &mut TaskRecord, started: &BTreeMap<NodeId, BTreeSet<(TaskId, Attempt)>>) {
     let Some(node) = task.node.as_ref().filter(|node| task.owner.as_ref() != Some(*node)) else { return };
     let waits = started.get(node).is_some_and(|here| !here.contains(&(task.task, task.attempt)));
     if task.state == TaskState::Running && waits {

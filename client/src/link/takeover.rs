@@ -12,7 +12,7 @@ use super::outgoing::Waiting;
 use super::table::Spec;
 use crate::reference::{Handle, State};
 use mobula_runtime::clock;
-use mobula_types::{Failure, FailureKind, Frame, ObjectId, ObjectSpace, TaskId, Time, frame};
+use mobula_types::{Failure, FailureKind, Frame, ObjectId, ObjectSpace, TaskId, Time};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;

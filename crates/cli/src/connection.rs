@@ -4,10 +4,10 @@ use crate::arguments::GlobalArguments;
 use crate::credentials;
 use crate::failure::{CommandFailure, Outcome};
 use crate::settings::Contexts;
-use mobula_rpc::head::{FunctionStatus, HeadClient, HeadClientOptions};
+use mobula_rpc::head::{FunctionStatus, HeadClient, HeadClientOptions, HeadStatus};
 use mobula_rpc::node::{
-    JobAccess, LogStream, NodeStatus, OpenedJob, RequestId, SubmitJob, SubmitTask, SubmittedTask, TaskList,
-    TaskRecord, TaskScope,
+    JobAccess, LogScope, LogStream, NodeStatus, OpenedJob, RequestId, SubmitJob, SubmitTask, SubmittedTask,
+    TaskList, TaskRecord, TaskScope,
 };
 use mobula_rpc::{Bearer, ClusterToken, NodeClient, NodeClientOptions};
 use mobula_types::view::NodeState;
@@ -126,6 +126,8 @@ impl Connection {
     asks! {
         /// How the node stands.
         node_status => node_status() -> NodeStatus, "ask for the node's status";
+        /// How the head stands that the node is connected to.
+        head_status => head_status() -> HeadStatus, "ask for the head's status";
         /// The cluster as the node sees it.
         view => cluster_view() -> ClusterView, "ask for the cluster's nodes";
         /// The jobs, newest first.
@@ -141,7 +143,7 @@ impl Connection {
         /// Stops a job.
         stop_job => stop_job(job: JobId) -> (), "stop the job";
         /// What a job's processes print.
-        job_logs => job_logs(job: JobId, follow: bool) -> LogStream, "read the job's logs";
+        job_logs => job_logs(job: JobId, follow: bool, scope: LogScope) -> LogStream, "read the job's logs";
         /// Opens a job.
         open_job => open_job(request: RequestId, spec: JobSpec) -> OpenedJob, "open a job";
         /// Ends a job.

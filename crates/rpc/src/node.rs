@@ -23,4 +23,4 @@ pub use request::{
 };
 pub use server::NodeServer;
 pub use service::{LogStream, NodeService};
-pub use state::{NodeStatus, TaskList, TaskRecord, TaskScope};
+pub use state::{LogScope, NodeStatus, TaskList, TaskRecord, TaskScope};

@@ -33,6 +33,13 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tower::{Layer, Service};
 
+/// What is served beside the services that were added.
+const BESIDE: [&str; 3] = [
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
+
 /// The limits of a server.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
@@ -158,9 +165,12 @@ impl RpcServerBuilder {
             let _done = reporter.set_service_status(name, ServingStatus::Serving).now_or_never();
         }
         let reflection = || {
-            tonic_reflection::server::Builder::configure()
+            let builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(mobula_proto::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+            // The descriptors are those of every server; what is listed is served here.
+            let names = self.names.iter().copied().chain(BESIDE);
+            names.fold(builder, |builder, name| builder.with_service_name(name))
         };
         let defect = |error: tonic_reflection::server::Error| {
             Failure::new(FailureKind::Internal, format!("the services' descriptors cannot be read: {error}"))

@@ -16,6 +16,7 @@
 //!   up since. Batches grow with load, a lone frame waits for nobody, and no timer runs.
 
 pub(crate) mod accept;
+mod arrive;
 pub(crate) mod codec;
 pub(crate) mod connect;
 pub(crate) mod core;

@@ -25,7 +25,9 @@ use mobula_core::jobs::{self, Jobs, RequestKey};
 use mobula_core::membership::{self, Inheritance, LinkKey, Membership};
 use mobula_proto::registry::ClusterRecord;
 use mobula_registry::{
-    Condition, Lease, Operation, Registry, RegistryError, Transaction, Watch, WatchBatch, WatchEvent, WatchStart};
+    Condition, Lease, Operation, Registry, RegistryError, Transaction, Watch, WatchBatch, WatchEvent,
+    WatchStart,
+};
 use mobula_runtime::{Shutdown, clock};
 use mobula_types::{ClusterId, JobInfo, NodeId, NodeName, ProbeAnswer, Time, ViewDelta};
 use purpose::{Admission, Purpose};

@@ -94,24 +94,27 @@ async fn a_full_etcd_is_said_and_used_again_once_there_is_room() {
     let mut node = TestNode::start("node", &[&head]).await;
     node.granted().await;
     let somebody_else = EtcdRegistry::connect(EtcdOptions::parse(&endpoints).unwrap()).await.unwrap();
-    let mut number = 0;
-    let refused = loop {
-        let put = Transaction::new().put(format!("/else/{number}"), vec![1; 512 * 1024]);
-        match somebody_else.commit(put).await {
-            Ok(_) => number += 1,
-            Err(error) => break error,
-        }
-    };
-    assert!(matches!(refused, RegistryError::NoSpace { .. }), "{refused}");
-    let refused = node.link.open_job(JobSpec::default()).await.unwrap_err();
-    assert_eq!(refused.kind(), FailureKind::ResourceExhausted, "{refused}");
     let client = client(&[&head]);
+    let mut number = 0;
     let said = async {
+        // The head makes room, once, and what it finds is filled again.
         while !client.status().await.unwrap().registry_problem.contains("--quota-backend-bytes") {
-            tokio::task::yield_now().await;
+            let refused = loop {
+                let put = Transaction::new().put(format!("/else/{number}"), vec![1; 64 * 1024]);
+                match somebody_else.commit(put).await {
+                    Ok(_) => number += 1,
+                    Err(error) => break error,
+                }
+            };
+            assert!(matches!(refused, RegistryError::NoSpace { .. }), "{refused}");
+            if let Err(refused) = node.link.open_job(JobSpec::default()).await {
+                assert_eq!(refused.kind(), FailureKind::ResourceExhausted, "{refused}");
+            }
         }
     };
     tokio::time::timeout(PATIENCE, said).await.expect("the head says that its registry is full");
+    let refused = node.link.open_job(JobSpec::default()).await.unwrap_err();
+    assert_eq!(refused.kind(), FailureKind::ResourceExhausted, "{refused}");
     somebody_else.commit(Transaction::new().delete_prefix("/else/")).await.expect("deleting needs no room");
     let taken = async {
         while let Err(refused) = node.link.open_job(JobSpec::default()).await {

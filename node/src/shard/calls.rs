@@ -4,7 +4,7 @@ use super::session::{Party, SessionState};
 use super::{Call, CallWaits, GetCall, OwnTasks, Shard, ShardStatus};
 use mobula_core::tasks::{self, Requester, SnapshotFilter, TaskSnapshot};
 use mobula_types::{
-    Failure, FailureKind, Frame, JobId, NodeId, ObjectAddress, ObjectId, Outcome, TaskId, TaskState,
+    Failure, FailureKind, JobId, NodeId, ObjectAddress, ObjectId, Outcome, TaskId, TaskState,
 };
 
 /// Calls that may wait for a value at once.

@@ -45,7 +45,8 @@ use mobula_rpc::session::Session;
 use mobula_runtime::{Shutdown, TaskHandle, clock};
 use mobula_types::view::NodeLoad;
 use mobula_types::{
-    Attempt, ClusterView, Failure, JobId, NodeId, ObjectId, Outcome, Resources, TaskId, TaskState, Time, WorkerId,
+    Attempt, ClusterView, Failure, JobId, NodeId, ObjectId, Outcome, Resources, TaskId, TaskState, Time,
+    WorkerId,
 };
 use peers::Peers;
 use session::Sessions;
@@ -298,8 +299,7 @@ impl Shard {
     /// remembers.
     fn report_tasks(&mut self) {
         let executor = &self.executor;
-        let sample =
-            self.tasks.sample(REPORTED_TASKS, |task, attempt| executor.has_started(task, attempt));
+        let sample = self.tasks.sample(REPORTED_TASKS, |task, attempt| executor.has_started(task, attempt));
         let changed = |task: &TaskSnapshot| !self.reported.contains(&(task.task, task.attempt, task.state));
         let mut news: Vec<_> = sample.iter().filter(|task| changed(task)).cloned().map(event_of).collect();
         let (ends, left_out) = self.tasks.take_ends();

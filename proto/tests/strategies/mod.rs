@@ -2,10 +2,10 @@
 
 mod parts;
 
-use mobula_types::outcome::CopyVersion;
 use mobula_types::frame::{
     Assignment, AssignmentEnd, Charges, FoundJob, Input, Progress, Reoffer, Run, Submit,
 };
+use mobula_types::outcome::CopyVersion;
 use mobula_types::{
     ArgumentRef, ArgumentShape, Attempt, Frame, ObjectAddress, Outcome, OwnerTerm, Payload, ResultValue,
     TaskId, TemplateId,

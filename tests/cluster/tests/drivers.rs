@@ -27,7 +27,10 @@ fn a_killed_driver_leaves_nothing_behind() -> Result<()> {
     assert!(children(node)? > 0);
     driver.kill()?;
     eventually("its job ends", || Ok(cluster.json(&["list", "jobs"])?[0]["state"] == "ended"))?;
-    eventually("its tasks go", || Ok(cluster.json(&["list", "tasks"])? == Value::Array(Vec::new())))?;
+    for state in ["waiting", "queued", "running"] {
+        let tasks = || cluster.json(&["list", "tasks", "--state", state]);
+        eventually("its tasks go", || Ok(tasks()? == Value::Array(Vec::new())))?;
+    }
     eventually("its values go", || Ok(stored_bytes(&cluster)? == 0))?;
     eventually("its workers go", || Ok(children(node)? == 0))?;
     let job = &cluster.json(&["list", "jobs"])?[0];

@@ -51,7 +51,8 @@ fn a_stopped_job_takes_its_program_with_it() -> Result<()> {
     let node = cluster.nodes[0].server.pid();
     let id = submit(&cluster, "for ever")?;
     eventually("its tasks run", || {
-        Ok(cluster.json(&["list", "tasks"])?.as_array().is_some_and(|tasks| !tasks.is_empty()))
+        let running = cluster.json(&["list", "tasks", "--state", "running"])?;
+        Ok(running.as_array().is_some_and(|tasks| !tasks.is_empty()))
     })?;
     assert!(children(node)? >= 2, "the program and a worker");
     cluster.mobula(&["job", "stop", &id])?;
@@ -63,7 +64,7 @@ fn a_stopped_job_takes_its_program_with_it() -> Result<()> {
 #[test]
 fn a_job_whose_node_is_lost_has_failed() -> Result<()> {
     let mut cluster = cluster(2)?;
-    submit(&cluster, "for ever")?;
+    let id = submit(&cluster, "for ever")?;
     let driver = || Ok(cluster.json(&["job", "list"])?[0]["drivers"].as_u64() == Some(1));
     eventually("its driver is connected", driver)?;
     cluster.nodes[0].server.kill()?;
@@ -71,5 +72,19 @@ fn a_job_whose_node_is_lost_has_failed() -> Result<()> {
     eventually("its job has failed", || Ok(job(&cluster, &left)?["state"] == "failed"))?;
     let reason = job(&cluster, &left)?["reason"].to_string();
     assert!(reason.contains("the node that ran its driver was lost"), "{reason}");
+    let gone = cluster.mobula_at(&left, &["job", "logs", &id]).unwrap_err().to_string();
+    assert!(gone.contains("printed is gone: the node that ran its driver was lost"), "{gone}");
+    Ok(())
+}
+
+#[test]
+fn the_logs_of_a_job_are_shown_by_every_node() -> Result<()> {
+    let cluster = cluster(2)?;
+    let id = submit(&cluster, "many")?;
+    let other = cluster.url(1).to_owned();
+    eventually("its program has ended", || Ok(job(&cluster, &other)?["state"] == "ended"))?;
+    let here = cluster.mobula(&["job", "logs", &id])?;
+    assert!(here.contains("value"), "{here}");
+    assert_eq!(cluster.mobula_at(&other, &["job", "logs", &id])?, here);
     Ok(())
 }

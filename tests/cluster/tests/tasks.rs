@@ -39,7 +39,7 @@ fn every_node_shows_the_tasks_of_all() -> Result<()> {
 #[test]
 fn a_task_that_its_owner_has_forgotten_is_shown_as_the_head_has_heard_of_it() -> Result<()> {
     let cluster = TestCluster::start(&ClusterOptions { nodes: 2, ..ClusterOptions::default() })?;
-    cluster.misfits(0, "error")?.wait()?;
+    cluster.misfits(0, "error")?.finish()?;
     let mut failed = Vec::new();
     eventually("its end has reached the head", || {
         failed = tasks(&cluster, 1, &["--state", "failed"])?;

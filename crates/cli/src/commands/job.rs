@@ -8,7 +8,7 @@ use crate::failure::{CommandFailure, Exit, Outcome};
 use crate::output::{OutputFormat, print, print_line, render};
 use crate::upload::{upload_executable, upload_files};
 use futures::StreamExt;
-use mobula_rpc::node::{LogSource, RequestId, SubmitJob};
+use mobula_rpc::node::{LogScope, LogSource, RequestId, SubmitJob};
 use mobula_runtime::clock;
 use mobula_types::job::JobState;
 use mobula_types::{JobId, JobSpec};
@@ -104,12 +104,15 @@ async fn submit(arguments: SubmitArguments, connection: &Connection, format: Out
         });
     }
     eprintln!("mobula: job {} runs on {}", opened.job, opened.node);
-    show_logs(connection, opened.job, true).await?;
+    if let Err(failure) = show_logs(connection, opened.job, true).await {
+        // How the job ends is what counts.
+        eprintln!("mobula: {failure}");
+    }
     ending(connection, opened.job).await
 }
 
 async fn show_logs(connection: &Connection, job: JobId, follow: bool) -> Outcome {
-    let mut logs = connection.job_logs(job, follow).await?;
+    let mut logs = connection.job_logs(job, follow, LogScope::Cluster).await?;
     while let Some(chunk) = logs.next().await {
         let chunk = chunk.map_err(|failure| {
             CommandFailure::answered(format!("the logs of job {job} broke off"), &failure)

@@ -130,7 +130,9 @@ async fn list(kind: &Kind, connection: &Connection, format: OutputFormat) -> Out
             }
             if list.left_out > 0 {
                 let count = list.left_out;
-                eprintln!("mobula: {count} ends of tasks are not shown one by one; `mobula list jobs` counts them");
+                eprintln!(
+                    "mobula: {count} ends of tasks are not shown one by one; `mobula list jobs` counts them"
+                );
             }
             let tasks: Vec<TaskRow> = list.tasks.iter().map(TaskRow::from).collect();
             render(format, &tasks, || {

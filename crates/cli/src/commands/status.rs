@@ -31,6 +31,12 @@ struct Status {
     url: String,
     cluster: String,
     head_connected: bool,
+    /// The registry, where the head answers.
+    registry: Option<String>,
+    /// What is wrong with it.
+    registry_problem: Option<String>,
+    /// Its records that cannot be read, and are left alone.
+    quarantined: Vec<String>,
     nodes_alive: usize,
     cpus_used: f64,
     cpus: f64,
@@ -78,8 +84,11 @@ fn is_over(deadline: Time) -> bool {
 }
 
 async fn look(connection: &Connection) -> Outcome<Status> {
-    let (node, view, jobs) =
-        tokio::try_join!(connection.node_status(), connection.view(), connection.jobs())?;
+    // A head that does not answer keeps nobody from seeing the rest.
+    let head = async { Ok(connection.head_status().await.ok()) };
+    let (node, view, jobs, head) =
+        tokio::try_join!(connection.node_status(), connection.view(), connection.jobs(), head)?;
+    let problem = head.as_ref().map(|head| head.registry_problem.clone());
     let nodes = NodeRow::all(&view);
     let jobs: Vec<JobRow> = jobs.iter().map(JobRow::from).filter(JobRow::is_running).collect();
     let (cpus_used, cpus) = NodeRow::cpus(&nodes);
@@ -87,6 +96,9 @@ async fn look(connection: &Connection) -> Outcome<Status> {
         url: connection.url().to_owned(),
         cluster: node.cluster.to_string(),
         head_connected: node.head_connected,
+        registry: head.as_ref().map(|head| head.registry.clone()),
+        registry_problem: problem.filter(|problem| !problem.is_empty()),
+        quarantined: head.map(|head| head.quarantined).unwrap_or_default(),
         nodes_alive: nodes.iter().filter(|node| node.is_alive()).count(),
         cpus_used,
         cpus,
@@ -100,8 +112,14 @@ impl Status {
     fn for_people(&self) -> String {
         let head =
             if self.head_connected { "" } else { "\nthe node that was asked has no connection to a head" };
+        let mut warnings: Vec<String> = Vec::new();
+        warnings.extend(self.registry_problem.iter().map(|problem| format!("\nthe registry: {problem}")));
+        let unreadable = self.quarantined.iter();
+        warnings
+            .extend(unreadable.map(|record| format!("\na record of the registry cannot be read: {record}")));
+        let warnings = warnings.concat();
         let mut text = format!(
-            "cluster {} at {}: {} nodes alive, {} of {} CPUs in use, {} jobs running{head}\n\n{}",
+            "cluster {} at {}: {} nodes alive, {} of {} CPUs in use, {} jobs running{head}{warnings}\n\n{}",
             self.cluster,
             self.url,
             self.nodes_alive,

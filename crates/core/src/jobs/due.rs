@@ -1,7 +1,7 @@
 //! What time does to jobs: graces end, counts are written, old records go.
 
 use super::job::{Job, Phase};
-use super::{Effect, JobWrite, Jobs};
+use super::{DRIVER_NODE_LOST, Effect, JobWrite, Jobs};
 use mobula_types::job::JobState;
 use mobula_types::{JobId, Time};
 
@@ -40,8 +40,10 @@ impl Jobs {
         match job.phase {
             Phase::Running if self.settled && job.ends_at <= now => {
                 let (state, reason) = if job.record.info.spec.driven {
-                    let lost = "the node that ran its driver was lost";
-                    (JobState::Failed, format!("{lost}: nothing was heard of the driver for {grace:?}"))
+                    (
+                        JobState::Failed,
+                        format!("{DRIVER_NODE_LOST}: nothing was heard of the driver for {grace:?}"),
+                    )
                 } else {
                     let gone = format!("its driver was gone for {grace:?} and did not come back");
                     (JobState::Ended, gone)

@@ -25,6 +25,9 @@ use mobula_types::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// How the reason begins with which a job ends whose driver a node ran that was lost.
+pub const DRIVER_NODE_LOST: &str = "the node that ran its driver was lost";
+
 /// How long jobs wait and are remembered. Defaults in parentheses.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JobsOptions {

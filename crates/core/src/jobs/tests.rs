@@ -20,7 +20,11 @@ struct Bench {
 
 impl Bench {
     fn new(records: Vec<JobRecord>) -> Self {
-        Bench { jobs: Jobs::lead(Time::ZERO, JobsOptions::default(), records), now: Time::ZERO }
+        Bench::over(records, BTreeSet::new())
+    }
+
+    fn over(records: Vec<JobRecord>, unreadable: BTreeSet<JobId>) -> Self {
+        Bench { jobs: Jobs::lead(Time::ZERO, JobsOptions::default(), records, unreadable), now: Time::ZERO }
     }
 
     fn tell(&mut self, event: Event) -> Vec<Effect> {
@@ -84,6 +88,21 @@ fn a_job_ends_when_its_driver_was_gone_for_the_grace() {
     assert_eq!(effects, vec![Effect::Announce(info.clone())]);
     let late = bench.tell(Event::Attached { node: node("b"), job: JobId(1), session: SessionId(9) });
     assert_eq!(late, vec![Effect::Tell { node: node("b"), info }]);
+}
+
+#[test]
+fn a_job_whose_record_cannot_be_read_is_neither_opened_nor_told_to_end() {
+    let mut bench = Bench::over(Vec::new(), BTreeSet::from([JobId(1)]));
+    bench.tell(Event::Settled);
+    let (node, drivers) = (node("a"), vec![(JobId(1), SessionId(7))]);
+    assert_eq!(bench.tell(Event::NodeJoined { node, drivers, departed: vec![] }), vec![]);
+    bench.attach(1, 8);
+    let spec = JobSpec::default();
+    let open = Event::Open { request: RequestKey(1), job: JobId(1), secret_hash: [1; 32], spec };
+    let effects = bench.tell(open);
+    let [Effect::Answer { answer: Err(failure), .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(failure.kind(), FailureKind::Internal);
+    assert_eq!(bench.until(500), vec![]);
 }
 
 #[test]

@@ -46,12 +46,19 @@ impl Membership {
     pub(super) fn check_lease(&mut self, now: Time, name: &NodeName, effects: &mut Vec<Effect>) {
         let length = self.options.lease(self.heads);
         let is_admitting = self.admissions.contains_key(name);
-        let Some(member) = self.members.get_mut(name).filter(|member| member.phase == Phase::Alive) else { return };
-        let is_over = |change: &LeaseChange| matches!(change.stage, Stage::Offered { until, .. } if until <= now);
+        let Some(member) = self.members.get_mut(name).filter(|member| member.phase == Phase::Alive) else {
+            return;
+        };
+        let is_over =
+            |change: &LeaseChange| matches!(change.stage, Stage::Offered { until, .. } if until <= now);
         if member.change.as_ref().is_some_and(is_over) {
             member.change = None;
         }
-        if is_admitting || member.link.is_none() || member.change.is_some() || member.record.lease_length == length {
+        if is_admitting
+            || member.link.is_none()
+            || member.change.is_some()
+            || member.record.lease_length == length
+        {
             return;
         }
         member.change = Some(LeaseChange { length, stage: Stage::Asked, drain: false });
@@ -67,7 +74,8 @@ impl Membership {
         effects: &mut Vec<Effect>,
     ) {
         let asked = |member: &&mut Member| {
-            member.change.as_ref().is_some_and(|change| change.stage == Stage::Asked) && member.phase == Phase::Alive
+            member.change.as_ref().is_some_and(|change| change.stage == Stage::Asked)
+                && member.phase == Phase::Alive
         };
         let member = self.member_mut(node).filter(asked);
         let Some(lease_id) = lease_id else {
@@ -119,7 +127,9 @@ impl Membership {
         let (Some(revision), true, Some(member)) = (revision, is_current, self.member_mut(node)) else {
             let drains = self.end_change(node);
             effects.push(Effect::Revoke { lease: lease_id });
-            return if drains { self.drain(&node.name, effects) };
+            return if drains {
+                self.drain(&node.name, effects)
+            };
         };
         let length = member.change.as_ref().map_or(member.record.lease_length, |change| change.length);
         let replaced = std::mem::replace(&mut member.record.lease, lease_id);

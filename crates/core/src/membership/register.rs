@@ -134,7 +134,7 @@ impl Membership {
         };
         let replaces = member.map_or(0, |member| member.record.lease);
         // The node does not know of another length before it has acknowledged it.
-        let lease_length = 
+        let lease_length =
             member.map_or_else(|| self.options.lease(self.heads), |member| member.record.lease_length);
         admission.rejoined = member.is_some();
         let record = NodeRecord {

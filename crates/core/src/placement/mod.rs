@@ -13,6 +13,7 @@
 //! 5. **Large arguments win**: among the nodes that have room, those that hold the most bytes of the arguments.
 //! 6. **Pack, then level**: otherwise the local node, and then the busiest one, until each is half full; then the least
 //!    loaded one, so that late tasks find room everywhere.
+//!    Under `Spread` the node that has the fewest tasks of the job's function, whatever else it has.
 //! 7. **Queues are short and level**: beyond what is free, up to `ahead` tasks for each CPU queue on the node that has
 //!    the fewest for its size.
 //! 8. **A node is shared.** Where others' tasks hold everything, a job may queue what is due to it all the same.
@@ -56,7 +57,7 @@ mod tests;
 
 pub use request::{Choice, Lack, PlacementRequest};
 
-use mobula_types::{ClusterView, NodeId, NodeName, Quantity, Resources};
+use mobula_types::{ClusterView, FunctionId, JobId, NodeId, NodeName, Quantity, Resources, Strategy};
 use model::NodeModel;
 use std::collections::BTreeMap;
 
@@ -119,12 +120,30 @@ impl Placement {
         self.nodes.values().filter(|node| node.takes_tasks()).map(NodeModel::slots).sum()
     }
 
+    /// To be said after [`adopted`](Self::adopted) for a task under [`Strategy::Spread`].
+    pub fn spread_adopted(&mut self, node: &NodeId, job: JobId, function: &FunctionId) {
+        if let Some(model) = self.nodes.get_mut(&node.name)
+            && model.info.id == *node
+        {
+            model.take_spread((job, function.clone()), 1);
+        }
+    }
+
     /// A task that [`choose`](Self::choose) placed on this node is not there any more, however it ended.
     pub fn finished(&mut self, node: &NodeId, resources: &Resources) {
         if let Some(model) = self.nodes.get_mut(&node.name)
             && model.info.id == *node
         {
             model.give_back(resources);
+        }
+    }
+
+    /// To be said after [`finished`](Self::finished) for a task under [`Strategy::Spread`]: its function has one less there.
+    pub fn spread_finished(&mut self, node: &NodeId, job: JobId, function: &FunctionId) {
+        if let Some(model) = self.nodes.get_mut(&node.name)
+            && model.info.id == *node
+        {
+            model.give_back_spread(&(job, function.clone()));
         }
     }
 
@@ -172,6 +191,9 @@ impl Placement {
         match self.nodes.get_mut(name) {
             Some(node) => {
                 node.take(request.resources, count, turn);
+                if matches!(request.strategy, Strategy::Spread) {
+                    node.take_spread(request.spread_key(), count);
+                }
                 Choice::Assign { node: node.info.id.clone(), count }
             }
             None => Choice::Wait,

@@ -1,7 +1,8 @@
 //! One node as plain numbers.
 
 use mobula_types::view::NodeLoad;
-use mobula_types::{FunctionId, NodeInfo, NodeState, Quantity, Resources};
+use mobula_types::{FunctionId, JobId, NodeInfo, NodeState, Quantity, Resources};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many tasks of no CPUs an owner places on a node at once, ahead aside: what a node runs of one job.
@@ -18,6 +19,8 @@ pub(super) struct NodeModel {
     tasks: u64,
     /// How many of them need no CPU.
     zero_cpu_tasks: u64,
+    /// How many of them are spread, by job and function.
+    spread: BTreeMap<(JobId, FunctionId), u64>,
     /// The most of `mine` and `tasks` since the last sample, and between the last two: what a sample may have counted.
     peak: Peak,
     earlier_peak: Peak,
@@ -45,6 +48,7 @@ impl NodeModel {
             mine: Resources::default(),
             tasks: 0,
             zero_cpu_tasks: 0,
+            spread: BTreeMap::new(),
             peak: Peak::default(),
             earlier_peak: Peak::default(),
             others: Resources::default(),
@@ -179,6 +183,23 @@ impl NodeModel {
         self.tasks = self.tasks.saturating_sub(1);
         if need.cpu == Quantity::ZERO {
             self.zero_cpu_tasks = self.zero_cpu_tasks.saturating_sub(1);
+        }
+    }
+
+    /// How many tasks of a job's function are spread to it.
+    pub(super) fn spread(&self, of: &(JobId, FunctionId)) -> u64 {
+        self.spread.get(of).copied().unwrap_or(0)
+    }
+
+    pub(super) fn take_spread(&mut self, of: (JobId, FunctionId), count: u32) {
+        *self.spread.entry(of).or_default() += u64::from(count);
+    }
+
+    pub(super) fn give_back_spread(&mut self, of: &(JobId, FunctionId)) {
+        match self.spread.get_mut(of) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) => drop(self.spread.remove(of)),
+            None => {}
         }
     }
 

@@ -29,6 +29,13 @@ pub struct PlacementRequest<'a> {
     pub wanted: u32,
 }
 
+impl PlacementRequest<'_> {
+    /// What `Spread` counts by.
+    pub(super) fn spread_key(&self) -> (JobId, FunctionId) {
+        (self.job, self.function.clone())
+    }
+}
+
 /// The answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Choice {

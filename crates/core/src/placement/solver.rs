@@ -40,7 +40,7 @@ impl Placement {
                     shortest_queue(&self.candidates(&nodes, request, room), wanted)
                 })
             }
-            (false, Strategy::Spread) => fewest_tasks(&free, wanted),
+            (false, Strategy::Spread) => fewest_tasks(&free, request, wanted),
             (false, _) => pack_then_level(&free, request, wanted),
         };
         Ok(chosen.map(|(name, count)| (name.clone(), count.clamp(1, wanted) as u32)))
@@ -119,15 +119,20 @@ fn pack_then_level<'a>(
     Some((least.name, count.max(fair_share(least, free, wanted)).min(least.room)))
 }
 
-/// The node with the fewest tasks; of those, the one that has waited longest for its turn. Up to the next
+/// The node with the fewest tasks of the function; of those, the one that has waited longest for its turn. Up to the next
 /// one's number, or its share.
-fn fewest_tasks<'a>(free: &[Candidate<'a>], wanted: u64) -> Option<(&'a NodeName, u64)> {
-    let fewest = free
-        .iter()
-        .min_by_key(|candidate| (candidate.node.tasks(), candidate.node.last_turn, candidate.name))?;
+fn fewest_tasks<'a>(
+    free: &[Candidate<'a>],
+    request: &PlacementRequest<'_>,
+    wanted: u64,
+) -> Option<(&'a NodeName, u64)> {
+    let of = request.spread_key();
+    let tasks = |candidate: &Candidate<'_>| candidate.node.spread(&of);
+    let fewest =
+        free.iter().min_by_key(|candidate| (tasks(candidate), candidate.node.last_turn, candidate.name))?;
     let others = free.iter().filter(|other| other.name != fewest.name);
-    let next = others.map(|other| other.node.tasks()).min().unwrap_or(u64::MAX);
-    let count = next.saturating_sub(fewest.node.tasks()).max(fair_share(fewest, free, wanted));
+    let next = others.map(tasks).min().unwrap_or(u64::MAX);
+    let count = next.saturating_sub(tasks(fewest)).max(fair_share(fewest, free, wanted));
     Some((fewest.name, count.clamp(1, fewest.room)))
 }
 

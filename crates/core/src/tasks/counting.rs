@@ -159,7 +159,7 @@ impl TaskEngine {
     /// Takes back what an object's value counted for and keeps alive; the value itself is replaced by the caller.
     pub(super) fn release_contents(&mut self, key: ObjectKey) {
         let object = &self.objects[key.at()];
-        self.discharge(object.job, object.inline_bytes());
+        self.drop_bytes(object.job, object.inline_bytes());
         let object = &mut self.objects[key.at()];
         if let Some(remote) = &mut object.remote
             && !remote.contained.is_empty()
@@ -203,7 +203,7 @@ impl TaskEngine {
         self.release_inputs(key, InputHold::None);
         self.leave_family(key);
         let task = self.tasks.remove(key);
-        self.discharge(task.job, task.cost);
+        self.drop_bytes(task.job, task.cost);
         let shape = &mut self.shapes[task.shape.at()];
         shape.tasks -= 1;
         shape.ended -= 1;

@@ -1,6 +1,6 @@
 //! Where a task goes.
 
-use crate::placement::{Choice, Lack, PlacementRequest};
+use crate::placement::{Choice, Lack, Placement, PlacementRequest};
 use crate::tasks::engine::FoundFull;
 use crate::tasks::keys::{JobKey, ObjectKey, ShapeKey, TaskKey};
 use crate::tasks::object::Value;
@@ -8,7 +8,8 @@ use crate::tasks::task::{Phase, Task};
 use crate::tasks::{Assignment, Effect, Place, TaskEngine};
 use mobula_types::frame::Input;
 use mobula_types::{
-    ArgumentShape, Failure, FailureKind, NodeId, ObjectId, ResultValue, StoredValue, TaskTemplate, Time,
+    ArgumentShape, Failure, FailureKind, JobId, NodeId, ObjectId, ResultValue, StoredValue, Strategy,
+    TaskTemplate, Time,
 };
 use std::sync::Arc;
 
@@ -144,8 +145,8 @@ impl TaskEngine {
             if handed {
                 placed += 1;
             } else {
-                let template = &self.shapes[shape.at()].template;
-                self.placement.finished(node, &template.options.resources);
+                let shape = &self.shapes[shape.at()];
+                give_back(&mut self.placement, node, self.jobs[shape.job.at()].id, &shape.template);
             }
         }
         placed
@@ -295,8 +296,16 @@ impl TaskEngine {
             Place::Local => &self.options.node,
             Place::Peer(node) => node,
         };
-        self.placement.finished(node, &shape.template.options.resources);
+        give_back(&mut self.placement, node, self.jobs[job.at()].id, &shape.template);
         self.capacity += 1;
         Some(place)
+    }
+}
+
+/// A task that was placed on a node is not there any more.
+fn give_back(placement: &mut Placement, node: &NodeId, job: JobId, template: &TaskTemplate) {
+    placement.finished(node, &template.options.resources);
+    if matches!(template.options.strategy, Strategy::Spread) {
+        placement.spread_finished(node, job, &template.function);
     }
 }

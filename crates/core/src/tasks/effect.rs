@@ -2,8 +2,8 @@
 
 use crate::assignment::Assignment;
 use crate::tasks::{Place, Requester, SessionKey};
-use mobula_types::outcome::CopyVersion;
 use mobula_types::frame::Charges;
+use mobula_types::outcome::CopyVersion;
 use mobula_types::{Attempt, Failure, JobId, NodeId, ObjectId, Outcome, OwnerTerm, TaskId};
 
 /// Something for the driver to do, in the order given.

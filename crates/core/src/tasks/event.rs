@@ -1,7 +1,7 @@
 //! What the task engine is told.
 
-use mobula_types::outcome::CopyVersion;
 use mobula_types::frame::{AssignmentEnd, FoundJob, Reoffer};
+use mobula_types::outcome::CopyVersion;
 use mobula_types::{
     ArgumentRef, Attempt, ClusterView, Failure, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm,
     Payload, ResultValue, TaskId, TaskTemplate, Time,

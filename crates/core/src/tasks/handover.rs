@@ -90,7 +90,7 @@ impl TaskEngine {
             self.dissolve(id);
         }
         let task = self.tasks.remove(key);
-        self.discharge(task.job, task.cost);
+        self.drop_bytes(task.job, task.cost);
         let shape = &mut self.shapes[task.shape.at()];
         shape.tasks -= 1;
         shape.ended -= u32::from(was_ended);

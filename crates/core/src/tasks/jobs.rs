@@ -138,7 +138,7 @@ impl TaskEngine {
         let object = &self.objects[key.at()];
         let id = object.id;
         let (job, bytes) = (object.job, object.inline_bytes());
-        self.discharge(job, bytes);
+        self.drop_bytes(job, bytes);
         let object = &self.objects[key.at()];
         match object.owner().cloned() {
             Some(owner) if !self.is_lost(&owner) => self.unborrow(owner, id, effects),
@@ -172,7 +172,7 @@ impl TaskEngine {
             self.leave_lineage(*key);
             let task = &self.tasks[key.at()];
             let (job, cost) = (task.job, task.cost);
-            self.discharge(job, cost);
+            self.drop_bytes(job, cost);
             let task = &self.tasks[key.at()];
             self.families.swap_remove(&task.id);
             if let Some(parent) = task.kinship.as_ref().map(|kinship| kinship.parent) {

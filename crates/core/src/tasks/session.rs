@@ -19,7 +19,8 @@ pub(super) struct Session {
     received: u64,
     /// Submits and puts that it was told it may send.
     announced: u64,
-    starved: bool,
+    /// Its credit is withheld, since it had sent that many requests.
+    starved: Option<u64>,
     /// What a worker holds. A driver's holds are found by looking through all objects, once, when it leaves.
     pub(super) held: OrderedSet<ObjectKey>,
 }
@@ -34,7 +35,7 @@ impl TaskEngine {
     ) {
         let announced = self.options.credit_window;
         let record =
-            Session { job, kind, received: 0, announced, starved: false, held: OrderedSet::default() };
+            Session { job, kind, received: 0, announced, starved: None, held: OrderedSet::default() };
         self.sessions.insert(session, record);
         effects.push(Effect::Credit { session, total: announced });
     }
@@ -46,7 +47,7 @@ impl TaskEngine {
         record.received += 1;
         let window = self.options.credit_window;
         let total = record.received + window;
-        if total < record.announced + (window / 4).max(1) || record.starved {
+        if total < record.announced + (window / 4).max(1) || record.starved.is_some() {
             return;
         }
         if record.kind == SessionKind::Driver && self.store_bytes > self.options.store_bytes {
@@ -70,7 +71,7 @@ impl TaskEngine {
     /// A session's credit is withheld, for a while: then what it sends is taken or refused.
     fn starve(&mut self, session: SessionKey) {
         if let Some(record) = self.sessions.get_mut(&session) {
-            record.starved = true;
+            record.starved = Some(record.received);
             self.starved.push_back(session);
             self.timers.set(self.now + self.options.store_patience, Timer::Starved(session, record.received));
         }
@@ -92,7 +93,7 @@ impl TaskEngine {
     /// A session has waited long enough, since it had sent that many requests: everything that it may still hold back is
     /// let in, and what finds no room is refused, which says what fills the store.
     pub(super) fn patience_over(&mut self, session: SessionKey, received: u64, effects: &mut Vec<Effect>) {
-        let waits = |record: &Session| record.starved && record.received == received;
+        let waits = |record: &Session| record.starved == Some(received);
         if self.sessions.get(&session).is_some_and(waits) {
             self.starved.retain(|starved| *starved != session);
             self.feed(session, self.options.credit_window.saturating_mul(RELIEF), effects);
@@ -101,7 +102,7 @@ impl TaskEngine {
 
     fn feed(&mut self, session: SessionKey, window: u64, effects: &mut Vec<Effect>) {
         if let Some(record) = self.sessions.get_mut(&session) {
-            record.starved = false;
+            record.starved = None;
             record.announced = record.received + window;
             effects.push(Effect::Credit { session, total: record.announced });
         }

@@ -81,7 +81,7 @@ impl TaskEngine {
     }
 
     /// Counts what is held of a job.
-    pub(super) fn charge(&mut self, job: JobKey, bytes: u64) {
+    pub(super) fn hold_bytes(&mut self, job: JobKey, bytes: u64) {
         self.store_bytes += bytes;
         if let Some(job) = self.jobs.get_mut(job.at()) {
             job.store_bytes += bytes;
@@ -89,7 +89,7 @@ impl TaskEngine {
     }
 
     /// Something of it is not held any more.
-    pub(super) fn discharge(&mut self, job: JobKey, bytes: u64) {
+    pub(super) fn drop_bytes(&mut self, job: JobKey, bytes: u64) {
         self.store_bytes -= bytes;
         if let Some(job) = self.jobs.get_mut(job.at()) {
             job.store_bytes -= bytes;
@@ -220,8 +220,8 @@ impl TaskEngine {
         let task = &mut self.tasks[key.at()];
         let cost = TASK_COST + if task.in_lineage { 0 } else { task.input_cost() };
         let (job, earlier) = (task.job, std::mem::replace(&mut task.cost, cost));
-        self.charge(job, cost);
-        self.discharge(job, earlier);
+        self.hold_bytes(job, cost);
+        self.drop_bytes(job, earlier);
     }
 
     pub(super) fn set_deadline(&mut self, key: TaskKey) {

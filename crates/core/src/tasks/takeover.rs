@@ -9,7 +9,7 @@ use crate::tasks::{Effect, Place, TaskEngine};
 use mobula_types::frame::{AssignmentEnd, FoundJob, Progress, Reoffer};
 use mobula_types::{
     Attempt, Failure, FailureKind, JobId, NodeId, NodeState, ObjectId, Outcome, ResultValue, StoredValue,
-    TaskId,
+    Strategy, TaskId,
 };
 
 /// How many losses of a task that is offered again are looked at: more than are ever needed.
@@ -124,12 +124,16 @@ impl TaskEngine {
         task.place = Some(place.clone());
         task.attempt = attempt;
         self.count_assigned(key);
-        let resources = &self.shapes[shape.at()].template.options.resources;
+        let template = &self.shapes[shape.at()].template;
+        let resources = &template.options.resources;
         let node = match &place {
             Place::Local => &self.options.node,
             Place::Peer(node) => node,
         };
         self.placement.adopted(node, resources);
+        if matches!(template.options.strategy, Strategy::Spread) {
+            self.placement.spread_adopted(node, self.jobs[job.at()].id, &template.function);
+        }
         if self.jobs[job.at()].blocked.contains(&id) {
             self.placement.task_waits(node, resources.cpu, true);
         }

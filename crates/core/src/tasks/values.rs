@@ -110,7 +110,7 @@ impl TaskEngine {
         let object = &mut self.objects[key.at()];
         object.value = value;
         let (job, bytes) = (object.job, object.inline_bytes());
-        self.charge(job, bytes);
+        self.hold_bytes(job, bytes);
         let object = &self.objects[key.at()];
         if !object.waiters.is_empty() {
             self.wake(key, effects);

@@ -71,7 +71,9 @@ pub enum Effect {
 /// What is being done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {
-    Rests { until: Time },
+    Rests {
+        until: Time,
+    },
     Looks,
     Compacts,
     /// Looks what the compaction has freed.
@@ -90,8 +92,10 @@ pub struct Upkeep {
     seen: VecDeque<(Time, u64)>,
     compacted: u64,
     defragmented: Option<Time>,
-    /// Until when a full registry is let be.
-    patience: Duration,
+    /// The revision at that time.
+    defragmented_revision: u64,
+    /// How often in a row that made no room.
+    vain_tries: u32,
     is_full: bool,
 }
 
@@ -99,12 +103,13 @@ impl Upkeep {
     /// The upkeep of a registry at which nobody has looked yet; the first [`Event::Tick`] does.
     pub fn new(options: UpkeepOptions) -> Self {
         Upkeep {
-            patience: options.first_patience,
             options,
             step: Step::Rests { until: Time::ZERO },
             seen: VecDeque::new(),
             compacted: 0,
             defragmented: None,
+            defragmented_revision: 0,
+            vain_tries: 0,
             is_full: false,
         }
     }
@@ -172,7 +177,8 @@ impl Upkeep {
 
     fn seen(&mut self, now: Time, look: Look, effects: &mut Vec<Effect>) {
         self.seen.push_back((now, look.revision));
-        let old = |seen: Option<&(Time, u64)>| seen.is_some_and(|(at, _)| *at + self.options.keep_history <= now);
+        let old =
+            |seen: Option<&(Time, u64)>| seen.is_some_and(|(at, _)| *at + self.options.keep_history <= now);
         while old(self.seen.get(1)) {
             self.seen.pop_front();
         }
@@ -181,14 +187,16 @@ impl Upkeep {
             effects.push(if look.is_full { Effect::Full(look) } else { Effect::RoomAgain(look) });
         }
         if !look.is_full {
-            self.patience = self.options.first_patience;
+            self.vain_tries = 0;
         }
     }
 
     /// Up to which revision the history is to be forgotten, where it is worth it.
     fn to_be_compacted(&self, look: Look) -> Option<u64> {
         let by_age = match self.seen.front() {
-            Some((at, revision)) if self.seen.back().is_some_and(|(now, _)| *at + self.options.keep_history <= *now) => {
+            Some((at, revision))
+                if self.seen.back().is_some_and(|(now, _)| *at + self.options.keep_history <= *now) =>
+            {
                 *revision
             }
             _ => 0,
@@ -200,10 +208,20 @@ impl Upkeep {
         (gained >= least).then_some(wanted)
     }
 
+    /// How long a full registry is let be after it was defragmented. What a delete has freed shows in its sizes only after
+    /// another write.
+    fn patience(&self, look: Look) -> Duration {
+        let has_changed = look.revision > self.defragmented_revision;
+        let options = &self.options;
+        let first = if has_changed { options.first_patience_changed } else { options.first_patience };
+        let doubled = 2_u32.saturating_pow(self.vain_tries);
+        first.saturating_mul(doubled).min(options.longest_patience)
+    }
+
     fn defragment(&mut self, now: Time, look: Look, effects: &mut Vec<Effect>) {
         let free = look.size_bytes.saturating_sub(look.used_bytes);
         let is_worth_it = free >= self.options.least_free_bytes && free >= look.size_bytes / 2;
-        let pause = if look.is_full { self.patience } else { self.options.defragment_interval };
+        let pause = if look.is_full { self.patience(look) } else { self.options.defragment_interval };
         // Where that frees a lot, as after something was deleted, nothing is gained by waiting.
         let frees_a_lot = look.is_full && free >= look.size_bytes / 8;
         let is_due = frees_a_lot || self.defragmented.is_none_or(|at| at + pause <= now);
@@ -211,9 +229,10 @@ impl Upkeep {
             return self.rest(now);
         }
         if look.is_full && self.defragmented.is_some() {
-            self.patience = (self.patience * 2).min(self.options.longest_patience);
+            self.vain_tries += 1;
         }
         self.defragmented = Some(now);
+        self.defragmented_revision = look.revision;
         self.step = Step::Defragments;
         effects.push(Effect::Defragment);
     }

@@ -19,8 +19,10 @@ pub struct UpkeepOptions {
     pub least_free_bytes: u64,
     /// Between two defragmentations (1 h).
     pub defragment_interval: Duration,
-    /// Between the first two tries to make room in a registry that is full (1 min).
+    /// Between the first two tries to make room in a registry that is full (1 min). It doubles with each.
     pub first_patience: Duration,
+    /// The same, where it has changed since: only deletes can have (5 s).
+    pub first_patience_changed: Duration,
     /// The longest wait between two such tries (16 min).
     pub longest_patience: Duration,
 }
@@ -36,6 +38,7 @@ impl Default for UpkeepOptions {
             least_free_bytes: 64 << 20,
             defragment_interval: Duration::from_secs(3600),
             first_patience: Duration::from_secs(60),
+            first_patience_changed: Duration::from_secs(5),
             longest_patience: Duration::from_secs(960),
         }
     }

@@ -138,3 +138,17 @@ fn what_others_have_deleted_is_freed_at_once() {
     let freed = Look { used_bytes: MIB, ..full(12) };
     assert_eq!(bench.tell(Event::Seen(freed)), [Effect::Defragment]);
 }
+
+#[test]
+fn a_delete_is_followed_by_a_try_even_where_no_room_shows() {
+    let mut bench = Bench::new();
+    bench.tell(Event::Tick);
+    bench.tell(Event::Seen(full(11)));
+    bench.tell(Event::Compacted);
+    bench.tell(Event::Seen(full(11)));
+    bench.tell(Event::Defragmented);
+    bench.tell(Event::Seen(full(11)));
+    assert_eq!(bench.seen_after(SECOND * 5, full(12)), [Effect::Compact { revision: 12 }]);
+    assert_eq!(bench.tell(Event::Compacted), [Effect::Look]);
+    assert_eq!(bench.tell(Event::Seen(full(12))), [Effect::Defragment]);
+}

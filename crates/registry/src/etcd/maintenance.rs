@@ -98,7 +98,8 @@ async fn within<T>(
 
 /// Whether a member has raised the alarm of its quota.
 pub(super) async fn is_full(endpoints: &Endpoints) -> Result<bool, RegistryError> {
-    let ask = |mut client: Client| async move { client.alarm(AlarmAction::Get, AlarmType::Nospace, None).await };
+    let ask =
+        |mut client: Client| async move { client.alarm(AlarmAction::Get, AlarmType::Nospace, None).await };
     let raised = endpoints.call("read the alarms", Repeat::Always, ask).await?;
     Ok(raised.alarms().iter().any(|alarm| alarm.alarm() == AlarmType::Nospace))
 }

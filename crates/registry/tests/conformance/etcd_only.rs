@@ -126,10 +126,7 @@ async fn members_are_defragmented_one_after_the_other_and_none_while_it_leads() 
     let options = EtcdOptions::parse(&endpoints.join(",")).expect("valid endpoints");
     let registry = EtcdRegistry::connect(options).await.expect("etcd serves");
     for round in 0..20 {
-        registry
-            .commit(Transaction::new().put("/k", vec![round; 512 * 1024]))
-            .await
-            .expect("there is room");
+        registry.commit(Transaction::new().put("/k", vec![round; 512 * 1024])).await.expect("there is room");
     }
     let latest = registry.status().await.expect("a status").revision;
     registry.compact(latest).await.expect("it exists");

@@ -54,12 +54,12 @@ impl EtcdProcess {
             let ports = three_times_free_ports();
             let peers: Vec<_> = (0..3).map(|at| format!("{at}=http://127.0.0.1:{}", ports[at].1)).collect();
             let names = ["0", "1", "2"];
-            let starting = [0, 1, 2].map(|at| {
-                Starting::spawn(folders[at].path(), ports[at], names[at], &peers.join(","), &[])
-            });
-            let mut members = folders.into_iter().zip(ports).zip(starting).filter_map(|((folder, ports), starting)| {
-                Some(EtcdProcess { folder, ports, flags: Vec::new(), child: starting.wait()? })
-            });
+            let starting = [0, 1, 2]
+                .map(|at| Starting::spawn(folders[at].path(), ports[at], names[at], &peers.join(","), &[]));
+            let mut members =
+                folders.into_iter().zip(ports).zip(starting).filter_map(|((folder, ports), starting)| {
+                    Some(EtcdProcess { folder, ports, flags: Vec::new(), child: starting.wait()? })
+                });
             if let (Some(one), Some(two), Some(three)) = (members.next(), members.next(), members.next()) {
                 return [one, two, three];
             }

@@ -2,7 +2,7 @@
 
 use super::convert::{function_from_wire, nodes, status_from_wire};
 use super::refusal::{from_status, may_pass};
-use super::service::{FunctionStatus, HeadRefusal, HeadStatus};
+use super::service::{FunctionStatus, HeadRefusal, HeadStatus, TaskEventList};
 use super::targets::{Target, Targets};
 use crate::ClusterToken;
 use futures::{Stream, StreamExt};

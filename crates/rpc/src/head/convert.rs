@@ -197,7 +197,7 @@ pub(super) fn message_from_wire(message: wire::HeadMessage) -> Result<HeadMessag
     Ok(HeadMessage { term, order })
 }
 
-pub(super) fn status_to_wire(status: &HeadStatus) -> wire::HeadStatus {
+pub(crate) fn status_to_wire(status: &HeadStatus) -> wire::HeadStatus {
     wire::HeadStatus {
         cluster: status.cluster.map_or(0, |cluster| cluster.0),
         address: status.address.as_ref().into(),
@@ -212,7 +212,7 @@ pub(super) fn status_to_wire(status: &HeadStatus) -> wire::HeadStatus {
     }
 }
 
-pub(super) fn status_from_wire(status: wire::HeadStatus) -> HeadStatus {
+pub(crate) fn status_from_wire(status: wire::HeadStatus) -> HeadStatus {
     HeadStatus {
         cluster: (status.cluster != 0).then_some(ClusterId(status.cluster)),
         address: status.address.into(),

@@ -8,7 +8,7 @@
 
 mod adapter;
 mod client;
-mod convert;
+pub(crate) mod convert;
 mod link;
 mod message;
 mod refusal;

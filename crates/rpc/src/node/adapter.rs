@@ -5,8 +5,9 @@ use super::convert::{
 };
 use super::request::{CancelTask, GetObject, JobAccess, PutObject, SubmitTask};
 use super::service::NodeService;
-use super::state::TaskScope;
+use super::state::{LogScope, TaskScope};
 use crate::auth::Caller;
+use crate::head::convert::status_to_wire as head_status_to_wire;
 use crate::session::accept::SessionHost;
 use crate::session::{Session, SessionRequest, Welcome};
 use crate::status::to_status;
@@ -157,7 +158,8 @@ impl wire::node_server::Node for Adapter {
         let request = request.into_inner();
         let job = read(id(&request.job, "job_logs_request.job"))?;
         permitted(caller, job)?;
-        let logs = self.service.job_logs(job, request.follow).await.map_err(refuse)?;
+        let scope = if request.here { LogScope::Node } else { LogScope::Cluster };
+        let logs = self.service.job_logs(job, request.follow, scope).await.map_err(refuse)?;
         Ok(Response::new(logs.map(|chunk| chunk.map(Into::into).map_err(refuse)).boxed()))
     }
 
@@ -192,6 +194,11 @@ impl wire::node_server::Node for Adapter {
     async fn get_node_status(&self, request: Request<wire::Empty>) -> Answer<wire::NodeStatus> {
         privileged(&request, "look at a node's state")?;
         answer(self.service.node_status().await.map(status_to_wire))
+    }
+
+    async fn get_head_status(&self, request: Request<wire::Empty>) -> Answer<wire::HeadStatus> {
+        privileged(&request, "look at the head")?;
+        answer(self.service.head_status().await.map(|status| head_status_to_wire(&status)))
     }
 
     async fn get_cluster_view(&self, _request: Request<wire::Empty>) -> Answer<wire::ViewDelta> {

@@ -5,9 +5,9 @@ use super::request::{
     CancelTask, ExecutableUpload, GetObject, HeldExecutable, JobAccess, LogChunk, ObjectUpload, ObjectValue,
     OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask,
 };
-use super::state::{NodeStatus, TaskList, TaskRecord, TaskScope};
+use super::state::{LogScope, NodeStatus, TaskList, TaskRecord, TaskScope};
 use crate::auth::{Authenticator, Caller};
-use crate::head::FunctionStatus;
+use crate::head::{FunctionStatus, HeadStatus};
 use crate::session::{Session, SessionRequest, Welcome};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -79,7 +79,7 @@ pub trait NodeService: Authenticator {
     async fn stop_job(&self, job: JobId) -> Result<(), Failure>;
 
     /// What a job's processes print: what is kept, then, if it is to follow, what comes, until the job ends.
-    async fn job_logs(&self, job: JobId, follow: bool) -> Result<LogStream, Failure>;
+    async fn job_logs(&self, job: JobId, follow: bool, scope: LogScope) -> Result<LogStream, Failure>;
 
     /// Tasks, running ones first, then the newest; at most `limit`.
     async fn list_tasks(
@@ -94,6 +94,9 @@ pub trait NodeService: Authenticator {
 
     /// How the node stands.
     async fn node_status(&self) -> Result<NodeStatus, Failure>;
+
+    /// How the head stands that the node is connected to.
+    async fn head_status(&self) -> Result<HeadStatus, Failure>;
 
     /// The cluster as the node sees it.
     async fn cluster_view(&self) -> Result<ClusterView, Failure>;

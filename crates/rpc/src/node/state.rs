@@ -86,6 +86,15 @@ pub enum TaskScope {
     Owned,
 }
 
+/// Whose output is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogScope {
+    /// That of the job's processes on all nodes. A failure at its end says what of it is missing.
+    Cluster,
+    /// That of those on the node which is asked.
+    Node,
+}
+
 /// How a node stands.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NodeStatus {

@@ -3,11 +3,11 @@
 use crate::node::{self, JOB, Running, SECRET, access, node_id, node_status, task_record, within};
 use bytes::Bytes;
 use futures::StreamExt;
-use mobula_rpc::node::TaskScope;
 use mobula_rpc::node::{
     Arguments, CancelTask, ChunkEncoding, Chunks, ExecutableUpload, GetObject, JobAccess, ObjectUpload,
     PutObject, RequestId, SubmitJob, SubmitTask, ValueBytes,
 };
+use mobula_rpc::node::{LogScope, TaskScope};
 use mobula_rpc::{Bearer, NodeClient, NodeClientOptions, SessionOptions};
 use mobula_types::session::JobSecret;
 use mobula_types::{
@@ -126,6 +126,7 @@ async fn state_arrives_whole() {
         let (_node, client) = started().await;
         assert_eq!(client.get_task(task_record().task, TaskScope::Cluster).await.unwrap(), task_record());
         assert_eq!(client.node_status().await.unwrap(), node_status());
+        assert_eq!(client.head_status().await.unwrap(), node::head_status());
         let filter = TaskFilter { job: Some(JOB), state: Some(TaskState::Failed), name: Some("x".into()) };
         let list = client.list_tasks(filter.clone(), 7, TaskScope::Owned).await.unwrap();
         assert_eq!(list.silent, ["Owned".into()]);
@@ -135,8 +136,9 @@ async fn state_arrives_whole() {
         assert_eq!(client.cluster_view().await.unwrap().nodes.len(), 1);
         assert!(client.list_jobs().await.unwrap().is_empty());
         assert!(client.list_functions().await.unwrap().is_empty());
-        let logs: Vec<_> = client.job_logs(JOB, true).await.unwrap().collect().await;
-        assert_eq!(logs[0].as_ref().unwrap().text, "line\n");
+        let logs: Vec<_> = client.job_logs(JOB, true, LogScope::Node).await.unwrap().collect().await;
+        let first = logs[0].as_ref().unwrap();
+        assert_eq!((first.origin.as_str(), &first.text[..]), ("Node", &b"line\n"[..]));
         assert_eq!(logs[1].as_ref().unwrap_err().kind(), FailureKind::NotFound);
         assert_eq!(logs.len(), 2);
     })

@@ -171,6 +171,36 @@ async fn nothing_is_answered_without_the_token() {
 }
 
 #[tokio::test]
+async fn reflection_lists_what_is_served_and_nothing_else() {
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+    use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_client};
+    within(async {
+        let node = node::start(SessionOptions::default()).await;
+        let mut reflection = server_reflection_client::ServerReflectionClient::new(channel(&node).await);
+        let ask = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(MessageRequest::ListServices(String::new())),
+        };
+        let asked = authorise(tokio_stream::once(ask), &node.token);
+        let mut answers = reflection.server_reflection_info(asked).await.unwrap().into_inner();
+        let answer = answers.message().await.unwrap().and_then(|answer| answer.message_response);
+        let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
+        let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+        names.sort();
+        let expected = [
+            "grpc.health.v1.Health",
+            "grpc.reflection.v1.ServerReflection",
+            "grpc.reflection.v1alpha.ServerReflection",
+            "mobula.v1.Node",
+            "mobula.v1.Sessions",
+        ];
+        assert_eq!(names, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_address_that_nobody_listens_at_is_named() {
     within(async {
         let options = NodeClientOptions::new(Bearer::NONE);

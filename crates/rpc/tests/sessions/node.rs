@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
-use mobula_rpc::head::FunctionStatus;
+use mobula_rpc::head::{FunctionStatus, HeadStatus};
 use mobula_rpc::node::{
     CancelTask, Chunks, Download, ExecutableUpload, GetObject, HandoverSocket, HeldExecutable, JobAccess,
-    LogChunk, LogSource, LogStream, NodeService, NodeStatus, ObjectUpload, ObjectValue, OpenedJob, PutObject,
-    RequestId, SubmitJob, SubmitTask, SubmittedTask, TaskList, TaskRecord, TaskScope,
+    LogChunk, LogScope, LogSource, LogStream, NodeService, NodeStatus, ObjectUpload, ObjectValue, OpenedJob,
+    PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask, TaskList, TaskRecord, TaskScope,
 };
 use mobula_rpc::session::{SessionRequest, Welcome};
 use mobula_rpc::{
@@ -18,9 +18,9 @@ use mobula_runtime::{Shutdown, TaskHandle};
 use mobula_types::outcome::StoredCopy;
 use mobula_types::session::JobSecret;
 use mobula_types::{
-    Attempt, ClusterId, ClusterView, ExecutableHash, Failure, FailureKind, Frame, FunctionId, JobId, JobSpec,
-    JobStatus, NodeId, NodeInfo, NodeState, ObjectId, OwnerTerm, Resources, SessionRole, TaskFilter, TaskId,
-    TaskState, ViewDelta, ViewVersion,
+    Attempt, ClusterId, ClusterView, ExecutableHash, Failure, FailureKind, Frame, FunctionId, HeadTerm,
+    JobId, JobSpec, JobStatus, NodeId, NodeInfo, NodeState, ObjectId, OwnerTerm, Resources, SessionRole,
+    TaskFilter, TaskId, TaskState, ViewDelta, ViewVersion,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -97,6 +97,21 @@ impl Running {
         let (request, accepted) = self.sessions.recv().await.unwrap();
         assert_eq!(request.id, session.info.id);
         (session, accepted)
+    }
+}
+
+pub(crate) fn head_status() -> HeadStatus {
+    HeadStatus {
+        cluster: Some(ClusterId(7)),
+        address: "http://head:7420".into(),
+        leading: true,
+        leader: Some("http://head:7420".into()),
+        term: HeadTerm { incarnation: 1, revision: 2 },
+        heads: vec!["http://head:7420".into()],
+        registry: "memory".into(),
+        registry_problem: "full".into(),
+        quarantined: vec!["/a: unreadable".into()],
+        version: "1".into(),
     }
 }
 
@@ -247,9 +262,9 @@ impl NodeService for TestNode {
         if job == JOB { Ok(()) } else { Err(missing("job")) }
     }
 
-    async fn job_logs(&self, _job: JobId, _follow: bool) -> Result<LogStream, Failure> {
-        let chunk =
-            LogChunk { source: LogSource::Stderr, origin: "w".into(), text: Bytes::from_static(b"line\n") };
+    async fn job_logs(&self, _job: JobId, _follow: bool, scope: LogScope) -> Result<LogStream, Failure> {
+        let origin = format!("{scope:?}");
+        let chunk = LogChunk { source: LogSource::Stderr, origin, text: Bytes::from_static(b"line\n") };
         Ok(futures::stream::iter([Ok(chunk), Err(missing("more"))]).boxed())
     }
 
@@ -276,6 +291,10 @@ impl NodeService for TestNode {
 
     async fn node_status(&self) -> Result<NodeStatus, Failure> {
         Ok(node_status())
+    }
+
+    async fn head_status(&self) -> Result<HeadStatus, Failure> {
+        Ok(head_status())
     }
 
     async fn cluster_view(&self) -> Result<ClusterView, Failure> {

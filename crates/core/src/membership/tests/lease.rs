@@ -35,10 +35,17 @@ fn another_length_is_in_force_once_the_node_has_acknowledged_it_and_it_is_writte
     let effects = acknowledge(&mut bench);
     let record = switched_record(&effects);
     assert_eq!((record.lease, record.lease_length), (7, SECOND * 12));
-    assert_eq!(bench.machine.record(&node.name).map(|record| record.lease), Some(101), "not before it is written");
+    assert_eq!(
+        bench.machine.record(&node.name).map(|record| record.lease),
+        Some(101),
+        "not before it is written"
+    );
     assert_eq!(acknowledge(&mut bench), [], "once");
     let effects = switched(&mut bench, &node, Some(150));
-    assert_eq!(effects, [Effect::LeaseInForce { link: LinkKey(1), lease_id: 7 }, Effect::Revoke { lease: 101 }]);
+    assert_eq!(
+        effects,
+        [Effect::LeaseInForce { link: LinkKey(1), lease_id: 7 }, Effect::Revoke { lease: 101 }]
+    );
     assert_eq!(bench.tell(Event::HeadsSeen { heads: 2 }), []);
     assert_eq!(bench.tell(Event::LeaseEnded { name: "a".into(), revision: 149 }), [], "the old lease");
     assert_eq!(bench.machine.next_deadline(), Time::NEVER);
@@ -77,7 +84,11 @@ fn an_offer_without_an_answer_is_made_again() {
     assert_eq!(acknowledge(&mut bench), [], "the first offer is over");
     assert_eq!(bench.tell(Event::LeaseGranted { node: node.clone(), lease_id: None }), []);
     let effects = bench.tell(Event::HeadsSeen { heads: 2 });
-    assert_eq!(effects, [Effect::GrantLease { node, length: SECOND * 12 }], "a failure is no more than a delay");
+    assert_eq!(
+        effects,
+        [Effect::GrantLease { node, length: SECOND * 12 }],
+        "a failure is no more than a delay"
+    );
 }
 
 #[test]
@@ -109,7 +120,9 @@ fn a_drain_and_a_change_do_not_undo_each_other() {
     acknowledge(&mut bench);
     assert_eq!(bench.tell(Event::Drain { name: "a".into() }), []);
     let effects = switched(&mut bench, &node, Some(150));
-    let Some(Effect::Write { record, write: NodeWrite::Drain }) = effects.last() else { panic!("{effects:?}") };
+    let Some(Effect::Write { record, write: NodeWrite::Drain }) = effects.last() else {
+        panic!("{effects:?}")
+    };
     assert_eq!((record.lease, record.state), (7, NodeState::Draining));
 }
 

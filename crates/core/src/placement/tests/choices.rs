@@ -50,7 +50,9 @@ fn spread_takes_turns() {
     let mut names: Vec<String> = Vec::new();
     for _ in 0..6 {
         for (name, _) in question.place(&mut placement, 1) {
-            placement.finished(&NodeId::new(name.as_str(), 1), &Resources::cpus(1));
+            let node = NodeId::new(name.as_str(), 1);
+            placement.finished(&node, &Resources::cpus(1));
+            placement.spread_finished(&node, JobId(1), &question.function);
             names.push(name);
         }
     }
@@ -58,6 +60,26 @@ fn spread_takes_turns() {
     let counts = question.place(&mut placement, 9);
     assert_eq!(counts.iter().map(|(_, count)| count).sum::<u32>(), 9);
     assert!(["a", "b", "c"].iter().all(|name| placement.placed_on(&NodeId::new(*name, 1)) == 3));
+}
+
+#[test]
+fn spread_counts_the_tasks_of_the_function() {
+    let mut placement = placement([node("a", 8), node("b", 8)]);
+    // Another function fills half of one node.
+    assert_eq!(Question::cpus(1).place(&mut placement, 4), placed(&[("a", 4)]));
+    let question = Question { strategy: Strategy::Spread, ..Question::cpus(1) };
+    let other = Question { function: FunctionId::new("cube", "1"), ..question.clone_parts() };
+    let count = |placed: Vec<(String, u32)>, name: &str| {
+        placed.into_iter().filter(|(node, _)| node == name).map(|(_, count)| count).sum::<u32>()
+    };
+    assert_eq!(count(question.place(&mut placement, 4), "a"), 2, "its own tasks are level");
+    assert_eq!(count(other.place(&mut placement, 2), "b"), 1, "and so are another one's");
+    let b = NodeId::new("b", 1);
+    for _ in 0..2 {
+        placement.finished(&b, &Resources::cpus(1));
+        placement.spread_finished(&b, JobId(1), &question.function);
+    }
+    assert_eq!(question.place(&mut placement, 2), placed(&[("b", 2)]));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use crate::tasks::{
     Assignment, Effect, EngineOptions, Event, Place, Requester, SessionKey, SessionKind, TaskEngine,
 };
-use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::frame::{AssignmentEnd, Charges, Progress, Reoffer};
+use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::view::NodeLoad;
 use mobula_types::{
     ArgumentRef, ArgumentShape, Attempt, ClusterView, Failure, FailureKind, FunctionId, JobId, NodeId,

@@ -76,7 +76,9 @@ impl HeldLease {
 
     /// The offered lease is the only one from now on.
     pub(super) fn in_force(&mut self, id: u64) {
-        if let Some(OfferedLease { clock: Some(clock), .. }) = self.offered.take_if(|offered| offered.id == id) {
+        if let Some(OfferedLease { clock: Some(clock), .. }) =
+            self.offered.take_if(|offered| offered.id == id)
+        {
             self.id = id;
             self.clock = clock;
         }

@@ -1,7 +1,8 @@
 //! Calls with one answer, and logs.
 
 use super::NodeClient;
-use crate::head::FunctionStatus;
+use crate::head::convert::status_from_wire as head_status_from_wire;
+use crate::head::{FunctionStatus, HeadStatus};
 use crate::node::convert::{
     function_from_wire, id, secret_to_text, started_from_wire, status_from_wire, task_from_wire, unreadable,
 };
@@ -10,7 +11,7 @@ use crate::node::request::{
     SubmitJob, SubmitTask, SubmittedTask,
 };
 use crate::node::service::LogStream;
-use crate::node::state::{NodeStatus, TaskList, TaskRecord, TaskScope};
+use crate::node::state::{LogScope, NodeStatus, TaskList, TaskRecord, TaskScope};
 use crate::status::to_failure;
 use futures::StreamExt;
 use mobula_proto::{ConvertError, wire};
@@ -145,8 +146,9 @@ impl NodeClient {
     ///
     /// # Errors
     /// As for every call.
-    pub async fn job_logs(&self, job: JobId, follow: bool) -> Result<LogStream, Failure> {
-        let request = wire::JobLogsRequest { job: job.to_string(), follow };
+    pub async fn job_logs(&self, job: JobId, follow: bool, scope: LogScope) -> Result<LogStream, Failure> {
+        let here = scope == LogScope::Node;
+        let request = wire::JobLogsRequest { job: job.to_string(), follow, here };
         let call = async |mut client: super::Client| client.job_logs(request).await;
         let stream = self.call("read a job's logs", NO_MORE, call).await?;
         let address = self.address().clone();
@@ -207,6 +209,15 @@ impl NodeClient {
     pub async fn node_status(&self) -> Result<NodeStatus, Failure> {
         let call = async |mut client: super::Client| client.get_node_status(wire::Empty {}).await;
         status_from_wire(self.call("ask for the node's status", NO_MORE, call).await?).map_err(unreadable)
+    }
+
+    /// How the head stands that the node is connected to.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn head_status(&self) -> Result<HeadStatus, Failure> {
+        let call = async |mut client: super::Client| client.get_head_status(wire::Empty {}).await;
+        Ok(head_status_from_wire(self.call("ask for the head's status", NO_MORE, call).await?))
     }
 
     /// The cluster as the node sees it.
