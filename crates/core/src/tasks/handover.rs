@@ -60,11 +60,7 @@ impl TaskEngine {
     fn give_up(&mut self, key: JobKey, owner: &NodeId, effects: &mut Vec<Effect>) {
         let job = self.jobs[key.at()].id;
         self.jobs[key.at()].seek = None;
-        let of_driver = self.tasks.iter().filter(|(_, task)| task.job == key && task.id.is_of_driver(job));
-        let tasks: Vec<TaskKey> = of_driver.map(|(position, _)| TaskKey::new(position)).collect();
-        for task in tasks {
-            self.give_up_task(task);
-        }
+        self.give_up_tasks(key);
         let is_own = |object: &Object| !object.is_foreign() && object.id.is_of_driver(job);
         let own = self.objects.iter().filter(|(_, object)| object.job == key && is_own(object));
         let own: Vec<ObjectKey> = own.map(|(position, _)| ObjectKey::new(position)).collect();
@@ -73,6 +69,22 @@ impl TaskEngine {
         }
         self.run_steps(effects);
         self.drop_unneeded_of(key, effects);
+    }
+
+    /// The driver has come back, and what is known here of its tasks may be out of date: they are known once it has offered
+    /// them again. What runs is found like what runs elsewhere; values stay.
+    pub(super) fn forget_driver_tasks(&mut self, key: JobKey, effects: &mut Vec<Effect>) {
+        self.give_up_tasks(key);
+        self.run_steps(effects);
+    }
+
+    fn give_up_tasks(&mut self, key: JobKey) {
+        let job = self.jobs[key.at()].id;
+        let of_driver = self.tasks.iter().filter(|(_, task)| task.job == key && task.id.is_of_driver(job));
+        let tasks: Vec<TaskKey> = of_driver.map(|(position, _)| TaskKey::new(position)).collect();
+        for task in tasks {
+            self.give_up_task(task);
+        }
     }
 
     fn give_up_task(&mut self, key: TaskKey) {

@@ -31,8 +31,12 @@ impl TaskEngine {
         job.weight = weight.max(1);
         self.capacity += 1;
         if owner_term > job.owner_term && self.homes.note(id, owner_term, self.options.node.clone()) {
-            job.owner_term = owner_term;
+            let before = std::mem::replace(&mut job.owner_term, owner_term);
             self.start_seeking(key, effects);
+            if owner_term.0 - before.0 > 1 {
+                // Another node may have owned the tasks meanwhile, and this one has not heard of it.
+                self.forget_driver_tasks(key, effects);
+            }
         }
     }
 

@@ -13,6 +13,10 @@ fn taken_over(term: u32) -> Event {
     Event::TakenOver { job: JOB, owner: there(), owner_term: OwnerTerm(term) }
 }
 
+fn opened(term: u32) -> Event {
+    Event::JobOpened { job: JOB, has_executable: true, weight: 1, owner_term: OwnerTerm(term) }
+}
+
 /// An owner that runs one task itself and one elsewhere, and has two more: one waits, one is over.
 fn owner() -> World {
     let mut world = World::new(1);
@@ -43,7 +47,7 @@ fn an_owner_that_is_followed_gives_up_in_silence() {
 #[test]
 fn word_of_an_earlier_owner_changes_nothing() {
     let mut world = owner();
-    world.tell(Event::JobOpened { job: JOB, has_executable: true, weight: 1, owner_term: OwnerTerm(3) });
+    (1..=3).for_each(|term| drop(world.tell(opened(term))));
     world.tell(taken_over(2));
     assert_eq!(world.engine.tasks(&Default::default(), 9, |_, _| true).len(), 4);
     assert!(!world.engine.is_superseded(JOB, OwnerTerm(4)));
@@ -51,6 +55,23 @@ fn word_of_an_earlier_owner_changes_nothing() {
     assert_eq!(world.engine.tasks(&Default::default(), 9, |_, _| true).len(), 0);
     assert!(world.engine.is_superseded(JOB, OwnerTerm(3)), "a session of that term comes too late");
     assert!(!world.engine.is_superseded(JOB, OwnerTerm(5)));
+}
+
+#[test]
+fn what_a_home_knows_that_a_driver_comes_back_to_is_out_of_date() {
+    let mut world = owner();
+    // Another home was between, and this one was not told.
+    let effects = world.tell(opened(2));
+    assert!(effects.iter().all(|effect| matches!(effect, Effect::FindJob { .. })), "{effects:?}");
+    assert!(world.engine.tasks(&Default::default(), 9, |_, _| true).is_empty());
+    // The end of the second was told to that one.
+    world.submit_with(2, |submit| submit.reoffer = offered());
+    world.submit_with(1, |submit| submit.reoffer = offered());
+    found(&mut world, Place::Local, vec![]);
+    found(&mut world, Place::Peer(elsewhere()), vec![]);
+    let effects = found(&mut world, Place::Peer(there()), vec![(result(2), stored(&[]))]);
+    let value = |holder| Outcome::Value(stored(&[holder]));
+    assert_eq!(completed(&effects), [(DRIVER, 2, value(there())), (DRIVER, 1, value(here()))]);
 }
 
 #[test]
@@ -62,7 +83,7 @@ fn a_refused_assignment_tells_of_the_later_owner() {
     // An owner that has followed that one in turn tries again, under its own term.
     let mut world = World::new(1);
     world.submit(1);
-    world.tell(Event::JobOpened { job: JOB, has_executable: true, weight: 1, owner_term: OwnerTerm(2) });
+    (1..=2).for_each(|term| drop(world.tell(opened(term))));
     let end = AssignmentEnd::Superseded { owner: there(), owner_term: OwnerTerm(1) };
     assert!(assigned(&world.end(1, end)).is_empty());
     let effects = world.advance(Duration::from_millis(100));
@@ -74,7 +95,7 @@ fn what_is_handed_out_after_a_take_over_is_of_its_term() {
     let mut world = World::new(1);
     world.submit(1);
     world.submit(2);
-    world.tell(Event::JobOpened { job: JOB, has_executable: true, weight: 1, owner_term: OwnerTerm(1) });
+    world.tell(opened(1));
     let effects = world.end_with(1, inline(b"9"));
     assert_eq!(assigned(&effects)[0].1.attempt.owner_term, OwnerTerm(1));
 }
@@ -106,7 +127,7 @@ fn with_foreign(number: u64) -> World {
 }
 
 fn take_over(world: &mut World) {
-    world.tell(Event::JobOpened { job: JOB, has_executable: true, weight: 1, owner_term: OwnerTerm(1) });
+    world.tell(opened(1));
 }
 
 fn found(world: &mut World, place: Place, copies: Vec<(ObjectId, ResultValue)>) -> Vec<Effect> {
