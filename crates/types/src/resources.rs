@@ -137,8 +137,12 @@ impl Resources {
 
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
-        self.cpu == Quantity::ZERO
-            && self.gpu == Quantity::ZERO
+        self.cpu == Quantity::ZERO && self.is_only_cpus()
+    }
+
+    /// Whether nothing but CPUs is asked for.
+    pub fn is_only_cpus(&self) -> bool {
+        self.gpu == Quantity::ZERO
             && self.memory == Quantity::ZERO
             && self.custom.values().all(|amount| *amount == Quantity::ZERO)
     }

@@ -15,7 +15,7 @@
 //!    loaded one, so that late tasks find room everywhere.
 //!    Under `Spread` the node that has the fewest tasks of the job's function, whatever else it has.
 //! 7. **Queues are short and level**: beyond what is free, up to `ahead` tasks for each CPU queue on the node that has
-//!    the fewest for its size.
+//!    the fewest for its size. What needs more than CPUs queues nowhere.
 //! 8. **A node is shared.** Where others' tasks hold everything, a job may queue what is due to it all the same.
 //! 9. **It costs a look at each node per call**, and a call places many tasks at once.
 //! 10. **The same questions get the same answers**: ties are broken by name.

@@ -128,9 +128,11 @@ impl NodeModel {
         })
     }
 
-    /// How many such tasks may still be queued here, when each CPU may have `ahead` of them beyond what runs.
+    /// How many such tasks may still be queued here, when each CPU may have `ahead` of them beyond what runs. What needs
+    /// more than CPUs does not queue: a waiting task lends its CPUs and nothing else, so that what it waits for could
+    /// queue behind it for ever, and nobody would see that.
     pub(super) fn room_ahead(&self, need: &Resources, ahead: u32) -> u64 {
-        if ahead == 0 || self.full {
+        if ahead == 0 || self.full || !need.is_only_cpus() {
             return 0;
         }
         let at_most = if need.cpu == Quantity::ZERO { ZERO_CPU_AT_ONCE } else { u64::MAX };
@@ -143,7 +145,8 @@ impl NodeModel {
     pub(super) fn room_beside(&self, need: &Resources, due: u64) -> u64 {
         let running = self.amounts(need).fold(u64::MAX, |count, (total, _, _, need)| count.min(total / need));
         let is_shared = self.tasks > running || self.others.cpu > Quantity::ZERO;
-        if self.full || need.cpu == Quantity::ZERO || !is_shared { 0 } else { due }
+        let may_queue = !self.full && need.cpu > Quantity::ZERO && need.is_only_cpus();
+        if may_queue && is_shared { due } else { 0 }
     }
 
     /// How many tasks run at once on it in the usual case: its CPUs, at least one.

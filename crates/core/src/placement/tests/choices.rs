@@ -172,6 +172,17 @@ fn queues_ahead_are_short_and_level() {
 }
 
 #[test]
+fn what_needs_more_than_cpus_queues_nowhere() {
+    let mut large = node("a", 4);
+    large.resources.gpu = Quantity::ONE;
+    let mut placement = placement([large]);
+    let resources = Resources { gpu: Quantity::ONE, ..Resources::cpus(1) };
+    let question = Question { resources, ahead: 2, due: 8, ..Question::cpus(1) };
+    assert_eq!(question.place(&mut placement, 1), placed(&[("a", 1)]));
+    assert_eq!(question.ask(&mut placement), Choice::Wait);
+}
+
+#[test]
 fn what_others_use_counts_and_ones_own_does_not_count_twice() {
     let mut busy = node("a", 4);
     busy.load.used = Resources::cpus(3);
