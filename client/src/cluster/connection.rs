@@ -6,6 +6,7 @@ use crate::link::{Connector, Home, OwnerTerms};
 use mobula_host::BoxFuture;
 use mobula_rpc::head::{HeadClient, HeadClientOptions};
 use mobula_rpc::node::JobAccess;
+use mobula_rpc::session::NotOpened;
 use mobula_rpc::{Bearer, ClusterToken, NodeClient, NodeClientOptions};
 use mobula_types::{ClusterView, Failure, FailureKind, NodeId, NodeState, OwnerTerm, SessionRole};
 use std::sync::Arc;
@@ -100,7 +101,7 @@ pub(super) async fn open_home(
     client: NodeClient,
     access: JobAccess,
     term: OwnerTerm,
-) -> Result<Home, Failure> {
+) -> Result<Home, NotOpened> {
     let role = SessionRole::Client { job: access.job, secret: access.secret.clone(), owner_term: term };
     let (session, welcome) = client.open_session(role).await?;
     let mut view = ClusterView::default();
@@ -135,8 +136,15 @@ impl Connector for DriverConnector {
         Box::pin(async move {
             let mut failure = None;
             for (node, address) in alive(&view).filter(|(node, _)| *node != lost) {
-                match tokio::time::timeout(TRY_WITHIN, connector.open(&address, terms.next())).await {
-                    Ok(Ok((client, home))) => {
+                let client = match NodeClient::at(&address, connector.credentials.options()) {
+                    Ok(client) => client,
+                    Err(invalid) => {
+                        failure = Some(invalid.on_node(node));
+                        continue;
+                    }
+                };
+                match tokio::time::timeout(TRY_WITHIN, connector.open(&client, &terms)).await {
+                    Ok(Ok(home)) => {
                         connector.bring(&client).await;
                         return Ok(home);
                     }
@@ -146,7 +154,7 @@ impl Connector for DriverConnector {
             }
             match find_node(&connector.addresses, &connector.credentials).await {
                 Ok(client) => {
-                    let home = open_home(client.clone(), connector.access.clone(), terms.next()).await?;
+                    let home = connector.open(&client, &terms).await?;
                     connector.bring(&client).await;
                     Ok(home)
                 }
@@ -170,10 +178,14 @@ impl Connector for DriverConnector {
 }
 
 impl DriverConnector {
-    async fn open(&self, address: &str, term: OwnerTerm) -> Result<(NodeClient, Home), Failure> {
-        let client = NodeClient::at(address, self.credentials.options())?;
-        let home = open_home(client.clone(), self.access.clone(), term).await?;
-        Ok((client, home))
+    /// Makes a node the driver's home. One that has refused has not taken over, so that the next is given its term.
+    async fn open(&self, client: &NodeClient, terms: &OwnerTerms) -> Result<Home, Failure> {
+        let term = terms.next();
+        let opened = open_home(client.clone(), self.access.clone(), term).await;
+        if opened.as_ref().is_err_and(|refused| !refused.may_be_open) {
+            terms.give_back(term);
+        }
+        Ok(opened?)
     }
 
     /// Makes sure that the new home has what the job's workers need. Where that fails, another node may have it still.

@@ -32,6 +32,7 @@ mod templates;
 mod weight;
 pub(crate) mod writer;
 
+pub use connect::NotOpened;
 pub use end::{SessionEnd, SessionEvent};
 pub use handshake::{SessionRequest, Welcome};
 pub use options::{BATCH_BYTES, BATCH_FRAMES, MESSAGE_BYTES, SessionOptions};

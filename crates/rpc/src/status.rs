@@ -66,6 +66,11 @@ fn shortened(text: &str, limit: usize) -> String {
     format!("{}…", &text[..cut])
 }
 
+/// Whether a status is an answer of the peer's own, and not one of something on the way.
+pub(crate) fn is_typed(status: &Status) -> bool {
+    !status.details().is_empty() && wire::Failure::decode(status.details()).is_ok()
+}
+
 /// The failure that a status stands for. `what` was tried at `address`.
 pub fn to_failure(status: &Status, what: &str, address: &str) -> Failure {
     let typed = wire::Failure::decode(status.details()).ok().and_then(|wire| Failure::try_from(wire).ok());

@@ -71,7 +71,9 @@ impl TaskEngine {
 
     /// The task had ended, and its result was lost with the home node or before: it is made again, where it may be.
     pub(super) fn lost_after_end(&mut self, key: TaskKey, effects: &mut Vec<Effect>) {
-        let task = &self.tasks[key.at()];
+        let task = &mut self.tasks[key.at()];
+        // Its end has been counted.
+        task.recovering = true;
         let shape = &self.shapes[task.shape.at()];
         let max_retries = shape.template.options.max_retries;
         if task.retries < max_retries {

@@ -76,7 +76,7 @@ impl TaskEngine {
                 wanted,
             };
             let mut choice = self.placement.choose(&request);
-            if choice == Choice::Wait {
+            if choice == Choice::Wait && heavy == 0 {
                 let due = self.due(job_key);
                 if due > 0 {
                     choice = self.placement.choose(&PlacementRequest { due, ..request });

@@ -134,7 +134,7 @@ pub enum Event {
         /// The object.
         address: ObjectAddress,
     },
-    /// A call does not wait for an object any more, and holds it no more for having asked.
+    /// A call does not wait for an object any more.
     Withdrawn {
         /// Who had asked.
         requester: Requester,

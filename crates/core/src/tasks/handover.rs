@@ -74,7 +74,14 @@ impl TaskEngine {
     /// The driver has come back, and what is known here of its tasks may be out of date: they are known once it has offered
     /// them again. What runs is found like what runs elsewhere; values stay.
     pub(super) fn forget_driver_tasks(&mut self, key: JobKey, effects: &mut Vec<Effect>) {
+        let job = self.jobs[key.at()].id;
         self.give_up_tasks(key);
+        let own = self.objects.iter_mut().map(|(_, object)| object);
+        for object in own.filter(|object| object.job == key && object.id.is_of_driver(job)) {
+            if matches!(object.value, Value::Lost | Value::Freed | Value::Failed(_)) {
+                object.value = Value::Pending;
+            }
+        }
         self.run_steps(effects);
     }
 

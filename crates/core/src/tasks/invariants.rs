@@ -30,6 +30,10 @@ impl TaskEngine {
         let costs: u64 = self.tasks.iter().map(|(_, task)| task.cost).sum();
         let values: u64 = self.objects.iter().map(|(_, object)| object.inline_bytes()).sum();
         agree("bytes in the store", self.store_bytes, costs + values)?;
+        let heavy: u64 = self.tasks.iter().map(|(_, task)| task.heavy).sum();
+        agree("bytes of heavy tasks under way", self.heavy_under_way, heavy)?;
+        let single = self.tasks.iter().filter(|(_, task)| task.phase == Phase::Queued && task.single).count();
+        agree("queued tasks placed by themselves", self.queued_single, single)?;
         let lineage = self.tasks.iter().filter(|(_, task)| task.in_lineage);
         let lineage: u64 = lineage.map(|(_, task)| task.input_cost()).sum();
         agree("bytes of lineage", self.lineage.bytes, lineage)?;
@@ -40,6 +44,19 @@ impl TaskEngine {
             agree("ended tasks of a shape", shape.ended as usize, ended)?;
             let assigned = of_shape().filter(|(_, task)| task.phase == Phase::Assigned).count();
             agree("assigned tasks of a shape", shape.assigned as usize, assigned)?;
+        }
+        self.check_jobs()
+    }
+
+    fn check_jobs(&self) -> Result<(), String> {
+        for (position, job) in &self.jobs {
+            let of_job = || self.tasks.iter().filter(|(_, task)| task.job.at() == position);
+            let costs: u64 = of_job().map(|(_, task)| task.cost).sum();
+            let objects = self.objects.iter().filter(|(_, object)| object.job.at() == position);
+            let values: u64 = objects.map(|(_, object)| object.inline_bytes()).sum();
+            agree(&format!("bytes of job {}", job.id), job.store_bytes, costs + values)?;
+            let assigned = of_job().filter(|(_, task)| task.phase == Phase::Assigned).count();
+            agree(&format!("assigned tasks of job {}", job.id), job.assigned, assigned as u64)?;
         }
         Ok(())
     }

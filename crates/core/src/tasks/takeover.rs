@@ -41,10 +41,12 @@ impl TaskEngine {
         let foreign =
             self.objects.iter().filter(|(_, object)| object.is_foreign() && object.id.is_of_driver(job));
         let keys: Vec<ObjectKey> = foreign.map(|(position, _)| ObjectKey::new(position)).collect();
-        for object in keys {
-            let object = &mut self.objects[object.at()];
-            object.job = key;
-            let remote = object.remote_mut();
+        for object_key in keys {
+            let object = &mut self.objects[object_key.at()];
+            let (before, bytes) = (std::mem::replace(&mut object.job, key), object.inline_bytes());
+            self.drop_bytes(before, bytes);
+            self.hold_bytes(key, bytes);
+            let remote = self.objects[object_key.at()].remote_mut();
             (remote.owner, remote.asked) = (None, false);
         }
     }

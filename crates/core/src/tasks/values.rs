@@ -187,14 +187,15 @@ impl TaskEngine {
         }
     }
 
-    /// Somebody does not wait any more.
+    /// Somebody does not wait any more. What calls hold they hold together, until one of them releases it: the one that
+    /// asks next finds it still there.
     pub(super) fn withdrawn(&mut self, requester: &Requester, object: ObjectId, effects: &mut Vec<Effect>) {
         let Some(key) = self.lookup(object) else { return };
         let waiters = &mut self.objects[key.at()].waiters;
         let is_it = |waiter: &Waiter| matches!(waiter, Waiter::Requester(waiting) if waiting == requester);
         if let Some(position) = waiters.iter().position(is_it) {
             waiters.remove(position);
-            self.unhold(key, requester, effects);
+            self.drop_if_unneeded(key, effects);
         }
     }
 

@@ -4,7 +4,7 @@ mod bulk;
 mod calls;
 
 use crate::auth::Bearer;
-use crate::session::{MESSAGE_BYTES, Session, SessionOptions, Welcome, connect};
+use crate::session::{MESSAGE_BYTES, NotOpened, Session, SessionOptions, Welcome, connect};
 use crate::status::to_failure;
 use crate::transport::{Connector, ShowBearer};
 use mobula_proto::wire::node_client::NodeClient as WireClient;
@@ -119,7 +119,7 @@ impl NodeClient {
     ///
     /// # Errors
     /// As for every call.
-    pub async fn open_session(&self, role: SessionRole) -> Result<(Session, Welcome), Failure> {
+    pub async fn open_session(&self, role: SessionRole) -> Result<(Session, Welcome), NotOpened> {
         connect::open(self.inner.connector.clone(), role, self.inner.options.session).await
     }
 

@@ -18,6 +18,36 @@ use tonic::{Status, Streaming};
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// Why a session was not opened.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NotOpened {
+    /// What the node answered, or why it could not be asked; names the address.
+    pub failure: Failure,
+    /// Whether the node may have opened it all the same, and its answer was lost.
+    pub may_be_open: bool,
+}
+
+impl NotOpened {
+    /// The kind of the failure.
+    pub fn kind(&self) -> FailureKind {
+        self.failure.kind()
+    }
+
+    fn unasked(failure: Failure) -> Self {
+        NotOpened { failure, may_be_open: false }
+    }
+
+    fn unanswered(failure: Failure) -> Self {
+        NotOpened { failure, may_be_open: true }
+    }
+}
+
+impl From<NotOpened> for Failure {
+    fn from(not_opened: NotOpened) -> Self {
+        not_opened.failure
+    }
+}
+
 /// Opens a session.
 ///
 /// # Errors
@@ -26,7 +56,7 @@ pub(crate) async fn open(
     connector: Arc<Connector>,
     role: SessionRole,
     options: SessionOptions,
-) -> Result<(Session, Welcome), Failure> {
+) -> Result<(Session, Welcome), NotOpened> {
     let info = SessionInfo {
         id: SessionId(rand::random()),
         role,
@@ -37,11 +67,12 @@ pub(crate) async fn open(
     let resume_within = if connector.can_reconnect() { options.resume_within } else { Duration::ZERO };
     let core = Core::new(info, SessionOptions { resume_within, ..options });
     let (attachment, stream, greeting) = dial(&core, &connector, false, options.open_within).await?;
-    let welcome =
-        greeting.welcome.ok_or_else(|| malformed(&connector, "its welcome says nothing of the node"))?;
+    let welcome = greeting.welcome.ok_or_else(|| {
+        NotOpened::unanswered(malformed(&connector, "its welcome says nothing of the node"))
+    })?;
     let mut session = Session::over(&core);
     session.info.version = greeting.version;
-    core.attach(attachment, 0)?;
+    core.attach(attachment, 0).map_err(NotOpened::unanswered)?;
     // Ends by itself, with the session, which ends with its receiver.
     mobula_runtime::spawn("session", drive(core, connector, attachment, stream)).detach();
     Ok((session, welcome))
@@ -60,7 +91,7 @@ async fn dial(
     connector: &Connector,
     resume: bool,
     within: Duration,
-) -> Result<(u64, Streaming<Inbound>, WelcomeMessage), Failure> {
+) -> Result<(u64, Streaming<Inbound>, WelcomeMessage), NotOpened> {
     let attachment = core.number_stream();
     let hello = Hello {
         versions: (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION),
@@ -72,28 +103,35 @@ async fn dial(
     let greeting = Outbound::hello(hello.to_wire());
     let outgoing = OutgoingStream::new(core.clone(), attachment, greeting);
     let exchange = async {
-        let channel = connector.connect(within).await?;
+        let channel = connector.connect(within).await.map_err(NotOpened::unasked)?;
         let mut grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(MESSAGE_BYTES);
-        let failure = |status: Status| stream_failure(&status, connector.address());
-        grpc.ready().await.map_err(|error| connector.unreachable(&error))?;
+        let failure = |status: Status| NotOpened {
+            failure: stream_failure(&status, connector.address()),
+            may_be_open: !crate::status::is_typed(&status),
+        };
+        grpc.ready().await.map_err(|error| NotOpened::unasked(connector.unreachable(&error)))?;
         let request = bearer_request(outgoing, connector.bearer());
         let path = http::uri::PathAndQuery::from_static(accept::OPEN_PATH);
         let response = grpc.streaming(request, path, SessionCodec).await.map_err(failure)?;
         let mut stream = response.into_inner();
         let rest = match stream.message().await.map_err(failure)? {
             Some(Inbound::Batch(batch)) => batch.rest,
-            Some(Inbound::Malformed(failure)) => return Err(malformed(connector, failure.message())),
+            Some(Inbound::Malformed(failure)) => {
+                return Err(NotOpened::unanswered(malformed(connector, failure.message())));
+            }
             None => None,
         };
         let welcome = rest.and_then(|rest| rest.welcome);
-        let welcome = welcome.ok_or_else(|| malformed(connector, "its first message holds no welcome"))?;
+        let welcome = welcome.ok_or_else(|| {
+            NotOpened::unanswered(malformed(connector, "its first message holds no welcome"))
+        })?;
         Ok((stream, welcome))
     };
     match tokio::time::timeout(within, exchange).await {
         Ok(result) => result.map(|(stream, welcome)| (attachment, stream, welcome)),
         Err(_) => {
             let message = format!("{} did not open a session within {within:?}", connector.address());
-            Err(Failure::new(FailureKind::TimedOut, message))
+            Err(NotOpened::unanswered(Failure::new(FailureKind::TimedOut, message)))
         }
     }
 }
@@ -144,13 +182,13 @@ async fn resume(
             end = core.ended() => return Err(end),
         };
         let attached = result.and_then(|(attachment, stream, welcome)| {
-            core.attach(attachment, welcome.received)?;
+            core.attach(attachment, welcome.received).map_err(NotOpened::unanswered)?;
             Ok((attachment, stream))
         });
         match attached {
             Ok(resumed) => return Ok(resumed),
-            Err(failure) if is_final(failure.kind()) => return Err(lost(core, connector, failure)),
-            Err(failure) => last = failure,
+            Err(refused) if is_final(refused.kind()) => return Err(lost(core, connector, refused.failure)),
+            Err(refused) => last = refused.failure,
         }
         let pause =
             clock::sleep_until(earlier(deadline, clock::now() + wait.mul_f64(rand::random_range(0.5..1.0))));

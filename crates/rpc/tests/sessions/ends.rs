@@ -148,9 +148,10 @@ async fn a_refused_session_leaves_nothing_behind() {
         };
         let refused = node.client(options).open_session(role).await.unwrap_err();
         assert_eq!(
-            (refused.kind(), refused.message()),
+            (refused.kind(), refused.failure.message()),
             (FailureKind::PermissionDenied, "not the job's secret")
         );
+        assert!(!refused.may_be_open);
         assert_eq!(node.server.session_count(), 0);
     })
     .await;

@@ -1,7 +1,7 @@
 //! What an owner gives up whose driver has gone on through another node, and what the new one takes.
 
 use super::world::*;
-use crate::tasks::{Effect, Event, Place, Requester};
+use crate::tasks::{Effect, Event, Place, Requester, SessionKey, SessionKind};
 use mobula_types::frame::{AssignmentEnd, FoundJob};
 use mobula_types::{
     Attempt, FailureKind, JobId, ObjectAddress, ObjectId, ObjectIndex, Outcome, OwnerTerm, ResultValue,
@@ -72,6 +72,41 @@ fn what_a_home_knows_that_a_driver_comes_back_to_is_out_of_date() {
     let effects = found(&mut world, Place::Peer(there()), vec![(result(2), stored(&[]))]);
     let value = |holder| Outcome::Value(stored(&[holder]));
     assert_eq!(completed(&effects), [(DRIVER, 2, value(there())), (DRIVER, 1, value(here()))]);
+}
+
+#[test]
+fn what_was_lost_before_a_driver_came_back_is_made_again() {
+    let mut world = World::new(1);
+    world.tell(view([node(here(), 1), node(there(), 1)]));
+    world.submit(1);
+    world.end_with(1, stored(&[there()]));
+    world.tell(Event::NodeLost { node: there() });
+    world.tell(view([node(here(), 1)]));
+    world.tell(opened(2));
+    found(&mut world, Place::Local, vec![]);
+    assert_eq!(world.get(result(1)), [], "it has yet to be offered again");
+    world.submit_with(1, |submit| submit.reoffer = offered());
+    world.advance(Duration::from_millis(100));
+    let effects = world.end_with(1, stored(&[here()]));
+    assert_eq!(got(&effects), [(result(1), Outcome::Value(stored(&[here()])))]);
+    assert!(freed(&effects).is_empty());
+}
+
+#[test]
+fn what_a_worker_of_many_jobs_has_read_counts_for_the_job_that_comes() {
+    let mut world = World::new(2);
+    world.tell(view([node(here(), 2), node(there(), 2)]));
+    let (embedded, object) = (SessionKey(8), result(1));
+    world.open(embedded, None, SessionKind::Worker);
+    let address = ObjectAddress { object, owner: Some(there()) };
+    let requester = Requester::Session(embedded);
+    world.tell(Event::Held { requester: requester.clone(), objects: vec![address.clone()] });
+    world.tell(Event::Wanted { requester, address });
+    let outcome = Outcome::Value(inline(b"a value"));
+    world.tell(Event::Resolved { owner: there(), object, outcome });
+    // The world checks every count after each event.
+    take_over(&mut world);
+    world.tell(Event::SessionClosed { session: embedded });
 }
 
 #[test]

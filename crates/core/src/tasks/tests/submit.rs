@@ -155,13 +155,24 @@ fn a_call_that_waits_no_more_is_forgotten() {
         })
         .collect();
     assert_eq!(told, [&call(1), &call(3)]);
-    // Two calls hold it, and its driver.
-    for _ in 0..2 {
-        assert!(!world.is_empty());
-        world.tell(Event::Released { requester: call(4), objects: vec![address(result(1))] });
-    }
+    // The calls hold it together, and its driver.
+    world.tell(Event::Released { requester: call(4), objects: vec![address(result(1))] });
+    assert!(!world.is_empty());
     world.release(&[result(1)]);
     assert!(world.is_empty());
+}
+
+#[test]
+fn a_call_that_waits_no_more_may_ask_again() {
+    let mut world = World::new(2);
+    let call = |call| Requester::Call { job: JOB, call };
+    world.submit_with(1, |submit| submit.requester = call(1));
+    let wanted = |requester| Event::Wanted { requester, address: address(result(1)) };
+    world.tell(wanted(call(2)));
+    world.tell(Event::Withdrawn { requester: call(2), object: result(1) });
+    assert_eq!(world.tell(wanted(call(3))), []);
+    let effects = world.end_with(1, inline(b"9"));
+    assert_eq!(got(&effects), [(result(1), Outcome::Value(inline(b"9")))]);
 }
 
 #[test]
