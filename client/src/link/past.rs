@@ -28,7 +28,7 @@ impl Past {
             (false, false) => Progress::Unsent,
         };
         let losses = self.losses.iter().map(|at| now.since(*at)).collect();
-        Reoffer { progress, charges: Charges { retries: self.retries, losses } }
+        Reoffer { progress, charges: Charges { retries: self.retries, losses }, outcome: None }
     }
 }
 

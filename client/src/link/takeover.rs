@@ -10,9 +10,12 @@ use super::inbox::Sent;
 use super::io::Io;
 use super::outgoing::Waiting;
 use super::table::Spec;
-use crate::reference::{Handle, State};
+use crate::reference::{Handle, HeldValue, State};
 use mobula_runtime::clock;
-use mobula_types::{Failure, FailureKind, Frame, ObjectId, ObjectSpace, TaskId, Time};
+use mobula_types::frame::Reoffer;
+use mobula_types::{
+    Failure, FailureKind, Frame, ObjectId, ObjectSpace, Outcome, ResultValue, StoredValue, TaskId, Time,
+};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -237,7 +240,9 @@ impl Io {
         let ended = std::mem::take(&mut entry.ended);
         match entry.spec.as_deref().cloned() {
             Some(mut spec) => {
-                spec.submit.reoffer = Some(Box::new(entry.past.reoffer(now, ended)));
+                let outcome = if ended { outcome_of(&handles, entry.results.len()) } else { None };
+                let reoffer = Reoffer { outcome, ..entry.past.reoffer(now, ended) };
+                spec.submit.reoffer = Some(Box::new(reoffer));
                 let deadline = entry.deadline;
                 handles.iter().for_each(|handle| handle.forget_place());
                 self.offer_spec(spec, deadline);
@@ -257,6 +262,30 @@ impl Io {
         let (frame, counted) = (Frame::Submit(submit), Sent::default());
         let template = Some(template);
         self.request_or_park(Waiting { frame, template, object, deadline, counted, holds: Vec::new() });
+    }
+}
+
+/// How a task ended, where all of its results are in this process.
+fn outcome_of(handles: &[Arc<Handle>], results: usize) -> Option<Outcome> {
+    if handles.len() < results {
+        return None;
+    }
+    let mut values = Vec::new();
+    for handle in handles {
+        match &*handle.state() {
+            State::Value(HeldValue { payload, contained }) => {
+                let addresses =
+                    |handles: &Arc<[Arc<Handle>]>| handles.iter().map(|inner| inner.address()).collect();
+                let contained = contained.as_ref().map(addresses);
+                values.push(ResultValue { value: StoredValue::Inline(payload.clone()), contained });
+            }
+            State::Failed(failure) => return Some(Outcome::Failed(failure.clone())),
+            _ => return None,
+        }
+    }
+    match values.len() {
+        1 => values.pop().map(Outcome::Value),
+        _ => Some(Outcome::Values(values)),
     }
 }
 

@@ -285,12 +285,14 @@ pub struct Submit {
 }
 
 /// What is known of a task that is offered to another owner.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub struct Reoffer {
     /// How far it had come.
     pub progress: Progress,
     /// What was counted against it before.
     pub charges: Charges,
+    /// How it ended, where all of that is in the driver's hands.
+    pub outcome: Option<Outcome>,
 }
 
 /// How far a task had come with the owner that was lost.

@@ -47,7 +47,11 @@ impl From<Reoffer> for wire::Reoffer {
             Progress::Offered => wire::reoffer::Progress::Offered,
             Progress::Ended => wire::reoffer::Progress::Ended,
         };
-        wire::Reoffer { progress: progress.into(), charges: Some(reoffer.charges.into()) }
+        wire::Reoffer {
+            progress: progress.into(),
+            charges: Some(reoffer.charges.into()),
+            outcome: reoffer.outcome.map(Into::into),
+        }
     }
 }
 
@@ -60,7 +64,11 @@ impl TryFrom<wire::Reoffer> for Reoffer {
             Ok(wire::reoffer::Progress::Ended) => Progress::Ended,
             Err(_) => return Err(ConvertError::unknown("reoffer.progress", reoffer.progress)),
         };
-        Ok(Reoffer { progress, charges: reoffer.charges.unwrap_or_default().into() })
+        Ok(Reoffer {
+            progress,
+            charges: reoffer.charges.unwrap_or_default().into(),
+            outcome: reoffer.outcome.map(mobula_types::Outcome::try_from).transpose()?,
+        })
     }
 }
 

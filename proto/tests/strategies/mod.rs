@@ -53,7 +53,8 @@ fn charges() -> impl Strategy<Value = Charges> {
 
 fn reoffer() -> impl Strategy<Value = Reoffer> {
     let progress = prop_oneof![Just(Progress::Unsent), Just(Progress::Offered), Just(Progress::Ended)];
-    (progress, charges()).prop_map(|(progress, charges)| Reoffer { progress, charges })
+    let parts = (progress, charges(), option::of(outcome()));
+    parts.prop_map(|(progress, charges, outcome)| Reoffer { progress, charges, outcome })
 }
 
 fn submit() -> impl Strategy<Value = Submit> {

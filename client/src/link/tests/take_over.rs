@@ -4,7 +4,7 @@ use super::{CREDIT, call, usual};
 use crate::link::testing::FakeBulk;
 use crate::{CallBuilder, ErrorKind, ObjectRef};
 use mobula_types::frame::{Charges, Progress};
-use mobula_types::{Failure, FailureKind, Frame, Outcome, OwnerTerm, StoredValue};
+use mobula_types::{Failure, FailureKind, Frame, Outcome, OwnerTerm, ResultValue, StoredValue};
 use std::time::Duration;
 
 #[tokio::test]
@@ -49,7 +49,8 @@ async fn everything_that_is_held_or_waited_for_is_offered_again() {
     builder.argument::<u64>(&ended);
     let dependant: ObjectRef<u64> = builder.finish().on(&driver.cluster).submit();
     let submit = heir.next_submit().await;
-    assert!(submit.reoffer.is_some());
+    let outcome = submit.reoffer.expect("it is no news").outcome.expect("it is not run again");
+    assert!(matches!(&outcome.values(), Ok([ResultValue { value: StoredValue::Inline(_), .. }])));
     assert_eq!(submit.task, ended.id().task);
     assert_eq!(heir.next_submit().await.task, dependant.id().task);
     assert_eq!(ended.await.unwrap(), 44);

@@ -77,7 +77,7 @@ impl TaskEngine {
 
     /// A task was offered again: it waits for the answers, or it is decided what becomes of it.
     pub(super) fn offered_again(&mut self, key: TaskKey, reoffer: Reoffer, effects: &mut Vec<Effect>) {
-        let Reoffer { progress, charges } = reoffer;
+        let Reoffer { progress, charges, outcome } = reoffer;
         let now = self.now;
         let task = &mut self.tasks[key.at()];
         let (id, job) = (task.id, task.job);
@@ -86,6 +86,10 @@ impl TaskEngine {
             let losses = charges.losses.into_iter().take(MOST_LOSSES).map(|ago| now.before(ago)).collect();
             task.history.get_or_insert_default().losses = losses;
         }
+        if let Some(outcome) = outcome.filter(|outcome| self.is_whole(key, outcome)) {
+            return self.ended_before(key, outcome, effects);
+        }
+        let task = &mut self.tasks[key.at()];
         match &mut self.jobs[job.at()].seek {
             Some(seek) if !seek.waiting_for.is_empty() => {
                 task.phase = Phase::Seeking;
@@ -93,6 +97,19 @@ impl TaskEngine {
             }
             _ => self.adopt_or_run(key, progress, effects),
         }
+    }
+
+    /// The task had ended, and the driver has all that came of it: nothing is lost.
+    fn ended_before(&mut self, key: TaskKey, outcome: Outcome, effects: &mut Vec<Effect>) {
+        // The end of one that succeeded has been counted.
+        self.tasks[key.at()].recovering = !matches!(outcome, Outcome::Failed(_));
+        self.finish(key, outcome, effects);
+    }
+
+    /// Whether there is a value for each of the task's results, or a failure.
+    fn is_whole(&self, key: TaskKey, outcome: &Outcome) -> bool {
+        let results = self.tasks[key.at()].results.len();
+        outcome.values().map_or(true, |values| values.len() == results)
     }
 
     /// Everything is known that the nodes have of the job: what there is of a task is adopted; else it is run, and charged

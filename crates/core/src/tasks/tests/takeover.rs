@@ -147,7 +147,7 @@ fn nothing_found() -> World {
 }
 
 fn reoffer(progress: Progress, retries: u32) -> Reoffer {
-    Reoffer { progress, charges: Charges { retries, losses: Vec::new() } }
+    Reoffer { progress, charges: Charges { retries, losses: Vec::new() }, outcome: None }
 }
 
 #[test]
@@ -159,6 +159,22 @@ fn what_may_have_run_at_most_once_is_not_run_again() {
     assert_eq!(failures(&effects), [(2, FailureKind::ObjectLost)]);
     // The lost owner cannot have received it.
     assert_eq!(numbers(&offer_with(&mut world, 3, 0, reoffer(Progress::Unsent, 0))), [3]);
+}
+
+#[test]
+fn what_the_driver_has_in_its_hands_is_not_lost() {
+    let mut world = nothing_found();
+    let failed = Outcome::Failed(mobula_types::Failure::new(FailureKind::TaskFailed, "no"));
+    for (number, outcome) in [(1, Outcome::Value(inline(b"9"))), (2, failed)] {
+        let before = Reoffer { outcome: Some(outcome.clone()), ..reoffer(Progress::Ended, 0) };
+        let effects = offer_with(&mut world, number, 0, before);
+        assert_eq!(completed(&effects), [(DRIVER, number, outcome.clone())]);
+        assert_eq!(got(&world.get(result(number))), [(result(number), outcome)]);
+    }
+    // One that names more values than the task returns says nothing.
+    let outcome = Some(Outcome::Values(vec![inline(b"9"), inline(b"10")]));
+    let before = Reoffer { outcome, ..reoffer(Progress::Ended, 0) };
+    assert_eq!(failures(&offer_with(&mut world, 3, 0, before)), [(3, FailureKind::ObjectLost)]);
 }
 
 #[test]
@@ -202,6 +218,7 @@ fn what_was_with_three_homes_that_were_lost_is_suspected() {
     let with = |losses: &[u64]| Reoffer {
         progress: Progress::Offered,
         charges: Charges { retries: 2, losses: losses.iter().copied().map(ago).collect() },
+        outcome: None,
     };
     let effects = offer_with(&mut world, 1, 9, with(&[30, 300]));
     assert_eq!(failures(&effects), [(1, FailureKind::PoisonSuspected)]);

@@ -3,7 +3,7 @@
 use crate::tasks::{
     Assignment, Effect, EngineOptions, Event, Place, Requester, SessionKey, SessionKind, TaskEngine,
 };
-use mobula_types::frame::{AssignmentEnd, Charges, Progress, Reoffer};
+use mobula_types::frame::{AssignmentEnd, Progress, Reoffer};
 use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::view::NodeLoad;
 use mobula_types::{
@@ -249,7 +249,7 @@ pub(super) struct Submit {
 
 /// A task that the lost owner had, and that counts nothing against it yet.
 pub(super) fn offered() -> Option<Box<Reoffer>> {
-    Some(Box::new(Reoffer { progress: Progress::Offered, charges: Charges::default() }))
+    Some(Box::new(Reoffer { progress: Progress::Offered, ..Reoffer::default() }))
 }
 
 impl Submit {
