@@ -60,7 +60,7 @@ impl From<Frame> for wire::Frame {
                 Kind::PutDone(Box::new(wire::PutDone { object: Some(object.into()), failure }))
             }
             Frame::Credit { total } => Kind::Credit(wire::Credit { total }),
-            Frame::View(delta) => Kind::View(Box::new((&delta).into())),
+            Frame::View(delta) => Kind::View(Box::new((&*delta).into())),
             Frame::Warning { text } => Kind::Warning(wire::Warning { text }),
             Frame::JobEnded { failure } => {
                 Kind::JobEnded(Box::new(wire::JobEnded { failure: Some(failure.into()) }))
@@ -81,7 +81,7 @@ impl From<Frame> for wire::Frame {
                 outcome: Some(outcome.into()),
                 retryable,
                 micros,
-                borrows: borrows.into_iter().map(Into::into).collect(),
+                borrows: borrows.into_vec().into_iter().map(Into::into).collect(),
             }),
             Frame::Returned { handles } => Kind::Returned(wire::Handles { handles }),
             Frame::Unreadable { handle, object, failure } => Kind::Unreadable(Box::new(wire::Unreadable {
@@ -103,7 +103,7 @@ impl From<Frame> for wire::Frame {
             Frame::RecallAssignments { tasks } => Kind::RecallAssignments(assign::task_attempts(tasks)),
             Frame::ConfirmAssignments { tasks } => Kind::ConfirmAssignments(assign::task_attempts(tasks)),
             Frame::AssignmentEnded { task, attempt, end } => {
-                Kind::AssignmentEnded(Box::new(assign::ended(task, attempt, end)))
+                Kind::AssignmentEnded(Box::new(assign::ended(task, attempt, *end)))
             }
             Frame::Resolve { object } => Kind::Resolve(object.into()),
             Frame::Resolved { object, outcome } => Kind::Resolved(got(object, outcome)),
@@ -168,7 +168,7 @@ impl TryFrom<wire::Frame> for Frame {
                 failure: done.failure.map(Failure::try_from).transpose()?,
             },
             Kind::Credit(credit) => Frame::Credit { total: credit.total },
-            Kind::View(delta) => Frame::View((*delta).try_into()?),
+            Kind::View(delta) => Frame::View(Box::new((*delta).try_into()?)),
             Kind::Warning(warning) => Frame::Warning { text: warning.text },
             Kind::JobEnded(ended) => {
                 Frame::JobEnded { failure: failure(ended.failure, "job_ended.failure")? }
@@ -188,7 +188,7 @@ impl TryFrom<wire::Frame> for Frame {
                 outcome: outcome(done.outcome, "done.outcome")?,
                 retryable: done.retryable,
                 micros: done.micros,
-                borrows: addresses(done.borrows)?,
+                borrows: addresses(done.borrows)?.into(),
             },
             Kind::Returned(returned) => Frame::Returned { handles: returned.handles },
             Kind::Unreadable(unreadable) => Frame::Unreadable {

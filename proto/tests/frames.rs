@@ -123,11 +123,8 @@ fn a_small_task_is_few_bytes() {
         task,
         template: TemplateId(0),
         arguments: Payload::from(&b"\x07"[..]),
-        references: Vec::new(),
-        contained: Vec::new(),
-        deadline: None,
         parent: None,
-        reoffer: None,
+        extras: None,
     });
     let outcome = Outcome::Value(ResultValue::inline(Payload::from(&b"ok"[..])));
     let completed = Frame::Completed { task, outcome };

@@ -67,7 +67,7 @@ impl Request {
         let content = match self {
             Request::Submit(request) => {
                 request.submit.arguments.len()
-                    + 48 * request.submit.references.len()
+                    + 48 * request.submit.references().len()
                     + 48 * request.holds.len()
             }
             Request::Put(request) => request.payload.len() + 48 * request.holds.len(),

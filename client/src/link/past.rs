@@ -34,7 +34,7 @@ impl Past {
 
 /// Sets what is left of a task's time, which counts from its submission.
 pub(super) fn set_time_left(submit: &mut frame::Submit, now: Time, deadline: Option<Time>) {
-    submit.deadline = deadline.map(|deadline| deadline.since(now));
+    submit.extras_mut().deadline = deadline.map(|deadline| deadline.since(now));
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use foldhash::HashSet;
 use mobula_runtime::clock;
 use mobula_types::{
     Failure, FailureKind, Frame, INLINE_LIMIT, ObjectAddress, ObjectId, ObjectSpace, Payload, ResultValue,
-    StoredValue, frame,
+    StoredValue,
 };
 use std::sync::{Arc, Weak};
 
@@ -25,7 +25,7 @@ impl Io {
     fn submit(&mut self, request: SubmitRequest, counted: Sent) {
         let SubmitRequest { submit, template, handles, holds } = request;
         self.offer_lapsed(holds.iter().map(|handle| handle.object()));
-        let deadline = submit.deadline.map(|left| clock::now() + left);
+        let deadline = submit.deadline().map(|left| clock::now() + left);
         self.table.add_task(&submit, &template, deadline, handles);
         let object = ObjectId::result(submit.task, 0);
         let (frame, template) = (Frame::Submit(submit), Some(template));
@@ -105,7 +105,7 @@ impl Io {
         let kept: Vec<Arc<Handle>> =
             lent.iter().filter_map(Weak::upgrade).filter(|handle| handle.keep()).collect();
         if let Frame::Done { borrows, .. } = &mut end {
-            borrows.extend(kept.iter().map(|handle| handle.address()));
+            *borrows = kept.iter().map(|handle| handle.address()).collect();
         }
         self.send_frame(end);
     }
@@ -237,9 +237,9 @@ fn names(end: &Frame, object: ObjectId) -> bool {
 /// Whether a request refers to an object of which that is so.
 fn refers_to_any(frame: &Frame, is_so: impl Fn(ObjectId) -> bool) -> bool {
     match frame {
-        Frame::Submit(frame::Submit { references, contained, .. }) => {
-            references.iter().any(|reference| is_so(reference.address.object))
-                || contained.iter().any(|address| is_so(address.object))
+        Frame::Submit(submit) => {
+            submit.references().iter().any(|reference| is_so(reference.address.object))
+                || submit.contained().iter().any(|address| is_so(address.object))
         }
         Frame::Put { value, .. } => {
             value.contained.iter().flat_map(|contained| contained.iter()).any(|address| is_so(address.object))

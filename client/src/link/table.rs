@@ -72,13 +72,13 @@ pub(super) struct PutEntry {
 }
 
 fn spec_bytes(spec: &frame::Submit) -> usize {
-    256 + spec.arguments.len() + 48 * (spec.references.len() + spec.contained.len())
+    256 + spec.arguments.len() + 48 * (spec.references().len() + spec.contained().len())
 }
 
 /// What a spec needs to run again.
 fn needs(spec: &frame::Submit) -> impl Iterator<Item = ObjectId> {
-    let references = spec.references.iter().map(|reference| reference.address.object);
-    references.chain(spec.contained.iter().map(|address| address.object))
+    let references = spec.references().iter().map(|reference| reference.address.object);
+    references.chain(spec.contained().iter().map(|address| address.object))
 }
 
 /// A spec is kept no more: what it needed.
@@ -350,11 +350,12 @@ mod tests {
             task,
             template: TemplateId(0),
             arguments: Payload::EMPTY,
-            references: needs.iter().map(reference).collect(),
-            contained: Vec::new(),
-            deadline: None,
             parent: None,
-            reoffer: None,
+            extras: frame::SubmitExtras {
+                references: needs.iter().map(reference).collect(),
+                ..frame::SubmitExtras::default()
+            }
+            .boxed(),
         }
     }
 

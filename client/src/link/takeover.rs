@@ -242,7 +242,7 @@ impl Io {
             Some(mut spec) => {
                 let outcome = if ended { outcome_of(&handles, entry.results.len()) } else { None };
                 let reoffer = Reoffer { outcome, ..entry.past.reoffer(now, ended) };
-                spec.submit.reoffer = Some(Box::new(reoffer));
+                spec.submit.extras_mut().reoffer = Some(reoffer);
                 let deadline = entry.deadline;
                 handles.iter().for_each(|handle| handle.forget_place());
                 self.offer_spec(spec, deadline);

@@ -120,11 +120,8 @@ fn prepare(
         task,
         template: TemplateId::default(),
         arguments,
-        references,
-        contained: addresses,
-        deadline,
         parent: context.run().map(|run| run.handle()),
-        reoffer: None,
+        extras: frame::SubmitExtras { references, contained: addresses, deadline, reoffer: None }.boxed(),
     };
     let weak = handles.iter().map(Arc::downgrade).collect();
     let request = SubmitRequest { submit, template, handles: weak, holds };

@@ -85,7 +85,8 @@ impl Guest {
                 return self.shared.done(run.handle, CallResult::failed(failure), 0);
             }
         };
-        let frame::Run { handle, slot, task, attempt, arguments, inputs, deadline, .. } = run;
+        let frame::Run { handle, slot, task, attempt, arguments, extras, .. } = run;
+        let frame::RunExtras { inputs, deadline } = extras.map(|extras| *extras).unwrap_or_default();
         let call = Call {
             handle,
             task,

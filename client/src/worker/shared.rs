@@ -110,7 +110,7 @@ impl WorkerShared {
         let CallResult { outcome, retryable, kept } = result;
         let known = self.runs.lock().remove(&handle);
         if let Some(RunEntry { lent, .. }) = known {
-            let end = Frame::Done { handle, outcome, retryable, micros, borrows: Vec::new() };
+            let end = Frame::Done { handle, outcome, retryable, micros, borrows: Box::default() };
             self.link.command(if lent.is_empty() {
                 Command::Frame(end)
             } else {

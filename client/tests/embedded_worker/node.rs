@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mobula_host::{BoxFuture, BulkAccess, EmbeddedOptions, RunningWorker};
 use mobula_rpc::session::{Session, SessionOptions, pair};
-use mobula_types::frame::{Input, Run, Submit};
+use mobula_types::frame::{Input, Run, RunExtras, Submit};
 use mobula_types::outcome::StoredCopy;
 use mobula_types::session::JobSecret;
 use mobula_types::{
@@ -142,8 +142,7 @@ impl Node {
             attempt: Attempt::default(),
             template,
             arguments: arguments.into(),
-            inputs,
-            deadline: None,
+            extras: RunExtras { inputs, deadline: None }.boxed(),
         };
         self.send(Frame::Run(run));
         handle

@@ -92,7 +92,7 @@ pub enum Frame {
         total: u64,
     },
     /// A change of the cluster.
-    View(ViewDelta),
+    View(Box<ViewDelta>),
     /// Something that the program's user should know; at most one a second and kind.
     Warning {
         /// The text.
@@ -147,7 +147,7 @@ pub enum Frame {
         micros: u32,
         /// References that were lent to it with its arguments and that the worker still keeps: it holds each once more
         /// from now on, until it releases it. They may be the home node's or another's.
-        borrows: Vec<ObjectAddress>,
+        borrows: Box<[ObjectAddress]>,
     },
     /// Runs given back unstarted.
     Returned {
@@ -206,7 +206,7 @@ pub enum Frame {
         /// The attempt.
         attempt: Attempt,
         /// How.
-        end: AssignmentEnd,
+        end: Box<AssignmentEnd>,
     },
     /// Ask the owner for an object. Answered once by [`Frame::Resolved`]; makes the sender a borrower.
     Resolve {
@@ -272,16 +272,60 @@ pub struct Submit {
     pub template: TemplateId,
     /// The encoded arguments, one behind the other.
     pub arguments: Payload,
-    /// The references among them.
+    /// A worker's submit: the handle of the run that submits.
+    pub parent: Option<u64>,
+    /// What most submits do without. It lies apart, because frames are moved often.
+    pub extras: Option<Box<SubmitExtras>>,
+}
+
+/// What only some submits have.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct SubmitExtras {
+    /// The references among the arguments.
     pub references: Vec<ArgumentRef>,
     /// References inside encoded arguments, which the task keeps alive.
     pub contained: Vec<ObjectAddress>,
     /// How much time is left; without an end unless set.
     pub deadline: Option<Duration>,
-    /// A worker's submit: the handle of the run that submits.
-    pub parent: Option<u64>,
     /// Offered again after the loss of its owner: what became of it before. Its result may exist somewhere.
-    pub reoffer: Option<Box<Reoffer>>,
+    pub reoffer: Option<Reoffer>,
+}
+
+impl SubmitExtras {
+    /// A place of their own, where there are any.
+    pub fn boxed(self) -> Option<Box<Self>> {
+        let Self { references, contained, deadline, reoffer } = &self;
+        let is_empty =
+            references.is_empty() && contained.is_empty() && deadline.is_none() && reoffer.is_none();
+        if is_empty { None } else { Some(Box::new(self)) }
+    }
+}
+
+impl Submit {
+    /// The references among the arguments.
+    pub fn references(&self) -> &[ArgumentRef] {
+        self.extras.as_ref().map_or(&[], |extras| &extras.references)
+    }
+
+    /// References inside encoded arguments.
+    pub fn contained(&self) -> &[ObjectAddress] {
+        self.extras.as_ref().map_or(&[], |extras| &extras.contained)
+    }
+
+    /// How much time is left.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.extras.as_ref()?.deadline
+    }
+
+    /// What became of it before, where it is offered again.
+    pub fn reoffer(&self) -> Option<&Reoffer> {
+        self.extras.as_ref()?.reoffer.as_ref()
+    }
+
+    /// The extras, to be changed.
+    pub fn extras_mut(&mut self) -> &mut SubmitExtras {
+        self.extras.get_or_insert_default()
+    }
 }
 
 /// What is known of a task that is offered to another owner.
@@ -346,10 +390,36 @@ pub struct Run {
     pub template: TemplateId,
     /// The encoded arguments.
     pub arguments: Payload,
+    /// What most runs do without. It lies apart, because frames are moved often.
+    pub extras: Option<Box<RunExtras>>,
+}
+
+/// What only some runs have.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct RunExtras {
     /// Resolved references, in the order of the task's.
     pub inputs: Vec<Input>,
     /// How much time is left until the task's deadline.
     pub deadline: Option<Duration>,
+}
+
+impl RunExtras {
+    /// A place of their own, where there are any.
+    pub fn boxed(self) -> Option<Box<Self>> {
+        if self.inputs.is_empty() && self.deadline.is_none() { None } else { Some(Box::new(self)) }
+    }
+}
+
+impl Run {
+    /// Resolved references, in the order of the task's.
+    pub fn inputs(&self) -> &[Input] {
+        self.extras.as_ref().map_or(&[], |extras| &extras.inputs)
+    }
+
+    /// How much time is left until the task's deadline.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.extras.as_ref()?.deadline
+    }
 }
 
 /// A resolved reference of a task.
@@ -440,4 +510,16 @@ pub enum AssignmentEnd {
         /// Its term.
         owner_term: OwnerTerm,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_cheap_to_move() {
+        assert!(size_of::<Frame>() <= 88, "{}", size_of::<Frame>());
+        assert!(size_of::<Submit>() <= 80, "{}", size_of::<Submit>());
+        assert!(size_of::<Run>() <= 80, "{}", size_of::<Run>());
+    }
 }

@@ -3,6 +3,7 @@
 use super::session::{Party, SessionState};
 use super::{Call, CallWaits, GetCall, OwnTasks, Shard, ShardStatus};
 use mobula_core::tasks::{self, Requester, SnapshotFilter, TaskSnapshot};
+use mobula_types::frame::SubmitExtras;
 use mobula_types::{
     Failure, FailureKind, JobId, NodeId, ObjectAddress, ObjectId, Outcome, TaskId, TaskState,
 };
@@ -15,17 +16,15 @@ impl Shard {
         match call {
             Call::Submit { job, task, template, arguments, references, deadline, reply } => {
                 let Some(call) = self.number_call(CallWaits::Submit(reply)) else { return };
+                let deadline = deadline.map(|deadline| deadline.since(self.now));
                 self.tell_tasks(tasks::Event::Submitted {
                     requester: Requester::Call { job, call },
                     job,
                     task,
                     template,
                     arguments,
-                    references,
-                    contained: Vec::new(),
-                    deadline,
                     parent: None,
-                    reoffer: None,
+                    extras: SubmitExtras { references, deadline, ..SubmitExtras::default() }.boxed(),
                 });
             }
             Call::Get { address, job, until, reply } => {

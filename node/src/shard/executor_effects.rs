@@ -31,7 +31,7 @@ impl Shard {
             }
             Effect::Report { owner: Owner::Peer(node), task, attempt, end } => {
                 self.hand_over(&node, task, &end);
-                self.send_to_peer(&node, Frame::AssignmentEnded { task, attempt, end });
+                self.send_to_peer(&node, Frame::AssignmentEnded { task, attempt, end: Box::new(end) });
             }
             Effect::Run(order) => self.run_on_worker(order),
             Effect::Fetch { run, inputs } => self.fetch_inputs(run, inputs),
@@ -85,8 +85,7 @@ impl Shard {
                 attempt: order.attempt,
                 template,
                 arguments: order.arguments,
-                inputs: order.inputs,
-                deadline: left,
+                extras: frame::RunExtras { inputs: order.inputs, deadline: left }.boxed(),
             }));
         });
     }

@@ -62,18 +62,14 @@ impl Shard {
     ) -> Result<(), Failure> {
         let Some(state) = self.sessions.get_mut(session) else { return Ok(()) };
         let template = state.received.get(submit.template)?;
-        let deadline = submit.deadline.map(|left| self.now + left);
         self.tell_tasks(tasks::Event::Submitted {
             requester: Requester::Session(session),
             job,
             task: submit.task,
             template,
             arguments: submit.arguments,
-            references: submit.references,
-            contained: submit.contained,
-            deadline,
             parent,
-            reoffer: submit.reoffer,
+            extras: submit.extras,
         });
         Ok(())
     }
@@ -126,13 +122,13 @@ impl Shard {
 
     /// What was lent to a run and its worker keeps is held by the worker before the run's end is known, which lets go of
     /// it; its owner is told with that end.
-    fn keep_borrows(&mut self, session: SessionKey, borrows: Vec<ObjectAddress>) -> Vec<ObjectId> {
+    fn keep_borrows(&mut self, session: SessionKey, borrows: Box<[ObjectAddress]>) -> Vec<ObjectId> {
         if borrows.is_empty() {
             return Vec::new();
         }
         let objects = borrows.iter().map(|address| address.object).collect();
         let requester = Requester::Session(session);
-        self.tell_tasks(tasks::Event::Held { requester, objects: borrows });
+        self.tell_tasks(tasks::Event::Held { requester, objects: borrows.into_vec() });
         objects
     }
 
@@ -192,7 +188,7 @@ impl Shard {
                 self.tell_executor(executor::Event::Confirm { owner, tasks });
             }
             Frame::AssignmentEnded { task, attempt, end } => {
-                self.tell_tasks(tasks::Event::Ended { place, task, attempt, end });
+                self.tell_tasks(tasks::Event::Ended { place, task, attempt, end: *end });
             }
             Frame::Resolve { object } => {
                 let address = mobula_types::ObjectAddress::at_home(object);

@@ -46,7 +46,7 @@ impl Shard {
         self.tell_tasks(tasks::Event::View(self.view.clone()));
         let clients: Vec<_> = self.sessions.clients().collect();
         for session in clients {
-            self.sessions.send(session, Frame::View(delta.clone()));
+            self.sessions.send(session, Frame::View(Box::new(delta.clone())));
         }
     }
 }

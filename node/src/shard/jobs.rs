@@ -199,7 +199,9 @@ impl Shard {
                     let place = tasks::Place::Local;
                     self.tell_tasks(tasks::Event::Ended { place, task, attempt, end });
                 }
-                Owner::Peer(node) => self.send_to_peer(&node, Frame::AssignmentEnded { task, attempt, end }),
+                Owner::Peer(node) => {
+                    self.send_to_peer(&node, Frame::AssignmentEnded { task, attempt, end: Box::new(end) })
+                }
             }
         }
     }

@@ -115,7 +115,7 @@ pub(super) fn read_ended(ended: wire::AssignmentEnded) -> Result<Frame, ConvertE
     Ok(Frame::AssignmentEnded {
         task: TaskId { high: ended.task_high, low: ended.task_low },
         attempt: attempt(ended.owner_term, ended.attempt),
-        end,
+        end: Box::new(end),
     })
 }
 

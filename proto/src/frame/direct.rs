@@ -25,7 +25,7 @@ pub(crate) fn append(frame: &Frame, body: &mut BytesMut) -> bool {
         Frame::Submit(submit) if is_plain(submit) => {
             append_submit(submit, body);
         }
-        Frame::Run(run) if run.inputs.is_empty() => append_run(run, body),
+        Frame::Run(run) if run.inputs().is_empty() => append_run(run, body),
         Frame::Completed { task, outcome } => match inline(outcome) {
             Some(value) => append_completed(*task, value, body),
             None => return false,
@@ -83,12 +83,12 @@ macro_rules! unless_zero {
 }
 
 fn is_plain(submit: &Submit) -> bool {
-    submit.references.is_empty() && submit.contained.is_empty() && submit.reoffer.is_none()
+    submit.references().is_empty() && submit.contained().is_empty() && submit.reoffer().is_none()
 }
 
 fn append_submit(submit: &Submit, body: &mut BytesMut) {
     let arguments = submit.arguments.as_slice();
-    let deadline = submit.deadline.map(nanos);
+    let deadline = submit.deadline().map(nanos);
     let length = unless_zero!(length fixed64, 1, submit.task.high)
         + unless_zero!(length fixed64, 2, submit.task.low)
         + unless_zero!(length uint32, 3, submit.template.0)
@@ -112,7 +112,7 @@ fn append_submit(submit: &Submit, body: &mut BytesMut) {
 
 fn append_run(run: &Run, body: &mut BytesMut) {
     let arguments = run.arguments.as_slice();
-    let deadline = run.deadline.map(nanos);
+    let deadline = run.deadline().map(nanos);
     let length = unless_zero!(length uint64, 1, run.handle)
         + unless_zero!(length uint32, 2, run.slot)
         + unless_zero!(length fixed64, 3, run.task.high)

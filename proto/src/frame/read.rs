@@ -6,7 +6,7 @@
 use super::direct::{COMPLETED, DONE, RUN, SUBMIT};
 use crate::value::COPIED_LENGTH;
 use bytes::Bytes;
-use mobula_types::frame::{Run, Submit};
+use mobula_types::frame::{Run, RunExtras, Submit, SubmitExtras};
 use mobula_types::{Attempt, Frame, Outcome, OwnerTerm, Payload, ResultValue, TaskId, TemplateId};
 use std::time::Duration;
 
@@ -157,11 +157,8 @@ fn read_submit(mut fields: Fields<'_>, message: &Bytes, frames: &mut Vec<Frame>)
         task,
         template: TemplateId(template),
         arguments: payload(arguments, message),
-        references: Vec::new(),
-        contained: Vec::new(),
-        deadline,
         parent,
-        reoffer: None,
+        extras: SubmitExtras { deadline, ..SubmitExtras::default() }.boxed(),
     }));
     Some(())
 }
@@ -191,8 +188,7 @@ fn read_run(mut fields: Fields<'_>, message: &Bytes, frames: &mut Vec<Frame>) ->
         attempt,
         template: TemplateId(template),
         arguments: payload(arguments, message),
-        inputs: Vec::new(),
-        deadline,
+        extras: RunExtras { deadline, ..RunExtras::default() }.boxed(),
     }));
     Some(())
 }
@@ -225,7 +221,7 @@ fn read_done(mut fields: Fields<'_>, message: &Bytes, frames: &mut Vec<Frame>) -
     }
     let value = payload(value?, message);
     let outcome = Outcome::Value(ResultValue::inline(value));
-    frames.push(Frame::Done { handle, outcome, retryable, micros, borrows: Vec::new() });
+    frames.push(Frame::Done { handle, outcome, retryable, micros, borrows: Box::default() });
     Some(())
 }
 

@@ -5,12 +5,13 @@ use crate::error::{ConvertError, Required};
 use crate::identity::{attempt, nanos, object_id};
 use crate::value::{payload, stored};
 use crate::wire;
-use mobula_types::frame::{Input, Run};
+use mobula_types::frame::{Input, Run, RunExtras};
 use mobula_types::{StoredValue, TaskId, TemplateId};
 use std::time::Duration;
 
 impl From<Run> for wire::Run {
     fn from(run: Run) -> Self {
+        let extras = run.extras.map(|extras| *extras).unwrap_or_default();
         wire::Run {
             handle: run.handle,
             slot: run.slot,
@@ -20,8 +21,8 @@ impl From<Run> for wire::Run {
             attempt: run.attempt.number,
             template: run.template.0,
             arguments: run.arguments.into_bytes(),
-            inputs: run.inputs.into_iter().map(Into::into).collect(),
-            deadline_nanos: run.deadline.map(nanos),
+            inputs: extras.inputs.into_iter().map(Into::into).collect(),
+            deadline_nanos: extras.deadline.map(nanos),
         }
     }
 }
@@ -29,6 +30,8 @@ impl From<Run> for wire::Run {
 impl TryFrom<wire::Run> for Run {
     type Error = ConvertError;
     fn try_from(run: wire::Run) -> Result<Self, ConvertError> {
+        let deadline = run.deadline_nanos.map(Duration::from_nanos);
+        let extras = RunExtras { inputs: inputs(run.inputs)?, deadline };
         Ok(Run {
             handle: run.handle,
             slot: run.slot,
@@ -36,8 +39,7 @@ impl TryFrom<wire::Run> for Run {
             attempt: attempt(run.owner_term, run.attempt),
             template: TemplateId(run.template),
             arguments: payload(run.arguments),
-            inputs: inputs(run.inputs)?,
-            deadline: run.deadline_nanos.map(Duration::from_nanos),
+            extras: extras.boxed(),
         })
     }
 }

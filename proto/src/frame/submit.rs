@@ -4,22 +4,23 @@ use crate::error::ConvertError;
 use crate::identity::{addresses, nanos, object_id, unpack_objects};
 use crate::value::payload;
 use crate::wire;
-use mobula_types::frame::{Charges, Progress, Reoffer, Submit};
+use mobula_types::frame::{Charges, Progress, Reoffer, Submit, SubmitExtras};
 use mobula_types::{ArgumentRef, ArgumentShape, NodeId, ObjectAddress, TaskId, TemplateId};
 use std::time::Duration;
 
 impl From<Submit> for wire::Submit {
     fn from(submit: Submit) -> Self {
+        let extras = submit.extras.map(|extras| *extras).unwrap_or_default();
         wire::Submit {
             task_high: submit.task.high,
             task_low: submit.task.low,
             template: submit.template.0,
             arguments: submit.arguments.into_bytes(),
-            references: submit.references.into_iter().map(Into::into).collect(),
-            contained: submit.contained.into_iter().map(Into::into).collect(),
-            deadline_nanos: submit.deadline.map(nanos),
+            references: extras.references.into_iter().map(Into::into).collect(),
+            contained: extras.contained.into_iter().map(Into::into).collect(),
+            deadline_nanos: extras.deadline.map(nanos),
             parent: submit.parent,
-            reoffer: submit.reoffer.map(|reoffer| (*reoffer).into()),
+            reoffer: extras.reoffer.map(Into::into),
         }
     }
 }
@@ -27,15 +28,18 @@ impl From<Submit> for wire::Submit {
 impl TryFrom<wire::Submit> for Submit {
     type Error = ConvertError;
     fn try_from(submit: wire::Submit) -> Result<Self, ConvertError> {
+        let extras = SubmitExtras {
+            references: submit.references.into_iter().map(ArgumentRef::try_from).collect::<Result<_, _>>()?,
+            contained: addresses(submit.contained)?,
+            deadline: submit.deadline_nanos.map(Duration::from_nanos),
+            reoffer: submit.reoffer.map(Reoffer::try_from).transpose()?,
+        };
         Ok(Submit {
             task: TaskId { high: submit.task_high, low: submit.task_low },
             template: TemplateId(submit.template),
             arguments: payload(submit.arguments),
-            references: submit.references.into_iter().map(ArgumentRef::try_from).collect::<Result<_, _>>()?,
-            contained: addresses(submit.contained)?,
-            deadline: submit.deadline_nanos.map(Duration::from_nanos),
             parent: submit.parent,
-            reoffer: submit.reoffer.map(Reoffer::try_from).transpose()?.map(Box::new),
+            extras: extras.boxed(),
         })
     }
 }

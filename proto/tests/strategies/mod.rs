@@ -3,7 +3,8 @@
 mod parts;
 
 use mobula_types::frame::{
-    Assignment, AssignmentEnd, Charges, FoundJob, Input, Progress, Reoffer, Run, Submit,
+    Assignment, AssignmentEnd, Charges, FoundJob, Input, Progress, Reoffer, Run, RunExtras, Submit,
+    SubmitExtras,
 };
 use mobula_types::outcome::CopyVersion;
 use mobula_types::{
@@ -66,17 +67,11 @@ fn submit() -> impl Strategy<Value = Submit> {
         vec(address(), 0..3),
         deadline(),
         any::<Option<u64>>(),
-        option::of(reoffer().prop_map(Box::new)),
+        option::of(reoffer()),
     );
-    parts.prop_map(|(task, template, arguments, references, contained, deadline, parent, reoffer)| Submit {
-        task,
-        template,
-        arguments,
-        references,
-        contained,
-        deadline,
-        parent,
-        reoffer,
+    parts.prop_map(|(task, template, arguments, references, contained, deadline, parent, reoffer)| {
+        let extras = SubmitExtras { references, contained, deadline, reoffer }.boxed();
+        Submit { task, template, arguments, parent, extras }
     })
 }
 
@@ -91,15 +86,9 @@ fn run() -> impl Strategy<Value = Run> {
         vec(input(), 0..3),
         deadline(),
     );
-    parts.prop_map(|(handle, slot, task, attempt, template, arguments, inputs, deadline)| Run {
-        handle,
-        slot,
-        task,
-        attempt,
-        template,
-        arguments,
-        inputs,
-        deadline,
+    parts.prop_map(|(handle, slot, task, attempt, template, arguments, inputs, deadline)| {
+        let extras = RunExtras { inputs, deadline }.boxed();
+        Run { handle, slot, task, attempt, template, arguments, extras }
     })
 }
 
@@ -187,7 +176,7 @@ fn node_frame() -> BoxedStrategy<Frame> {
         (task_id(), charges()).prop_map(|(task, charges)| Frame::Charged { task, charges }),
         (object_id(), option::of(failure())).prop_map(|(object, failure)| Frame::PutDone { object, failure }),
         any::<u64>().prop_map(|total| Frame::Credit { total }),
-        view_delta().prop_map(Frame::View),
+        view_delta().prop_map(|delta| Frame::View(Box::new(delta))),
         any::<String>().prop_map(|text| Frame::Warning { text }),
         failure().prop_map(|failure| Frame::JobEnded { failure }),
         Just(Frame::Draining),
@@ -209,7 +198,7 @@ fn worker_frame() -> BoxedStrategy<Frame> {
                 outcome,
                 retryable,
                 micros,
-                borrows
+                borrows: borrows.into()
             }
         ),
         any::<Vec<u64>>().prop_map(|handles| Frame::Returned { handles }),
@@ -243,7 +232,7 @@ fn peer_frame() -> BoxedStrategy<Frame> {
         (task_id(), attempt(), assignment_end()).prop_map(|(task, attempt, end)| Frame::AssignmentEnded {
             task,
             attempt,
-            end
+            end: Box::new(end)
         }),
         object_id().prop_map(|object| Frame::Resolve { object }),
         (object_id(), outcome()).prop_map(|(object, outcome)| Frame::Resolved { object, outcome }),
@@ -276,24 +265,18 @@ fn plain_frame() -> BoxedStrategy<Frame> {
     prop_oneof![
         (submit(), task(), bytes(), small()).prop_map(|(submit, task, arguments, template)| {
             let template = TemplateId(template as u32);
-            let (references, contained) = (Vec::new(), Vec::new());
-            Frame::Submit(Submit {
-                task,
-                arguments,
-                template,
-                references,
-                contained,
-                reoffer: None,
-                ..submit
-            })
+            let deadline = submit.deadline();
+            let extras = SubmitExtras { deadline, ..SubmitExtras::default() }.boxed();
+            Frame::Submit(Submit { task, arguments, template, extras, ..submit })
         }),
         (run(), task(), bytes(), small(), small()).prop_map(|(run, task, arguments, handle, slot)| {
             let attempt = Attempt { number: slot as u32 / 2, ..run.attempt };
-            Frame::Run(Run { task, arguments, handle, slot: slot as u32, attempt, inputs: Vec::new(), ..run })
+            let extras = RunExtras { deadline: run.deadline(), ..RunExtras::default() }.boxed();
+            Frame::Run(Run { task, arguments, handle, slot: slot as u32, attempt, extras, ..run })
         }),
         (task(), value()).prop_map(|(task, outcome)| Frame::Completed { task, outcome }),
         (small(), value(), any::<bool>(), small()).prop_map(|(handle, outcome, retryable, micros)| {
-            Frame::Done { handle, outcome, retryable, micros: micros as u32, borrows: Vec::new() }
+            Frame::Done { handle, outcome, retryable, micros: micros as u32, borrows: Box::default() }
         }),
     ]
     .boxed()

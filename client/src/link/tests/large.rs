@@ -49,7 +49,7 @@ async fn a_large_argument_is_uploaded_before_its_task_is_submitted() {
     assert!(matches!(&value.value, StoredValue::Stored(copy) if copy.length == LARGE as u64));
     let Frame::Submit(submit) = driver.node.next_no_template().await else { panic!("no submit") };
     assert_eq!(submit.arguments.as_slice(), [1, 2]);
-    let [reference] = &submit.references[..] else { panic!("{:?}", submit.references) };
+    let [reference] = submit.references() else { panic!("{:?}", submit.references()) };
     assert_eq!((reference.parameter, reference.shape), (1, ArgumentShape::Whole));
     assert_eq!(reference.address.object, object);
     drop(large);
@@ -170,11 +170,11 @@ async fn an_upload_that_the_loss_of_its_home_cut_short_starts_anew() {
     drop(driver.node);
     let submit = heir.next_submit().await;
     assert_eq!(submit.task, other.id().task);
-    assert!(submit.reoffer.is_some());
+    assert!(submit.reoffer().is_some());
     heir.next_put().await;
     let submit = heir.next_submit().await;
     assert_eq!(submit.task, first.id().task);
-    assert!(submit.reoffer.is_none(), "it was never sent before");
+    assert!(submit.reoffer().is_none(), "it was never sent before");
     assert_eq!(heir.next_submit().await.task, second.id().task);
 }
 

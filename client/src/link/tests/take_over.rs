@@ -33,7 +33,7 @@ async fn everything_that_is_held_or_waited_for_is_offered_again() {
     assert!(matches!(value.value, StoredValue::Inline(_)));
     for task in &tasks[..2] {
         let Frame::Submit(submit) = heir.next_no_template().await else { panic!("no submit") };
-        assert!(submit.reoffer.is_some());
+        assert!(submit.reoffer().is_some());
         assert_eq!(submit.task, *task, "in order, and not those that nobody needs");
     }
     assert_eq!(*driver.connector.terms.lock(), [OwnerTerm(1)]);
@@ -41,7 +41,7 @@ async fn everything_that_is_held_or_waited_for_is_offered_again() {
     assert_eq!(second.await.unwrap(), 22);
     let after = call(&driver.cluster, 9).submit();
     let submit = heir.next_submit().await;
-    assert!(submit.reoffer.is_none());
+    assert!(submit.reoffer().is_none());
     heir.complete(submit.task, &81_u64);
     assert_eq!(after.await.unwrap(), 81);
     // What lapsed, because its value is here, is offered once it is needed.
@@ -49,7 +49,7 @@ async fn everything_that_is_held_or_waited_for_is_offered_again() {
     builder.argument::<u64>(&ended);
     let dependant: ObjectRef<u64> = builder.finish().on(&driver.cluster).submit();
     let submit = heir.next_submit().await;
-    let outcome = submit.reoffer.expect("it is no news").outcome.expect("it is not run again");
+    let outcome = submit.reoffer().expect("it is no news").outcome.as_ref().expect("it is not run again");
     assert!(matches!(&outcome.values(), Ok([ResultValue { value: StoredValue::Inline(_), .. }])));
     assert_eq!(submit.task, ended.id().task);
     assert_eq!(heir.next_submit().await.task, dependant.id().task);
@@ -86,7 +86,7 @@ async fn a_draining_home_is_left() {
     let mut heir = driver.connector.add("heir", CREDIT, FakeBulk::default());
     driver.node.sender.send(Frame::Draining);
     let submit = heir.next_submit().await;
-    assert!(submit.reoffer.is_some());
+    assert!(submit.reoffer().is_some());
     heir.complete(submit.task, &1_u64);
     assert_eq!(reference.await.unwrap(), 1);
 }
@@ -96,7 +96,7 @@ async fn the_next_home_is_told_what_became_of_a_task() {
     let mut driver = usual().await;
     let running = call(&driver.cluster, 1).deadline(Duration::from_secs(3600)).submit();
     let submit = driver.node.next_submit().await;
-    let given = submit.deadline.expect("a deadline");
+    let given = submit.deadline().expect("a deadline");
     let losses = vec![Duration::from_secs(5)];
     driver.node.sender.send(Frame::Charged { task: submit.task, charges: Charges { retries: 2, losses } });
     // Its answer shows that the charge was heard.
@@ -108,10 +108,10 @@ async fn the_next_home_is_told_what_became_of_a_task() {
     drop(driver.node);
     let again = heir.next_submit().await;
     assert_eq!(again.task, submit.task);
-    let reoffer = again.reoffer.expect("it is offered again");
+    let reoffer = again.reoffer().expect("it is offered again");
     assert_eq!((reoffer.progress, reoffer.charges.retries), (Progress::Offered, 2));
     assert!(reoffer.charges.losses[0] >= Duration::from_secs(5));
-    assert!(again.deadline.expect("a deadline") < given, "it counts from the submission");
+    assert!(again.deadline().expect("a deadline") < given, "it counts from the submission");
     drop(running);
 }
 
@@ -128,7 +128,7 @@ async fn a_value_that_is_here_outlives_the_failure_of_its_task() {
     builder.argument::<u64>(&value);
     let dependant: ObjectRef<u64> = builder.finish().on(&driver.cluster).submit();
     let again = heir.next_submit().await;
-    assert_eq!(again.reoffer.expect("it is offered again").progress, Progress::Ended);
+    assert_eq!(again.reoffer().expect("it is offered again").progress, Progress::Ended);
     let failure = Failure::new(FailureKind::ObjectLost, "it may not run again");
     for task in [task, heir.next_submit().await.task] {
         heir.sender.send(Frame::Completed { task, outcome: Outcome::Failed(failure.clone()) });

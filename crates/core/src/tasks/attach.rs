@@ -112,7 +112,8 @@ impl TaskEngine {
             }
         }
         self.next_attempt(key);
-        self.set_inputs(key, submission.references, submission.contained, effects);
+        let extras = submission.extras.map(|extras| *extras).unwrap_or_default();
+        self.set_inputs(key, extras.references, extras.contained, effects);
         self.set_deadline(key);
         self.await_inputs(key, effects);
     }

@@ -139,32 +139,12 @@ impl TaskEngine {
     pub fn on_event(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
         self.now = self.now.max(now);
         match event {
-            Event::Submitted {
-                requester,
-                job,
-                task,
-                template,
-                arguments,
-                references,
-                contained,
-                deadline,
-                parent,
-                reoffer,
-            } => self.submitted(
-                Submission {
-                    requester,
-                    job,
-                    task,
-                    template,
-                    arguments,
-                    references,
-                    contained,
-                    deadline: deadline.unwrap_or(Time::NEVER),
-                    parent,
-                    reoffer,
-                },
-                effects,
-            ),
+            Event::Submitted { requester, job, task, template, arguments, parent, extras } => {
+                let deadline = self.deadline_in(extras.as_ref().and_then(|extras| extras.deadline));
+                let submission =
+                    Submission { requester, job, task, template, arguments, parent, deadline, extras };
+                self.submitted(submission, effects);
+            }
             Event::Ended { place, task, attempt, end } => self.ended(place, task, attempt, end, effects),
             Event::Released { requester, objects } => self.released(&requester, &objects, effects),
             Event::Flush => self.flush(effects),

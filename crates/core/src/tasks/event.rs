@@ -1,10 +1,10 @@
 //! What the task engine is told.
 
-use mobula_types::frame::{AssignmentEnd, FoundJob, Reoffer};
+use mobula_types::frame::{AssignmentEnd, FoundJob, SubmitExtras};
 use mobula_types::outcome::CopyVersion;
 use mobula_types::{
-    ArgumentRef, Attempt, ClusterView, Failure, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm,
-    Payload, ResultValue, TaskId, TaskTemplate, Time,
+    Attempt, ClusterView, Failure, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm, Payload,
+    ResultValue, TaskId, TaskTemplate,
 };
 use std::sync::Arc;
 
@@ -105,16 +105,11 @@ pub enum Event {
         template: Arc<TaskTemplate>,
         /// The encoded arguments.
         arguments: Payload,
-        /// The references among them.
-        references: Vec<ArgumentRef>,
-        /// References inside encoded arguments, kept alive until the task ends.
-        contained: Vec<ObjectAddress>,
-        /// When it is cancelled. Its parent's deadline counts too, if that is earlier.
-        deadline: Option<Time>,
         /// The task that submits.
         parent: Option<TaskId>,
-        /// Offered again after the loss of its owner: what other nodes still have of it is waited for first.
-        reoffer: Option<Box<Reoffer>>,
+        /// What most submits do without. Objects inside arguments are kept alive until the task ends; its parent's deadline
+        /// counts too, if that is earlier; where it is offered again, what other nodes have of it is waited for first.
+        extras: Option<Box<SubmitExtras>>,
     },
     /// A value was put. Answered by `PutDone`.
     Put {

@@ -7,13 +7,14 @@ use crate::tasks::shape::Shape;
 use crate::tasks::task::{InputHold, Inputs, Phase, TASK_COST, Task};
 use crate::tasks::timers::Timer;
 use crate::tasks::{Effect, Requester, TaskEngine};
-use mobula_types::frame::Reoffer;
+use mobula_types::frame::SubmitExtras;
 use mobula_types::{
     ArgumentRef, ArgumentShape, Attempt, Failure, FailureKind, JobId, ObjectAddress, ObjectId, Outcome,
     Payload, TaskId, TaskTemplate, Time,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A task as it was submitted.
 #[derive(Debug)]
@@ -23,11 +24,9 @@ pub(super) struct Submission {
     pub(super) task: TaskId,
     pub(super) template: Arc<TaskTemplate>,
     pub(super) arguments: Payload,
-    pub(super) references: Vec<ArgumentRef>,
-    pub(super) contained: Vec<ObjectAddress>,
-    pub(super) deadline: Time,
     pub(super) parent: Option<TaskId>,
-    pub(super) reoffer: Option<Box<Reoffer>>,
+    pub(super) deadline: Time,
+    pub(super) extras: Option<Box<SubmitExtras>>,
 }
 
 impl TaskEngine {
@@ -54,6 +53,12 @@ impl TaskEngine {
             None => self.record(job, submission, effects),
             Some(known) => self.attach(known, submission, effects),
         }
+    }
+
+    /// When a task is over for which so much time is left.
+    #[inline]
+    pub(super) fn deadline_in(&self, left: Option<Duration>) -> Time {
+        left.map_or(Time::NEVER, |left| self.now + left)
     }
 
     fn admit(&self, submission: &Submission) -> Result<JobKey, Failure> {
@@ -130,6 +135,8 @@ impl TaskEngine {
     }
 
     fn record(&mut self, job: JobKey, submission: Submission, effects: &mut Vec<Effect>) {
+        let SubmitExtras { references, contained, reoffer, .. } =
+            submission.extras.map(|extras| *extras).unwrap_or_default();
         let key = TaskKey::new(self.tasks.vacant_key());
         let shape = self.shape_of(job, &submission.template);
         let num_returns = submission.template.options.num_returns;
@@ -162,7 +169,7 @@ impl TaskEngine {
         for position in 0..num_returns {
             let id = ObjectId::result(submission.task, u64::from(position));
             // What was referred to here before the take-over has a record.
-            let known = if submission.reoffer.is_some() { self.object_index.swap_remove(&id) } else { None };
+            let known = if reoffer.is_some() { self.object_index.swap_remove(&id) } else { None };
             let result = match known {
                 Some(known) => {
                     self.objects[known.at()].task = key;
@@ -181,10 +188,10 @@ impl TaskEngine {
         if let Some(parent) = submission.parent {
             self.join_family(key, parent);
         }
-        self.set_inputs(key, submission.references, submission.contained, effects);
+        self.set_inputs(key, references, contained, effects);
         self.set_deadline(key);
-        match submission.reoffer {
-            Some(reoffer) => self.offered_again(key, *reoffer, effects),
+        match reoffer {
+            Some(reoffer) => self.offered_again(key, reoffer, effects),
             None => self.await_inputs(key, effects),
         }
     }

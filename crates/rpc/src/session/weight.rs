@@ -10,18 +10,19 @@ const BASE: usize = 64;
 pub fn weight(frame: &Frame) -> u64 {
     let content = match frame {
         Frame::Submit(submit) => {
-            submit.arguments.len() + 48 * submit.references.len() + 32 * submit.contained.len()
+            submit.arguments.len() + 48 * submit.references().len() + 32 * submit.contained().len()
         }
-        Frame::Run(run) => run.arguments.len() + inputs(&run.inputs),
+        Frame::Run(run) => run.arguments.len() + inputs(run.inputs()),
         Frame::Assign(assignment) => assignment.arguments.len() + inputs(&assignment.inputs),
         Frame::Put { value, .. } => result(value),
         Frame::Completed { outcome, .. } | Frame::Got { outcome, .. } | Frame::Resolved { outcome, .. } => {
             self::outcome(outcome)
         }
         Frame::Done { outcome, borrows, .. } => self::outcome(outcome) + 32 * borrows.len(),
-        Frame::AssignmentEnded { end: AssignmentEnd::Ran { outcome, borrows, .. }, .. } => {
-            self::outcome(outcome) + 24 * borrows.len()
-        }
+        Frame::AssignmentEnded { end, .. } => match &**end {
+            AssignmentEnd::Ran { outcome, borrows, .. } => self::outcome(outcome) + 24 * borrows.len(),
+            _ => 0,
+        },
         Frame::Release { objects } => 32 * objects.len(),
         Frame::Borrow { objects } | Frame::Unborrow { objects } | Frame::Free { objects } => {
             24 * objects.len()

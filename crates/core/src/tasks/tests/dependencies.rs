@@ -117,7 +117,7 @@ fn a_chain_of_any_length_fails_without_a_deep_stack() {
     for number in 2..20_000 {
         let mut submit = world.submission(number);
         submit.references = vec![whole(result(number - 1))];
-        world.engine.on_event(world.now, submit.event(), &mut effects);
+        world.engine.on_event(world.now, submit.event(world.now), &mut effects);
     }
     effects.clear();
     let event =

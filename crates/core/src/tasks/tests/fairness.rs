@@ -46,7 +46,7 @@ fn submit_many(world: &mut World, job: JobId, session: SessionKey, count: u64) {
         submit.job = job;
         submit.task = TaskId::of_driver(job, number);
         submit.requester = Requester::Session(session);
-        world.tell_quietly(submit.event());
+        world.tell_quietly(submit.event(world.now));
     }
 }
 
@@ -141,7 +141,7 @@ fn a_task_that_fits_nowhere_now_does_not_hold_up_smaller_ones() {
 fn short_tasks_queue_ahead_and_long_ones_do_not() {
     let mut world = World::new(1);
     for number in 1..=200 {
-        world.tell_quietly(world.submission(number).event());
+        world.tell_quietly(world.submission(number).event(world.now));
     }
     let mut effects = world.tell(Event::Flush);
     let mut depths = Vec::new();

@@ -60,7 +60,7 @@ fn many_tasks_fill_the_nodes() {
     let mut world = World::new(2);
     world.tell(view([node(here(), 2), node(there(), 3)]));
     for number in 1..=9 {
-        world.tell(world.submission(number).event());
+        world.tell(world.submission(number).event(world.now));
     }
     let effects = world.tell(Event::Flush);
     let places = assigned(&effects);

@@ -185,7 +185,7 @@ impl History {
         let task = submit.task;
         let known = self.world.engine.task(task).is_some();
         self.world.now = self.world.now + Duration::from_micros(1);
-        let event = submit.event();
+        let event = submit.event(self.world.now);
         let mut effects = Vec::new();
         self.world.engine.on_event(self.world.now, event, &mut effects);
         // A submit of a known task gives as many references as it has results.

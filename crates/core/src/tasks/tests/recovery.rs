@@ -89,10 +89,10 @@ fn a_queued_task_finds_out_when_it_is_placed() {
     let mut world = cluster();
     world.submit(1);
     world.end_with(1, stored(&[there()]));
-    world.tell(world.submission(2).event());
+    world.tell(world.submission(2).event(world.now));
     let mut submit = world.submission(3);
     submit.references = vec![whole(result(1))];
-    world.tell(submit.event());
+    world.tell(submit.event(world.now));
     world.tell(Event::NodeLost { node: there() });
     let mut first = numbers(&world.tell(Event::Flush));
     first.sort_unstable();

@@ -9,7 +9,7 @@ use crate::tasks::{Effect, Event};
 fn records_and_messages_are_small() {
     assert!(size_of::<Task>() <= 256, "{}", size_of::<Task>());
     assert!(size_of::<Object>() <= 160, "{}", size_of::<Object>());
-    assert!(size_of::<Event>() <= 192, "{}", size_of::<Event>());
+    assert!(size_of::<Event>() <= 136, "{}", size_of::<Event>());
     assert!(size_of::<Effect>() <= 160, "{}", size_of::<Effect>());
 }
 
@@ -17,7 +17,7 @@ fn records_and_messages_are_small() {
 fn a_task_that_is_over_leaves_no_trace_in_any_table() {
     let mut world = World::new(2);
     for number in 1..=10_000 {
-        let mut effects = world.tell_quietly(world.submission(number).event());
+        let mut effects = world.tell_quietly(world.submission(number).event(world.now));
         effects.extend(world.tell_quietly(Event::Flush));
         let event = world.ended(number, ran(mobula_types::Outcome::Value(inline(b"9"))));
         world.tell_quietly(event);
@@ -37,7 +37,7 @@ fn shapes_of_equal_needs_look_for_room_once() {
     for number in 1..=3_000 {
         let mut submit = world.submission(number);
         submit.template = template("one of many", |options| options.name = format!("t{number}").into());
-        effects.extend(world.tell_quietly(submit.event()));
+        effects.extend(world.tell_quietly(submit.event(world.now)));
     }
     effects.extend(world.tell_quietly(Event::Flush));
     let mut order = numbers(&effects);
@@ -56,7 +56,7 @@ fn many_templates_do_not_pile_up() {
     for number in 1..=5_000 {
         let mut submit = world.submission(number);
         submit.template = template(&format!("f{number}"), |_| {});
-        world.tell_quietly(submit.event());
+        world.tell_quietly(submit.event(world.now));
         world.tell_quietly(Event::Flush);
         let event = world.ended(number, ran(mobula_types::Outcome::Value(inline(b"9"))));
         world.tell_quietly(event);

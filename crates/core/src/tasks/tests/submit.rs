@@ -18,7 +18,7 @@ fn a_submit_is_assigned_at_the_next_flush() {
         deadline: None,
         refusals: 0,
     };
-    assert_eq!(world.tell(submit.event()), []);
+    assert_eq!(world.tell(submit.event(world.now)), []);
     assert_eq!(world.tell(Event::Flush), [Effect::Assign { place: Place::Local, assignment: expected }]);
     assert_eq!(world.tell(Event::Flush), []);
 }

@@ -134,7 +134,7 @@ fn nothing_is_freed_before_every_node_has_reported() {
 fn offer_with(world: &mut World, number: u64, retries: u32, reoffer: Reoffer) -> Vec<Effect> {
     world.submit_with(number, |submit| {
         submit.template = template("work", |options| options.max_retries = retries);
-        submit.reoffer = Some(Box::new(reoffer));
+        submit.reoffer = Some(reoffer);
     })
 }
 

@@ -3,7 +3,7 @@
 use crate::tasks::{
     Assignment, Effect, EngineOptions, Event, Place, Requester, SessionKey, SessionKind, TaskEngine,
 };
-use mobula_types::frame::{AssignmentEnd, Progress, Reoffer};
+use mobula_types::frame::{AssignmentEnd, Progress, Reoffer, SubmitExtras};
 use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::view::NodeLoad;
 use mobula_types::{
@@ -188,13 +188,13 @@ impl World {
 
     pub(super) fn submit(&mut self, number: u64) -> Vec<Effect> {
         let submit = self.submission(number);
-        self.tell_and_flush(submit.event())
+        self.tell_and_flush(submit.event(self.now))
     }
 
     pub(super) fn submit_with(&mut self, number: u64, change: impl FnOnce(&mut Submit)) -> Vec<Effect> {
         let mut submit = self.submission(number);
         change(&mut submit);
-        self.tell_and_flush(submit.event())
+        self.tell_and_flush(submit.event(self.now))
     }
 
     /// The end of a task's attempt, where it is now.
@@ -244,27 +244,31 @@ pub(super) struct Submit {
     pub(super) contained: Vec<ObjectAddress>,
     pub(super) deadline: Option<Time>,
     pub(super) parent: Option<TaskId>,
-    pub(super) reoffer: Option<Box<Reoffer>>,
+    pub(super) reoffer: Option<Reoffer>,
 }
 
 /// A task that the lost owner had, and that counts nothing against it yet.
-pub(super) fn offered() -> Option<Box<Reoffer>> {
-    Some(Box::new(Reoffer { progress: Progress::Offered, ..Reoffer::default() }))
+pub(super) fn offered() -> Option<Reoffer> {
+    Some(Reoffer { progress: Progress::Offered, ..Reoffer::default() })
 }
 
 impl Submit {
-    pub(super) fn event(self) -> Event {
+    pub(super) fn event(self, now: Time) -> Event {
+        let deadline = self.deadline.map(|deadline| deadline.since(now));
+        let extras = SubmitExtras {
+            references: self.references,
+            contained: self.contained,
+            deadline,
+            reoffer: self.reoffer,
+        };
         Event::Submitted {
             requester: self.requester,
             job: self.job,
             task: self.task,
             template: self.template,
             arguments: self.arguments,
-            references: self.references,
-            contained: self.contained,
-            deadline: self.deadline,
             parent: self.parent,
-            reoffer: self.reoffer,
+            extras: extras.boxed(),
         }
     }
 }
