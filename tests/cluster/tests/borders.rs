@@ -145,3 +145,21 @@ fn files_stay_small() -> Result<()> {
     }
     Ok(())
 }
+
+const TOP: [&str; 7] = ["client/", "crates/", "examples/", "head/", "node/", "proto/", "tests/"];
+
+/// What `docs/architecture.md` calls by its path is there.
+#[test]
+fn the_map_names_what_exists() -> Result<()> {
+    let root = root();
+    let map = std::fs::read_to_string(root.join("docs/architecture.md"))?;
+    let quoted = map.split('`').skip(1).step_by(2);
+    let paths: Vec<&str> = quoted
+        .filter(|text| TOP.iter().any(|top| text.starts_with(top)) && !text.contains(char::is_whitespace))
+        .collect();
+    assert!(paths.len() > 50, "{}", paths.len());
+    for path in paths {
+        assert!(root.join(path).exists(), "{path} is not there");
+    }
+    Ok(())
+}
