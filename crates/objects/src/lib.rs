@@ -18,6 +18,7 @@ mod pool;
 mod reservation;
 mod secondary;
 mod store;
+mod table;
 
 pub use buffer::ValueBuffer;
 pub use checksum::{checksum, checksum_of_more};
