@@ -67,12 +67,11 @@ impl Campaign {
                 Ok((leadership, away)) => Box::pin(self.lead(registry, leadership, away, &mut upkeep)).await,
                 Err(error) => Err(error),
             };
-            self.stepped_down(result.as_ref().err().map(ToString::to_string));
+            self.desk.standing.lock().step_down(result.as_ref().err());
             if let Err(error) = result {
                 tracing::warn!(%error, "this head cannot lead or stand by; trying on");
-                let is_full = matches!(error, ImageError::Registry(RegistryError::NoSpace { .. }));
                 let pausing = async {
-                    if is_full {
+                    if error.is_full() {
                         upkeep.make_room().await;
                     }
                     clock::sleep(PAUSE).await;
@@ -83,13 +82,6 @@ impl Campaign {
                 }
             }
         }
-    }
-
-    fn stepped_down(&self, problem: Option<String>) {
-        let mut standing = self.desk.standing.lock();
-        standing.leading = None;
-        standing.leader = None;
-        standing.registry_problem = problem.unwrap_or_default();
     }
 
     async fn drop_stale_leader(&self, registry: &dyn Registry) {
@@ -130,9 +122,7 @@ impl Campaign {
             {
                 tracing::info!(leader = %address, "standing by");
             }
-            standing.leader = address;
-            standing.cluster = Some(cluster.cluster);
-            standing.registry_problem.clear();
+            standing.stand_by(address, cluster.cluster);
         }
         let mut watch = registry.watch(&self.keys.leader(), WatchStart::at(leader.mod_revision.next()));
         tokio::select! {

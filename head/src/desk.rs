@@ -1,6 +1,7 @@
 //! The front desk: answers what any head can, and passes the rest on to the leader, if that is this head.
 
 use crate::command::{Command, Reply};
+use crate::image::ImageError;
 use async_trait::async_trait;
 use mobula_registry::{LeaseId, Registry, RegistryError};
 use mobula_rpc::head::{
@@ -28,13 +29,34 @@ pub(crate) struct Standing {
     pub(crate) cluster: Option<ClusterId>,
     pub(crate) registry: Option<Arc<dyn Registry>>,
     pub(crate) registry_problem: String,
-    /// That the registry is full, and what to do; empty where it is not.
+    /// That the registry is full, and what to do; empty where it is not, and on a head that does not look after it.
     pub(crate) shortage: String,
     /// The leader's address, this head's own included.
     pub(crate) leader: Option<Arc<str>>,
     pub(crate) heads: Vec<Arc<str>>,
     pub(crate) quarantined: Vec<String>,
     pub(crate) leading: Option<(HeadTerm, mpsc::Sender<Command>)>,
+}
+
+impl Standing {
+    /// This head leads no more, or could not begin to.
+    pub(crate) fn step_down(&mut self, problem: Option<&ImageError>) {
+        self.leading = None;
+        self.leader = None;
+        // Whoever leads next looks after the registry. Where nobody can for want of room, this head goes on to.
+        if !problem.is_some_and(ImageError::is_full) {
+            self.shortage.clear();
+        }
+        self.registry_problem = problem.map(ToString::to_string).unwrap_or_default();
+    }
+
+    /// Another head leads.
+    pub(crate) fn stand_by(&mut self, leader: Option<Arc<str>>, cluster: ClusterId) {
+        self.leader = leader;
+        self.cluster = Some(cluster);
+        self.registry_problem.clear();
+        self.shortage.clear();
+    }
 }
 
 /// The service of a head.
@@ -174,5 +196,33 @@ impl HeadService for Desk {
             quarantined: standing.quarantined.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Standing {
+        Standing { shortage: "it is full".into(), ..Standing::default() }
+    }
+
+    #[test]
+    fn a_head_that_leads_no_more_does_not_say_that_the_registry_is_full() {
+        let mut standing = full();
+        standing.step_down(None);
+        assert_eq!(standing.shortage, "");
+        let mut standing = full();
+        let target = || "redb".to_owned();
+        let corrupt = RegistryError::Corrupt { target: target(), reason: "a bad page".into() };
+        standing.step_down(Some(&corrupt.into()));
+        assert_eq!(standing.shortage, "", "it would hide what is wrong now");
+        assert!(standing.registry_problem.contains("a bad page"));
+        let mut standing = full();
+        let no_space = RegistryError::NoSpace { target: target(), reason: "quota".into() };
+        standing.step_down(Some(&no_space.into()));
+        assert_eq!(standing.shortage, "it is full", "it could not begin to lead for that");
+        standing.stand_by(Some("http://other:1".into()), ClusterId(1));
+        assert_eq!(standing.shortage, "", "the other one looks after it");
     }
 }

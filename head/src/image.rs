@@ -25,6 +25,13 @@ pub(crate) enum ImageError {
     Cluster { key: String, error: RecordError },
 }
 
+impl ImageError {
+    /// Whether the registry has no room for writes.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, ImageError::Registry(RegistryError::NoSpace { .. }))
+    }
+}
+
 /// Everything that a leader starts from.
 #[derive(Debug)]
 pub(crate) struct Image {

@@ -24,6 +24,7 @@ impl RegistryUpkeep {
     /// fine.
     pub(crate) async fn keep(&mut self, refused: &Notify) -> Infallible {
         self.begin_anew().await;
+        self.tell(Event::Begun).await;
         loop {
             let deadline = self.machine.next_deadline();
             tokio::select! {
@@ -61,26 +62,18 @@ impl RegistryUpkeep {
 
     async fn perform(&self, effect: Effect) -> Option<Event> {
         let done = match effect {
-            Effect::Look => self.registry.status().await.map(|status| {
-                Event::Seen(Look {
-                    revision: status.revision.get(),
-                    size_bytes: status.size_bytes,
-                    used_bytes: status.used_bytes,
-                    is_full: status.no_space,
-                })
-            }),
+            Effect::Look => self.look().await.map(Event::Seen),
             Effect::Compact { revision } => self.compact(revision).await,
             Effect::Defragment => {
                 tracing::info!(registry = %self.desk.registry_name, "the registry is defragmented");
                 self.registry.defragment().await.map(|()| Event::Defragmented)
             }
             Effect::Full(look) => {
-                self.full(look);
+                tracing::error!("{}", self.shortage(look));
                 return None;
             }
             Effect::RoomAgain(look) => {
                 tracing::info!(registry = %self.desk.registry_name, size_bytes = look.size_bytes, "the registry takes writes again");
-                self.desk.standing.lock().shortage.clear();
                 return None;
             }
         };
@@ -90,19 +83,31 @@ impl RegistryUpkeep {
         }))
     }
 
+    /// Looks how the registry stands, and shows whether it is full.
+    async fn look(&self) -> Result<Look, RegistryError> {
+        let status = self.registry.status().await?;
+        let look = Look {
+            revision: status.revision.get(),
+            size_bytes: status.size_bytes,
+            used_bytes: status.used_bytes,
+            is_full: status.no_space,
+        };
+        let shortage = if look.is_full { self.shortage(look) } else { String::new() };
+        self.desk.standing.lock().shortage = shortage;
+        Ok(look)
+    }
+
     async fn compact(&self, revision: u64) -> Result<Event, RegistryError> {
         tracing::debug!(revision, "the registry's history is compacted");
         self.registry.compact(Revision::new(revision)).await.map(|()| Event::Compacted)
     }
 
-    fn full(&self, look: Look) {
-        let shortage = format!(
+    fn shortage(&self, look: Look) -> String {
+        format!(
             "{} is full and takes no writes: it has {} KiB, of which {} KiB are in use. What runs goes on; nodes cannot join, and jobs cannot be opened. This head frees what it can; else make room on the disk, remove what others keep there, or raise the quota (etcd: --quota-backend-bytes)",
             self.desk.registry_name,
             look.size_bytes / 1024,
             look.used_bytes / 1024,
-        );
-        tracing::error!("{shortage}");
-        self.desk.standing.lock().shortage = shortage;
+        )
     }
 }

@@ -1,8 +1,8 @@
 //! Values that lie elsewhere, on their way into this node's store.
 
 use crate::transfer::Transfer;
-use mobula_objects::{CopyOf, Pin, Reservation};
-use mobula_types::outcome::StoredCopy;
+use mobula_objects::{CopyOf, Gathered, Pin, Reservation};
+use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::{Failure, FailureKind, JobId, NodeId, ObjectId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ pub(crate) struct Wanted {
 
 impl Transfer {
     /// Brings values into this node's store, all or none, each from whichever holder has it, and keeps them there as long
-    /// as the pins live. Room for all of them is taken before the first byte comes, so that two who want several never
-    /// wait for each other's. Copies that were made are [news](Pin::is_news) to `owner`; dropping the future, or the pins,
+    /// as the pins live. What is here is pinned, and room for all the others is taken, in one step before the first byte
+    /// comes, so that two who want several never wait for each other's. Copies that were made are [news](Pin::is_news) to `owner`; dropping the future, or the pins,
     /// before it is told undoes them.
     ///
     /// # Errors
@@ -39,25 +39,22 @@ impl Transfer {
     ) -> Result<Vec<Pin>, (ObjectId, NotBrought)> {
         let wanted: BTreeMap<ObjectId, Arc<StoredCopy>> =
             wanted.into_iter().map(|wanted| (wanted.object, wanted.copy)).collect();
-        let (mut pins, mut missing) = (Vec::new(), Vec::new());
-        for (object, copy) in wanted {
-            match self.parts.store.pin(&object, copy.version()) {
-                Some(pin) => pins.push(pin),
-                None => missing.push((object, copy)),
-            }
-        }
-        let Some((first, _)) = missing.first() else { return Ok(pins) };
-        let needed = missing.iter().fold(0, |sum: u64, (_, copy)| sum.saturating_add(copy.length));
-        let room = self.parts.store.reserve_within(job, needed, self.parts.patience).await;
-        let mut room = room.map_err(|full| {
+        let versions: BTreeMap<ObjectId, CopyVersion> =
+            wanted.iter().map(|(object, copy)| (*object, copy.version())).collect();
+        let gathered = self.parts.store.gather_within(job, &versions, self.parts.patience).await;
+        let Gathered { here: mut pins, missing, mut room } = gathered.map_err(|full| {
+            let is_missing =
+                |(object, version): &(&ObjectId, &CopyVersion)| !self.parts.store.holds(object, **version);
+            let first = versions.iter().find(is_missing).map(|(object, _)| *object).unwrap_or_default();
             let full =
                 Failure::new(FailureKind::StoreFull, full.to_string()).on_node(self.parts.node.clone());
-            (*first, NotBrought::Unavailable(full))
+            (first, NotBrought::Unavailable(full))
         })?;
-        for (object, copy) in missing {
+        for object in missing {
+            let Some(copy) = wanted.get(&object) else { continue };
             // The sum was reserved.
             let Some(part) = room.split(copy.length) else { continue };
-            let pin = self.bring_one(object, owner, &copy, part).await;
+            let pin = self.bring_one(object, owner, copy, part).await;
             pins.push(pin.map_err(|failed| (object, failed))?);
         }
         Ok(pins)

@@ -13,15 +13,18 @@ mod checksum;
 mod crash_page;
 pub mod executable;
 pub mod files;
+mod gather;
 mod pin;
 mod pool;
 mod reservation;
 mod secondary;
 mod store;
+mod table;
 
 pub use buffer::ValueBuffer;
 pub use checksum::{checksum, checksum_of_more};
 pub use crash_page::{CrashPage, CrashPageWriter, NotedRun, PanicNote};
+pub use gather::Gathered;
 pub use pin::Pin;
 pub use reservation::Reservation;
 pub use secondary::{CopyOf, Dropped};

@@ -1,7 +1,8 @@
 //! What keeps a value in the store while somebody needs it there.
 
 use crate::ObjectStore;
-use crate::store::Entry;
+use crate::store::Inner;
+use crate::table::Entry;
 use mobula_types::ObjectId;
 use mobula_types::outcome::CopyVersion;
 use std::fmt;
@@ -41,25 +42,30 @@ impl Pin {
     /// Its owner knows of the copy from now on, which stays until it is freed or makes room.
     pub fn told(&self) {
         let mut inner = self.store.inner();
-        let entry = inner.objects.get_mut(&self.object).filter(|entry| entry.serial == self.serial);
-        if let Some(copy) = entry.and_then(|entry| entry.secondary.as_mut()) {
-            copy.told = true;
-        }
+        self.change(&mut inner, |entry| entry.secondary.iter_mut().for_each(|copy| copy.told = true));
+    }
+
+    /// Changes the record of what is pinned, unless that is gone.
+    fn change<T>(&self, inner: &mut Inner, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        inner.objects.get(&self.object).filter(|entry| entry.serial == self.serial)?;
+        inner.objects.change(&self.object, change)
     }
 }
 
 impl Drop for Pin {
     fn drop(&mut self) {
         let mut inner = self.store.inner();
-        let entry = inner.objects.get_mut(&self.object).filter(|entry| entry.serial == self.serial);
-        let Some(entry) = entry else { return };
-        entry.pins -= 1;
-        let is_last = entry.pins == 0;
-        let is_news = entry.secondary.as_ref().is_some_and(|copy| !copy.told);
-        let gone = if is_last && is_news { self.store.take_out(&mut inner, &self.object) } else { None };
+        let left = self.change(&mut inner, |entry| {
+            entry.pins -= 1;
+            let is_news = entry.secondary.as_ref().is_some_and(|copy| !copy.told);
+            (entry.is_spare(), entry.pins == 0 && is_news)
+        });
+        let Some((is_spare, is_unneeded)) = left else { return };
+        let gone = if is_unneeded { self.store.take_out(&mut inner, &self.object) } else { None };
         drop(inner);
         drop(gone);
-        if is_last {
+        // What has to stay makes no room: nobody has to look again.
+        if is_spare || is_unneeded {
             self.store.announce_room();
         }
     }

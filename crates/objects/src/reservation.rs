@@ -3,7 +3,8 @@
 use crate::buffer::ValueBuffer;
 use crate::pin::Pin;
 use crate::secondary::{CopyOf, Secondary};
-use crate::store::{Entry, ObjectStore, StoredObject};
+use crate::store::{ObjectStore, StoredObject};
+use crate::table::Entry;
 use bytes::Bytes;
 use mobula_types::{JobId, ObjectId};
 use std::{fmt, io};
@@ -77,14 +78,17 @@ impl Reservation {
         }
         let used_at = inner.use_now();
         let stored = StoredObject { job: self.job, bytes, checksum };
-        if let Some(entry) =
-            inner.objects.get_mut(&object).filter(|entry| entry.stored.version() == stored.version())
-        {
+        let version = stored.version();
+        let is_here = inner.objects.get(&object).is_some_and(|entry| entry.stored.version() == version);
+        let renewed = |entry: &mut Entry| {
             entry.used_at = used_at;
             if secondary.is_none() {
                 entry.secondary = None;
             }
-            return Ok(Pin::new(&store, object, entry));
+            Pin::new(&store, object, entry)
+        };
+        if is_here && let Some(pin) = inner.objects.change(&object, renewed) {
+            return Ok(pin);
         }
         inner.give_back(self.job, self.length - length);
         self.length = 0;
@@ -93,7 +97,7 @@ impl Reservation {
         let pin = Pin::new(&store, object, &mut entry);
         let before = inner.objects.insert(object, entry);
         if let Some(before) = &before {
-            inner.give_back(before.stored.job, before.stored.bytes.len() as u64);
+            inner.give_back(before.stored.job, before.length());
         }
         store.leave_room(&inner);
         drop(inner);

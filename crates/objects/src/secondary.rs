@@ -1,10 +1,9 @@
 //! Copies of what another node keeps: they make room for others before anything is refused.
 
-use crate::store::{Entry, Inner};
+use crate::store::Inner;
+use crate::table::Entry;
 use mobula_types::outcome::CopyVersion;
 use mobula_types::{NodeId, ObjectId};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 /// Of what a value is a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,41 +39,34 @@ impl Secondary {
         Secondary { owner: of.owner, keeper: Some(of.keeper), told: false }
     }
 
+    /// Whether it may make room once nobody needs it.
+    pub(crate) fn may_go(&self) -> bool {
+        self.told && self.keeper.is_some()
+    }
+
+    pub(crate) fn is_kept_by(&self, node: &NodeId) -> bool {
+        self.keeper.as_ref() == Some(node)
+    }
+
     pub(crate) fn lost(&mut self, node: &NodeId) {
-        if self.keeper.as_ref() == Some(node) {
+        if self.is_kept_by(node) {
             self.keeper = None;
         }
     }
 }
 
-impl Entry {
-    /// Whether it may make room.
-    fn is_spare(&self) -> bool {
-        self.pins == 0 && self.secondary.as_ref().is_some_and(|copy| copy.told && copy.keeper.is_some())
-    }
-}
-
 impl Inner {
     /// Drops copies of at least `over` bytes, the least recently used first. `None` where there are not so many: none is
-    /// dropped then.
+    /// dropped then, and none looked at.
     pub(crate) fn make_room(&mut self, over: u64) -> Option<Vec<Entry>> {
-        if over == 0 {
-            return Some(Vec::new());
-        }
-        let spare = self.objects.iter().filter(|(_, entry)| entry.is_spare());
-        let mut spare: BinaryHeap<_> = spare
-            .map(|(object, entry)| Reverse((entry.used_at, *object, entry.stored.bytes.len() as u64)))
-            .collect();
-        let bytes: u64 = spare.iter().map(|Reverse((_, _, length))| length).sum();
-        if bytes < over {
+        if self.objects.spare_bytes() < over {
             return None;
         }
         let (mut gone, mut freed) = (Vec::new(), 0);
         while freed < over {
-            let Some(Reverse((_, object, length))) = spare.pop() else { break };
-            let Some(entry) = self.objects.swap_remove(&object) else { continue };
-            self.give_back(entry.stored.job, length);
-            freed += length;
+            let Some((object, entry)) = self.objects.take_spare() else { break };
+            self.give_back(entry.stored.job, entry.length());
+            freed += entry.length();
             if let Some(copy) = &entry.secondary {
                 let version = entry.stored.version();
                 self.dropped.push(Dropped { object, version, owner: copy.owner.clone() });

@@ -3,9 +3,9 @@
 use crate::pin::Pin;
 use crate::pool::{BufferPool, Evicted};
 use crate::reservation::Reservation;
-use crate::secondary::{Dropped, Secondary};
+use crate::secondary::Dropped;
+use crate::table::{Entry, Table};
 use bytes::Bytes;
-use indexmap::IndexMap;
 use mobula_types::outcome::CopyVersion;
 use mobula_types::{JobId, NodeId, ObjectId};
 use std::collections::BTreeMap;
@@ -31,11 +31,9 @@ struct Shared {
     pool: BufferPool,
 }
 
-type Objects = IndexMap<ObjectId, Entry, foldhash::fast::FixedState>;
-
 #[derive(Default)]
 pub(crate) struct Inner {
-    pub(crate) objects: Objects,
+    pub(crate) objects: Table,
     used: u64,
     by_job: BTreeMap<JobId, u64>,
     /// Raised by each use.
@@ -44,21 +42,6 @@ pub(crate) struct Inner {
     pub(crate) era: u64,
     /// Copies that made room, and whose owners have yet to be told.
     pub(crate) dropped: Vec<Dropped>,
-}
-
-/// A value on record.
-pub(crate) struct Entry {
-    pub(crate) stored: StoredObject,
-    /// Set for a copy of what another node keeps.
-    pub(crate) secondary: Option<Secondary>,
-    /// The node that owns the object, where it is another one that said so.
-    pub(crate) owner: Option<NodeId>,
-    /// How many need it to stay.
-    pub(crate) pins: u32,
-    /// Tells it from what was stored under the same name before.
-    pub(crate) serial: u64,
-    /// When it was last used.
-    pub(crate) used_at: u64,
 }
 
 /// A value in the store. Cheap to clone; the bytes live as long as anybody reads them.
@@ -137,17 +120,35 @@ impl ObjectStore {
     /// # Errors
     /// [`StoreFull`] where it does not fit now.
     pub fn reserve(&self, job: JobId, length: u64) -> Result<Reservation, StoreFull> {
-        let mut inner = self.inner();
-        let over = inner.used.saturating_add(length).saturating_sub(self.shared.capacity);
-        let Some(gone) = inner.make_room(over) else {
-            return Err(inner.full(length, self.shared.capacity));
-        };
+        let inner = self.inner();
+        let over = self.over(&inner, length);
+        self.take_room(inner, job, length, over)
+    }
+
+    /// By how much so many bytes more are too many.
+    pub(crate) fn over(&self, inner: &Inner, length: u64) -> u64 {
+        inner.used.saturating_add(length).saturating_sub(self.shared.capacity)
+    }
+
+    /// Takes room, of which `over` bytes are to be made.
+    pub(crate) fn take_room(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        job: JobId,
+        length: u64,
+        over: u64,
+    ) -> Result<Reservation, StoreFull> {
+        let Some(gone) = inner.make_room(over) else { return Err(self.full(&inner, length)) };
         inner.take(job, length);
         let evicted = self.leave_room(&inner);
         let era = inner.era;
         drop(inner);
         drop((evicted, gone));
         Ok(Reservation::new(self, job, length, era))
+    }
+
+    pub(crate) fn full(&self, inner: &Inner, needed: u64) -> StoreFull {
+        inner.full(needed, self.shared.capacity)
     }
 
     /// Takes room as [`reserve`](Self::reserve) does, and waits up to `patience` for others to free some.
@@ -161,18 +162,29 @@ impl ObjectStore {
         length: u64,
         patience: Duration,
     ) -> Result<Reservation, StoreFull> {
+        self.try_within(patience, length, || self.reserve(job, length)).await
+    }
+
+    /// Tries whenever there may be more room than before, for up to `patience`; once, where the whole of what is wanted
+    /// can never fit.
+    pub(crate) async fn try_within<T>(
+        &self,
+        patience: Duration,
+        whole: u64,
+        mut attempt: impl FnMut() -> Result<T, StoreFull>,
+    ) -> Result<T, StoreFull> {
         let waiting = async {
             loop {
                 let freed = self.shared.freed.notified();
-                match self.reserve(job, length) {
-                    Err(full) if length <= full.capacity => freed.await,
+                match attempt() {
+                    Err(_) if whole <= self.shared.capacity => freed.await,
                     result => return result,
                 }
             }
         };
         match tokio::time::timeout(patience, waiting).await {
             Ok(result) => result,
-            Err(_elapsed) => self.reserve(job, length),
+            Err(_elapsed) => attempt(),
         }
     }
 
@@ -180,18 +192,26 @@ impl ObjectStore {
     pub fn get(&self, object: &ObjectId) -> Option<StoredObject> {
         let mut inner = self.inner();
         let used_at = inner.use_now();
-        let entry = inner.objects.get_mut(object)?;
-        entry.used_at = used_at;
-        Some(entry.stored.clone())
+        inner.objects.change(object, |entry| {
+            entry.used_at = used_at;
+            entry.stored.clone()
+        })
     }
 
     /// Keeps a value from making room for others for as long as the pin lives; `None` where that version is not here.
     pub fn pin(&self, object: &ObjectId, version: CopyVersion) -> Option<Pin> {
         let mut inner = self.inner();
+        inner.objects.get(object).filter(|entry| entry.stored.version() == version)?;
+        self.pin_in(&mut inner, object)
+    }
+
+    /// Pins whichever version is here.
+    pub(crate) fn pin_in(&self, inner: &mut Inner, object: &ObjectId) -> Option<Pin> {
         let used_at = inner.use_now();
-        let entry = inner.objects.get_mut(object).filter(|entry| entry.stored.version() == version)?;
-        entry.used_at = used_at;
-        Some(Pin::new(self, *object, entry))
+        inner.objects.change(object, |entry| {
+            entry.used_at = used_at;
+            Pin::new(self, *object, entry)
+        })
     }
 
     /// Whether that version of the value is here.
@@ -201,7 +221,7 @@ impl ObjectStore {
 
     /// Whether the value is here.
     pub fn contains(&self, object: &ObjectId) -> bool {
-        self.inner().objects.contains_key(object)
+        self.inner().objects.get(object).is_some()
     }
 
     /// Drops a value. `false` where it was not here.
@@ -218,8 +238,8 @@ impl ObjectStore {
     }
 
     pub(crate) fn take_out(&self, inner: &mut Inner, object: &ObjectId) -> Option<Entry> {
-        let removed = inner.objects.swap_remove(object)?;
-        inner.give_back(removed.stored.job, removed.stored.bytes.len() as u64);
+        let removed = inner.objects.remove(object)?;
+        inner.give_back(removed.stored.job, removed.length());
         self.leave_room(inner);
         Some(removed)
     }
@@ -232,10 +252,9 @@ impl ObjectStore {
     /// Drops every value of a job; says how many there were.
     pub fn remove_job(&self, job: JobId) -> usize {
         let mut inner = self.inner();
-        let (gone, stays): (Objects, Objects) =
-            std::mem::take(&mut inner.objects).into_iter().partition(|(_, entry)| entry.stored.job == job);
-        inner.objects = stays;
-        inner.give_back(job, gone.values().map(|entry| entry.stored.bytes.len() as u64).sum());
+        let of_job = inner.objects.those(|entry| entry.stored.job == job);
+        let gone: Vec<Entry> = of_job.iter().filter_map(|object| inner.objects.remove(object)).collect();
+        inner.give_back(job, gone.iter().map(Entry::length).sum());
         self.leave_room(&inner);
         let removed = gone.len();
         drop(inner);
@@ -251,8 +270,8 @@ impl ObjectStore {
         inner.era += 1;
         inner.dropped.clear();
         let gone = std::mem::take(&mut inner.objects);
-        for entry in gone.values() {
-            inner.give_back(entry.stored.job, entry.stored.bytes.len() as u64);
+        for (_, entry) in gone.iter() {
+            inner.give_back(entry.stored.job, entry.length());
         }
         self.leave_room(&inner);
         drop(inner);
@@ -262,27 +281,25 @@ impl ObjectStore {
 
     /// A node is dead: copies of what it kept are what is left of it, and make room for nothing any more.
     pub fn node_lost(&self, node: &NodeId) {
-        for entry in self.inner().objects.values_mut() {
-            if let Some(secondary) = &mut entry.secondary {
-                secondary.lost(node);
-            }
+        let mut inner = self.inner();
+        let kept =
+            inner.objects.those(|entry| entry.secondary.as_ref().is_some_and(|copy| copy.is_kept_by(node)));
+        for object in kept {
+            inner
+                .objects
+                .change(&object, |entry| entry.secondary.iter_mut().for_each(|copy| copy.lost(node)));
         }
     }
 
     /// Another node owns the object.
     pub fn set_owner(&self, object: &ObjectId, owner: &NodeId) {
-        if let Some(entry) = self.inner().objects.get_mut(object) {
-            entry.owner = Some(owner.clone());
-        }
+        self.inner().objects.change(object, |entry| entry.owner = Some(owner.clone()));
     }
 
     /// Drops what a node owned, but for the jobs that `keep` names; says how many values that were.
     pub fn remove_owned_by(&self, owner: &NodeId, keep: impl Fn(JobId) -> bool) -> usize {
-        let inner = self.inner();
         let orphaned = |entry: &Entry| entry.owner.as_ref() == Some(owner) && !keep(entry.stored.job);
-        let of_owner = inner.objects.iter().filter(|(_, entry)| orphaned(entry));
-        let objects: Vec<ObjectId> = of_owner.map(|(object, _)| *object).collect();
-        drop(inner);
+        let objects = self.inner().objects.those(orphaned);
         objects.iter().filter(|object| self.remove(object)).count()
     }
 
@@ -344,6 +361,7 @@ impl fmt::Debug for ObjectStore {
 mod tests {
     use super::*;
     use mobula_types::TaskId;
+    use std::task::{Context, Waker};
 
     fn object(number: u64) -> ObjectId {
         ObjectId::result(TaskId::of_driver(JobId(1), number), 0)
@@ -427,5 +445,18 @@ mod tests {
         let (reserved, removed) = tokio::join!(waiting, freeing);
         assert!(removed);
         assert_eq!(reserved.unwrap().length(), 50);
+    }
+
+    #[test]
+    fn who_waits_for_room_is_not_woken_by_what_makes_none() {
+        let store = ObjectStore::new(100);
+        put(&store, 1, 100).unwrap();
+        let version = CopyVersion { length: 100, checksum: 0 };
+        let mut woken = Box::pin(store.shared.freed.notified());
+        let mut context = Context::from_waker(Waker::noop());
+        drop(store.pin(&object(1), version));
+        assert!(woken.as_mut().poll(&mut context).is_pending(), "it has to stay");
+        store.remove(&object(1));
+        assert!(woken.as_mut().poll(&mut context).is_ready());
     }
 }

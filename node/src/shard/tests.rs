@@ -383,6 +383,43 @@ async fn a_holder_that_cannot_be_reached_has_lost_nothing() {
     assert_eq!(failure.kind(), FailureKind::StoreFull);
 }
 
+/// Each of two runs has what the other one could use; what a third one uses is not enough for both.
+#[tokio::test]
+async fn runs_that_wait_for_room_keep_nothing_from_each_other() {
+    const PART: u64 = (1 << 20) / 3;
+    let world = World::new();
+    let (job, owner) = (JobId(1), node("owner", 1));
+    let store = world.shard.parts.store.clone();
+    let object = |number| ObjectId::result(TaskId::of_driver(job, number), 0);
+    let copy = |number| {
+        let of = CopyOf { owner: owner.clone(), keeper: owner.clone() };
+        let room = store.reserve(job, PART).unwrap();
+        let pin = room.commit_copy(object(number), vec![0; PART as usize].into(), 0, of).unwrap();
+        pin.told();
+        pin
+    };
+    drop((copy(1), copy(2)));
+    let in_use = copy(3);
+    let bring = |numbers: [u64; 3]| {
+        let transfer = world.service.transfer.clone();
+        let wanted = numbers.map(|number| {
+            let copy = StoredCopy { length: PART, checksum: 0, holders: Vec::new() };
+            Wanted { object: object(number), copy: Arc::new(copy) }
+        });
+        let owner = owner.clone();
+        async move { transfer.bring(job, &owner, wanted.into()).await.unwrap_err().1 }
+    };
+    let freeing = async {
+        tokio::task::yield_now().await;
+        drop(in_use);
+    };
+    let (first, second, ()) = tokio::join!(bring([1, 4, 5]), bring([2, 6, 7]), freeing);
+    for not_brought in [first, second] {
+        let NotBrought::Unavailable(failure) = not_brought else { panic!("it is not lost") };
+        assert_eq!(failure.kind(), FailureKind::Unavailable, "it had room: {failure}");
+    }
+}
+
 /// What has come over a session so far that this shard has sent.
 async fn received(world: &mut World, session: &mut Session) -> Vec<Frame> {
     world.shard.sessions.flush();

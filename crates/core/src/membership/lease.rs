@@ -32,6 +32,14 @@ impl LeaseChange {
     pub(super) fn is_written(&self) -> bool {
         matches!(self.stage, Stage::Written { .. })
     }
+
+    /// The lease, where it was offered and not acknowledged in time.
+    fn unanswered(&self, now: Time) -> Option<u64> {
+        match self.stage {
+            Stage::Offered { lease_id, until } if until <= now => Some(lease_id),
+            _ => None,
+        }
+    }
 }
 
 impl Membership {
@@ -49,10 +57,10 @@ impl Membership {
         let Some(member) = self.members.get_mut(name).filter(|member| member.phase == Phase::Alive) else {
             return;
         };
-        let is_over =
-            |change: &LeaseChange| matches!(change.stage, Stage::Offered { until, .. } if until <= now);
-        if member.change.as_ref().is_some_and(is_over) {
+        if let Some(lease) = member.change.as_ref().and_then(|change| change.unanswered(now)) {
+            // The node may renew it all the same, and counts by it until the registry knows it no more.
             member.change = None;
+            effects.push(Effect::Revoke { lease });
         }
         if is_admitting
             || member.link.is_none()
@@ -123,9 +131,10 @@ impl Membership {
         let written = |member: &&mut Member| {
             member.change.as_ref().is_some_and(|change| change.stage == Stage::Written { lease_id })
         };
-        let is_current = self.member_mut(node).filter(written).is_some_and(|member| member.phase.is_living());
-        let (Some(revision), true, Some(member)) = (revision, is_current, self.member_mut(node)) else {
-            let drains = self.end_change(node);
+        let is_living = self.member_mut(node).filter(written).map(|member| member.phase.is_living());
+        let (Some(revision), Some(true), Some(member)) = (revision, is_living, self.member_mut(node)) else {
+            // Another lease may have been offered meanwhile, which this one does not concern.
+            let drains = is_living.is_some() && self.end_change(node);
             effects.push(Effect::Revoke { lease: lease_id });
             return if drains {
                 self.drain(&node.name, effects)
@@ -150,7 +159,7 @@ impl Membership {
         change.is_some_and(|change| change.drain)
     }
 
-    /// The node cannot acknowledge any more. What it has acknowledged is written all the same.
+    /// The node cannot acknowledge any more, or has joined anew. What it has acknowledged is written all the same.
     pub(super) fn abandon_change(&mut self, node: &NodeId, effects: &mut Vec<Effect>) {
         let Some(member) = self.member_mut(node) else { return };
         match member.change.as_ref().map(|change| change.stage) {

@@ -162,6 +162,7 @@ impl Membership {
         let Some(admission) = self.take_admission(&node) else { return };
         let Some(mut record) = admission.record else { return };
         record.lease = lease_id;
+        self.abandon_change(&node, effects);
         let before = self.members.remove(&node.name);
         let before = before.filter(|member| member.record.generation == node.generation);
         let closed = before.as_ref().and_then(|member| member.link);

@@ -1,7 +1,7 @@
 //! What counts against a task's retries, and who is told, so that the count outlives this node.
 
 use crate::tasks::keys::TaskKey;
-use crate::tasks::{Effect, SessionKind, TaskEngine};
+use crate::tasks::{Effect, SessionKey, TaskEngine};
 use mobula_types::frame::Charges;
 use mobula_types::{Failure, FailureKind, NodeId, Outcome};
 
@@ -10,19 +10,19 @@ impl TaskEngine {
     pub(super) fn charge(&mut self, key: TaskKey, effects: &mut Vec<Effect>) {
         self.tasks[key.at()].retries += 1;
         let task = &self.tasks[key.at()];
-        let job = self.jobs[task.job.at()].id;
-        if !task.id.is_of_driver(job) {
+        let job = &self.jobs[task.job.at()];
+        if !task.id.is_of_driver(job.id) {
             return;
         }
         let losses = task.history.iter().flat_map(|history| &history.losses);
         let losses = losses.map(|at| self.now.since(*at)).collect();
         let charges = Charges { retries: task.retries, losses };
-        for (session, record) in &self.sessions {
-            if record.kind == SessionKind::Driver && record.job == Some(job) {
-                let (session, task, charges) = (*session, task.id, charges.clone());
-                effects.push(Effect::Charged { session, task, charges });
-            }
-        }
+        let told = |session: &SessionKey| Effect::Charged {
+            session: *session,
+            task: task.id,
+            charges: charges.clone(),
+        };
+        effects.extend(job.drivers.iter().map(told));
     }
 
     /// A node was lost that may have been running the task: another attempt follows, unless its retries are used up or it

@@ -1,6 +1,7 @@
 //! A job that is open on this node.
 
-use crate::tasks::keys::{Index, ShapeKey};
+use crate::tasks::SessionKey;
+use crate::tasks::keys::{Index, OrderedSet, ShapeKey};
 use crate::tasks::seek::Seek;
 use mobula_types::summary::StateCounts;
 use mobula_types::{Failure, JobId, OwnerTerm, TaskId, TaskTemplate, Time};
@@ -20,6 +21,8 @@ pub(super) struct Job {
     pub(super) has_executable: bool,
     pub(super) weight: u32,
     pub(super) owner_term: OwnerTerm,
+    /// Its drivers' sessions: mostly one.
+    pub(super) drivers: OrderedSet<SessionKey>,
     /// Shapes by the address of a template, which the shape keeps alive.
     pub(super) by_address: Index<usize, ShapeKey>,
     pub(super) by_template: Index<Arc<TaskTemplate>, ShapeKey>,
@@ -61,6 +64,7 @@ impl Job {
             has_executable: false,
             weight: 1,
             owner_term: OwnerTerm::default(),
+            drivers: OrderedSet::default(),
             by_address: Index::default(),
             by_template: Index::default(),
             max_shapes: MAX_IDLE_SHAPES,

@@ -1,5 +1,6 @@
 //! Sessions of this node, and how much each may send.
 
+use crate::tasks::job::Job;
 use crate::tasks::keys::{JobKey, ObjectKey, OrderedSet};
 use crate::tasks::object::Holder;
 use crate::tasks::timers::Timer;
@@ -37,6 +38,11 @@ impl TaskEngine {
         let record =
             Session { job, kind, received: 0, announced, starved: None, held: OrderedSet::default() };
         self.sessions.insert(session, record);
+        if kind == SessionKind::Driver
+            && let Some(job) = self.job_of_session(job)
+        {
+            job.drivers.insert(session);
+        }
         effects.push(Effect::Credit { session, total: announced });
     }
 
@@ -109,8 +115,7 @@ impl TaskEngine {
     }
 
     pub(super) fn session_closed(&mut self, session: SessionKey, effects: &mut Vec<Effect>) {
-        let Some(record) = self.sessions.swap_remove(&session) else { return };
-        self.starved.retain(|starved| *starved != session);
+        let Some(record) = self.remove_session(session) else { return };
         let holder = Holder::session(session);
         let held: Vec<ObjectKey> = match record.kind {
             SessionKind::Worker => record.held.into_iter().collect(),
@@ -133,10 +138,24 @@ impl TaskEngine {
         }
     }
 
+    fn remove_session(&mut self, session: SessionKey) -> Option<Session> {
+        let record = self.sessions.swap_remove(&session)?;
+        self.starved.retain(|starved| *starved != session);
+        if let Some(job) = self.job_of_session(record.job) {
+            job.drivers.swap_remove(&session);
+        }
+        Some(record)
+    }
+
+    /// The job of a session, while it is open here.
+    fn job_of_session(&mut self, job: Option<JobId>) -> Option<&mut Job> {
+        let key = self.job_index.get(&job?)?;
+        self.jobs.get_mut(key.at())
+    }
+
     /// A driver's session is over, and its driver may go on: see [`Event::SessionLost`](crate::tasks::Event::SessionLost).
     pub(super) fn session_lost(&mut self, session: SessionKey) {
-        if self.sessions.swap_remove(&session).is_some() {
-            self.starved.retain(|starved| *starved != session);
+        if self.remove_session(session).is_some() {
             self.timers.set(self.now + self.options.grace, Timer::ForgetHolder(session));
         }
     }

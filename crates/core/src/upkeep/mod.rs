@@ -46,6 +46,8 @@ pub enum Event {
     Failed,
     /// A write was refused for want of room.
     Refused,
+    /// The upkeep is taken up after others may have had it.
+    Begun,
     /// Time has passed.
     Tick,
 }
@@ -133,6 +135,7 @@ impl Upkeep {
             (Event::Tick, Step::Rests { until }) if until <= now => self.look(Step::Looks, effects),
             // Once it is known to be full, it is looked at in its own time.
             (Event::Refused, Step::Rests { .. }) if !self.is_full => self.look(Step::Looks, effects),
+            (Event::Begun, Step::Rests { .. }) => self.look(Step::Looks, effects),
             (Event::Seen(look), Step::Looks) => {
                 self.seen(now, look, effects);
                 match self.to_be_compacted(look) {

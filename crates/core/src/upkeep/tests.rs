@@ -152,3 +152,15 @@ fn a_delete_is_followed_by_a_try_even_where_no_room_shows() {
     assert_eq!(bench.tell(Event::Compacted), [Effect::Look]);
     assert_eq!(bench.tell(Event::Seen(full(12))), [Effect::Defragment]);
 }
+
+#[test]
+fn whoever_takes_it_up_looks_at_once_at_what_others_left() {
+    let mut bench = Bench::new();
+    bench.tell(Event::Tick);
+    bench.tell(Event::Seen(full(11)));
+    bench.tell(Event::Failed);
+    assert!(bench.machine.is_resting());
+    assert_eq!(bench.tell(Event::Begun), [Effect::Look]);
+    assert_eq!(bench.tell(Event::Seen(look(12))), [Effect::RoomAgain(look(12))]);
+    assert_eq!(bench.tell(Event::Begun), [Effect::Look], "room or not");
+}

@@ -80,7 +80,8 @@ fn an_offer_without_an_answer_is_made_again() {
     let (mut bench, node) = offered();
     bench.now = bench.now + SECOND * 12;
     let effects = bench.tell(Event::HeadsSeen { heads: 2 });
-    assert_eq!(effects, [Effect::GrantLease { node: node.clone(), length: SECOND * 12 }]);
+    let granted = Effect::GrantLease { node: node.clone(), length: SECOND * 12 };
+    assert_eq!(effects, [Effect::Revoke { lease: 7 }, granted]);
     assert_eq!(acknowledge(&mut bench), [], "the first offer is over");
     assert_eq!(bench.tell(Event::LeaseGranted { node: node.clone(), lease_id: None }), []);
     let effects = bench.tell(Event::HeadsSeen { heads: 2 });
@@ -89,6 +90,32 @@ fn an_offer_without_an_answer_is_made_again() {
         [Effect::GrantLease { node, length: SECOND * 12 }],
         "a failure is no more than a delay"
     );
+}
+
+#[test]
+fn an_offer_without_an_answer_is_taken_back_though_nothing_else_is_offered() {
+    let (mut bench, _) = offered();
+    bench.now = bench.now + SECOND * 12;
+    assert_eq!(bench.tell(Event::HeadsSeen { heads: 1 }), [Effect::Revoke { lease: 7 }]);
+    assert_eq!(acknowledge(&mut bench), [], "it comes too late");
+    assert_eq!(bench.tell(Event::HeadsSeen { heads: 1 }), [], "once");
+}
+
+#[test]
+fn an_offer_is_taken_back_from_a_node_that_joins_again_before_its_stream_is_known_to_have_broken() {
+    let (mut bench, node) = offered();
+    bench.register("a", 2, Some(node.clone()));
+    let effects = bench.admitted(&node);
+    assert!(effects.contains(&Effect::Revoke { lease: 7 }), "{effects:?}");
+}
+
+#[test]
+fn what_became_of_an_earlier_lease_leaves_a_later_offer_as_it_is() {
+    let (mut bench, node) = offered();
+    let earlier = Event::LeaseSwitched { node: node.clone(), lease_id: 6, revision: None };
+    assert_eq!(bench.tell(earlier), [Effect::Revoke { lease: 6 }]);
+    let effects = acknowledge(&mut bench);
+    assert_eq!(switched_record(&effects).lease, 7);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What is tried again, when, and what it costs.
 
 use super::world::*;
-use crate::tasks::Event;
+use crate::tasks::{Effect, Event, SessionKey, SessionKind};
 use mobula_types::frame::AssignmentEnd;
-use mobula_types::{Failure, FailureKind, NodeId, Outcome, Time};
+use mobula_types::{Failure, FailureKind, JobId, NodeId, Outcome, Time};
 use std::time::Duration;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -157,4 +157,35 @@ fn a_task_that_one_node_cannot_run_waits_for_another_that_has_no_room() {
             world.advance(Duration::from_millis(100));
         }
     }
+}
+
+/// The sessions that are told what counts against a task.
+fn told(effects: &[Effect]) -> Vec<SessionKey> {
+    let told = |effect: &Effect| match effect {
+        Effect::Charged { session, .. } => Some(*session),
+        _ => None,
+    };
+    effects.iter().filter_map(told).collect()
+}
+
+#[test]
+fn a_charge_is_told_to_the_drivers_of_the_job_alone_and_no_other_session_is_looked_at() {
+    let mut world = World::new(1);
+    let (second, broken, other) = (SessionKey(10), SessionKey(11), SessionKey(12));
+    world.open_job(JobId(8), 1);
+    world.open(second, Some(JOB), SessionKind::Driver);
+    world.open(broken, Some(JOB), SessionKind::Driver);
+    world.open(other, Some(JobId(8)), SessionKind::Driver);
+    let drivers = |world: &World| -> Vec<usize> {
+        world.engine.jobs.iter().map(|(_, job)| job.drivers.len()).collect()
+    };
+    assert_eq!(drivers(&world), [3, 1]);
+    world.tell(Event::SessionLost { session: broken });
+    world.submit(1);
+    assert_eq!(told(&world.end(1, lost(true))), [DRIVER, second]);
+    world.tell(Event::SessionClosed { session: second });
+    world.advance(Duration::from_secs(60));
+    world.tell(Event::Flush);
+    assert_eq!(told(&world.end(1, lost(true))), [DRIVER]);
+    assert_eq!(drivers(&world), [1, 1], "nothing stays of sessions that are over");
 }
