@@ -28,13 +28,14 @@ impl Doubts {
     /// Keeps what a frame says.
     pub(crate) fn note(&mut self, node: &NodeId, frame: &Frame) {
         let (Frame::Unborrow { objects } | Frame::Free { objects }) = frame else { return };
-        if objects.is_empty() {
-            return;
+        if !objects.is_empty() {
+            self.nodes.entry(node.clone()).or_default().note(frame);
         }
-        let doubt = self.nodes.entry(node.clone()).or_default();
-        let kept = if matches!(frame, Frame::Free { .. }) { &mut doubt.freed } else { &mut doubt.unborrowed };
-        let room = MOST_DOUBTFUL.saturating_sub(kept.len());
-        kept.extend(objects.iter().take(room).copied());
+    }
+
+    /// Keeps what a session with a node leaves in doubt.
+    pub(crate) fn add(&mut self, node: &NodeId, doubt: Doubt) {
+        doubt.into_frames().for_each(|frame| self.note(node, &frame));
     }
 
     /// Takes what a node may not have heard.
@@ -54,6 +55,17 @@ impl Doubts {
 }
 
 impl Doubt {
+    /// Keeps what a frame says.
+    pub(crate) fn note(&mut self, frame: &Frame) {
+        let (kept, objects) = match frame {
+            Frame::Unborrow { objects } => (&mut self.unborrowed, objects),
+            Frame::Free { objects } => (&mut self.freed, objects),
+            _ => return,
+        };
+        let room = MOST_DOUBTFUL.saturating_sub(kept.len());
+        kept.extend(objects.iter().take(room).copied());
+    }
+
     /// The same again, as frames.
     pub(crate) fn into_frames(self) -> impl Iterator<Item = Frame> {
         let unborrow = Frame::Unborrow { objects: self.unborrowed.into_iter().collect() };

@@ -184,7 +184,8 @@ impl Shard {
                 self.tell_executor(executor::Event::Recall { owner, tasks })
             }
             Frame::ConfirmAssignments { mut tasks } => {
-                tasks.retain(|(task, attempt)| !self.jobs.is_waiting(*task, *attempt));
+                let waiting = self.jobs.waiting();
+                tasks.retain(|task| !waiting.contains(task));
                 self.tell_executor(executor::Event::Confirm { owner, tasks });
             }
             Frame::AssignmentEnded { task, attempt, end } => {

@@ -12,7 +12,7 @@ use mobula_runtime::{Shutdown, TaskHandle, spawn};
 use mobula_types::frame::AssignmentEnd;
 use mobula_types::job::JobState;
 use mobula_types::{Attempt, Failure, FailureKind, Frame, JobId, JobInfo, OwnerTerm, TaskId, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,10 +103,10 @@ impl Jobs {
         self.unknown.values().map(|unknown| unknown.until).min().unwrap_or(Time::NEVER)
     }
 
-    /// Whether an assignment waits here for the head to say what its job is.
-    pub(crate) fn is_waiting(&self, task: TaskId, attempt: Attempt) -> bool {
-        let mut waiting = self.unknown.values().flat_map(|unknown| &unknown.waiting);
-        waiting.any(|(_, assignment)| assignment.task == task && assignment.attempt == attempt)
+    /// The assignments that wait here for the head to say what their jobs are.
+    pub(crate) fn waiting(&self) -> BTreeSet<(TaskId, Attempt)> {
+        let waiting = self.unknown.values().flat_map(|unknown| &unknown.waiting);
+        waiting.map(|(_, assignment)| (assignment.task, assignment.attempt)).collect()
     }
 
     pub(crate) fn fetching(&mut self, run: RunKey, fetch: TaskHandle<()>) {

@@ -152,10 +152,10 @@ impl Shard {
         let view = Arc::new(parts.view.clone());
         Shard {
             now: clock::now(),
+            peers: Peers::new(&engine_options),
             tasks: TaskEngine::new(engine_options),
             executor: Executor::new(executor_options),
             sessions: Sessions::default(),
-            peers: Peers::default(),
             workers: Workers::default(),
             jobs: Jobs::new(parts.scratch.clone()),
             replication: Replication::start(parts.transfer.clone()),
@@ -267,7 +267,8 @@ impl Shard {
             self.tasks.on_event(self.now, tasks::Event::Flush, &mut self.task_effects);
             self.perform_task_effects();
             self.executor.on_event(self.now, executor::Event::Flush, &mut self.executor_effects);
-            if !self.perform_executor_effects() {
+            let told = self.perform_executor_effects();
+            if !(self.give_up_unreachable() || told) {
                 break;
             }
         }

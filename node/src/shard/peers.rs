@@ -1,32 +1,37 @@
 //! Sessions with other nodes.
 
-use super::doubts::Doubts;
+use super::doubts::{Doubt, Doubts};
 use super::session::{Party, SessionState};
 use super::{Input, Shard};
 use mobula_core::executor;
-use mobula_core::tasks::{self, SessionKey};
+use mobula_core::tasks::{self, EngineOptions, Place, SessionKey};
 use mobula_rpc::session::{SentTemplates, Session, weight};
 use mobula_runtime::{TaskHandle, spawn};
-use mobula_types::{Failure, Frame, Generation, NodeId, NodeName};
-use std::collections::BTreeMap;
+use mobula_types::frame::AssignmentEnd;
+use mobula_types::{Attempt, Failure, Frame, Generation, NodeId, NodeName, TaskId};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Frames that wait for a session to be opened, and their bytes, beyond which the node counts as unreachable.
+/// Frames that wait for a session to be opened, beyond which the node counts as unreachable.
 const MOST_WAITING: usize = 100_000;
-const MOST_WAITING_BYTES: u64 = 256 << 20;
 
 /// Names of which the latest dead generation is known.
 const MOST_FENCED: usize = 100_000;
 
 /// Which session serves which node. Sessions are opened when there is something to say.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Peers {
-    /// The sessions with each node in the order in which they were opened: the last one is in use.
+    /// The sessions with each node in the order in which they were opened: the first one is in use. Nothing orders what goes
+    /// over different ones, so that none is left for another one while it lives.
     open: BTreeMap<NodeId, Vec<SessionKey>>,
     connecting: BTreeMap<NodeId, Connecting>,
     /// The latest dead generation of each name: nothing is accepted from it, nor from those before it.
     fenced: BTreeMap<NodeName, Generation>,
     /// What nodes may not have heard.
     doubts: Doubts,
+    /// Nodes to which there was no way for an effect of this turn.
+    unreachable: BTreeSet<NodeId>,
+    /// Bytes that wait for a session to be opened, beyond which the node counts as unreachable.
+    pub(super) most_waiting_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -36,20 +41,25 @@ struct Connecting {
     _task: TaskHandle<()>,
 }
 
+/// What pushes an assignment's frames.
 type PushFrames = Box<dyn FnOnce(&mut SentTemplates, &mut Vec<Frame>)>;
 
 /// What waits for a session.
 enum PeerFrame {
     Plain(Frame),
     /// Template numbers are only known once there is a session.
-    Templated(PushFrames),
+    Assignment {
+        task: TaskId,
+        attempt: Attempt,
+        push: PushFrames,
+    },
 }
 
 impl PeerFrame {
     fn push(self, sent: &mut SentTemplates, outgoing: &mut Vec<Frame>) {
         match self {
             PeerFrame::Plain(frame) => outgoing.push(frame),
-            PeerFrame::Templated(push) => push(sent, outgoing),
+            PeerFrame::Assignment { push, .. } => push(sent, outgoing),
         }
     }
 }
@@ -58,7 +68,7 @@ impl std::fmt::Debug for PeerFrame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             PeerFrame::Plain(frame) => frame.fmt(f),
-            PeerFrame::Templated(_) => f.write_str("PeerFrame"),
+            PeerFrame::Assignment { task, attempt, .. } => write!(f, "Assignment({task}, {attempt:?})"),
         }
     }
 }
@@ -75,6 +85,20 @@ pub(crate) enum Left {
 }
 
 impl Peers {
+    /// Nobody is known yet.
+    pub(crate) fn new(options: &EngineOptions) -> Self {
+        // All that the engine may have under way fits, and one more of its largest values beside it.
+        let assignments = options.heavy_under_way.max(options.most_inline);
+        Peers {
+            open: BTreeMap::new(),
+            connecting: BTreeMap::new(),
+            fenced: BTreeMap::new(),
+            doubts: Doubts::default(),
+            unreachable: BTreeSet::new(),
+            most_waiting_bytes: assignments.saturating_add(options.most_inline),
+        }
+    }
+
     pub(crate) fn is_fenced(&self, node: &NodeId) -> bool {
         self.fenced.get(&node.name).is_some_and(|dead| node.generation <= *dead)
     }
@@ -101,7 +125,7 @@ impl Peers {
     }
 
     /// `true` for the first session with that node. Two nodes may open sessions with each other at once: either serves, and
-    /// the latest one is in use.
+    /// each node goes on with the one that it had first.
     pub(crate) fn opened(&mut self, node: NodeId, session: SessionKey) -> bool {
         let sessions = self.open.entry(node).or_default();
         sessions.push(session);
@@ -124,7 +148,7 @@ impl Peers {
     }
 
     fn in_use(&self, node: &NodeId) -> Option<SessionKey> {
-        self.open.get(node)?.last().copied()
+        self.open.get(node)?.first().copied()
     }
 
     /// Whether there is a session with that node, or one is being opened.
@@ -137,23 +161,27 @@ impl Shard {
     pub(super) fn send_to_peer(&mut self, node: &NodeId, frame: Frame) {
         match self.peers.in_use(node) {
             Some(session) => {
-                self.note_doubtful(node, session, &frame);
+                self.note_doubtful(session, &frame);
                 self.sessions.send(session, frame);
             }
             None => self.await_peer(node, weight(&frame), PeerFrame::Plain(frame)),
         }
     }
 
-    /// Sends frames that need templates, and weigh about so many bytes.
-    pub(super) fn send_to_peer_with(
+    /// Sends an assignment, which needs a template, and weighs about so many bytes.
+    pub(super) fn send_assignment(
         &mut self,
         node: &NodeId,
         weight: u64,
+        (task, attempt): (TaskId, Attempt),
         push: impl FnOnce(&mut SentTemplates, &mut Vec<Frame>) + 'static,
     ) {
         match self.peers.in_use(node) {
             Some(session) => self.sessions.send_with(session, push),
-            None => self.await_peer(node, weight, PeerFrame::Templated(Box::new(push))),
+            None => {
+                let push = Box::new(push);
+                self.await_peer(node, weight, PeerFrame::Assignment { task, attempt, push });
+            }
         }
     }
 
@@ -162,8 +190,8 @@ impl Shard {
         if let Some(connecting) = self.peers.connecting.get_mut(node) {
             connecting.waiting.push(frame);
             connecting.bytes += weight;
-            if connecting.waiting.len() > MOST_WAITING || connecting.bytes > MOST_WAITING_BYTES {
-                self.peer_unreachable(node.clone());
+            if connecting.waiting.len() > MOST_WAITING || connecting.bytes > self.peers.most_waiting_bytes {
+                self.peers.unreachable.insert(node.clone());
             }
         } else if !self.peers.is_fenced(node) {
             self.connect_peer(node, weight, frame);
@@ -173,8 +201,8 @@ impl Shard {
     fn connect_peer(&mut self, node: &NodeId, bytes: u64, first: PeerFrame) {
         let Some(info) = self.view.node(node) else {
             // Not in the view: lost, or not yet known. The view that says which follows.
-            self.doubt(node, [first]);
-            self.peer_unreachable(node.clone());
+            self.drop_unsent(node, [first]);
+            self.peers.unreachable.insert(node.clone());
             return;
         };
         let (address, node) = (info.address.clone(), node.clone());
@@ -194,44 +222,67 @@ impl Shard {
                 self.peers.connecting.remove(&node);
                 return;
             }
+            Err(failure) if self.peers.in_use(&node).is_some() => {
+                tracing::debug!(%node, %failure, "a node that has opened a session itself cannot be reached");
+                self.peers.connecting.remove(&node);
+                return;
+            }
             Err(failure) => {
                 tracing::warn!(%node, %failure, "another node cannot be reached");
                 self.peer_unreachable(node);
                 return;
             }
         };
-        let connecting = self.peers.connecting.remove(&node);
-        let key = self.add_peer(node, session);
-        for frame in connecting.into_iter().flat_map(|connecting| connecting.waiting) {
-            self.sessions.send_with(key, |sent, outgoing| frame.push(sent, outgoing));
-        }
+        self.add_peer(node.clone(), session);
+        self.peers.connecting.remove(&node);
     }
 
-    /// A session with another node is there, and in use from now on. Where there was one before, the node may have given
-    /// that one up: what is under way on it is in doubt.
-    pub(super) fn add_peer(&mut self, node: NodeId, session: Session) -> SessionKey {
+    /// A session with another node is there. The first one is in use from now on; one that was opened beside it changes
+    /// nothing.
+    pub(super) fn add_peer(&mut self, node: NodeId, session: Session) {
         let key = self.add_session(Party::Peer { node: node.clone() }, session);
         let is_first = self.peers.opened(node.clone(), key);
         self.parts.head.peer_session(node.clone(), true);
         self.settle_doubts(&node);
-        if !is_first {
-            self.tell_tasks(tasks::Event::PeerDoubtful { node });
+        if is_first {
+            self.send_waiting(&node, key);
         }
-        key
+    }
+
+    /// Sends what waits for a session with the node over the one that is there now, whoever opened it: what is said from now
+    /// on is not to overtake it. A session that is still being opened is left to it, as the node may have it already.
+    fn send_waiting(&mut self, node: &NodeId, session: SessionKey) {
+        let Some(connecting) = self.peers.connecting.get_mut(node) else { return };
+        connecting.bytes = 0;
+        for frame in std::mem::take(&mut connecting.waiting) {
+            self.sessions.send_with(session, |sent, outgoing| frame.push(sent, outgoing));
+        }
     }
 
     /// There is no way to the node, and what waited for one is dropped.
     pub(super) fn peer_unreachable(&mut self, node: NodeId) {
         if let Some(connecting) = self.peers.connecting.remove(&node) {
-            self.doubt(&node, connecting.waiting);
+            self.drop_unsent(&node, connecting.waiting);
         }
         self.tell_tasks(tasks::Event::PeerUnreachable { node });
     }
 
+    /// Gives up the nodes to which there was no way for effects of this turn, and says whether there were any. Only here, as
+    /// the engine takes for sent what it has asked for and nobody has performed yet.
+    pub(super) fn give_up_unreachable(&mut self) -> bool {
+        let nodes = std::mem::take(&mut self.peers.unreachable);
+        let were_any = !nodes.is_empty();
+        nodes.into_iter().for_each(|node| self.peer_unreachable(node));
+        were_any
+    }
+
     /// A session with another node has expired: what was in flight on it is lost to it, which says nothing of its life.
-    pub(super) fn on_peer_ended(&mut self, node: NodeId, session: SessionKey) {
+    pub(super) fn on_peer_ended(&mut self, node: NodeId, session: SessionKey, doubt: Doubt) {
+        self.peers.doubts.add(&node, doubt);
         match self.peers.closed(&node, session) {
             Left::Unchanged => {}
+            // Over the one that is in use now, and only once the end of the other one is known: what that one has delivered
+            // came before its end.
             Left::Others => {
                 self.settle_doubts(&node);
                 self.tell_tasks(tasks::Event::PeerDoubtful { node });
@@ -244,21 +295,33 @@ impl Shard {
         }
     }
 
-    fn doubt(&mut self, node: &NodeId, dropped: impl IntoIterator<Item = PeerFrame>) {
+    /// Nothing of this has left the node: assignments have not begun anywhere, and go back as not taken, for which other
+    /// nodes are tried and which costs them nothing.
+    fn drop_unsent(&mut self, node: &NodeId, dropped: impl IntoIterator<Item = PeerFrame>) {
         for frame in dropped {
-            if let PeerFrame::Plain(frame) = frame {
-                self.peers.doubts.note(node, &frame);
+            match frame {
+                PeerFrame::Plain(frame) => self.peers.doubts.note(node, &frame),
+                PeerFrame::Assignment { task, attempt, .. } => {
+                    let (place, end) = (Place::Peer(node.clone()), AssignmentEnd::NoRoom { queued: 0 });
+                    self.tell_tasks(tasks::Event::Ended { place, task, attempt, end });
+                }
             }
         }
     }
 
-    /// A frame that is sent while the session's stream is broken may never arrive.
-    fn note_doubtful(&mut self, node: &NodeId, session: SessionKey, frame: &Frame) {
-        if matches!(frame, Frame::Free { .. } | Frame::Unborrow { .. })
-            && self.sessions.get_mut(session).is_some_and(|state| state.detached)
-        {
-            self.peers.doubts.note(node, frame);
+    /// A frame that is sent while the session's stream is broken arrives only where the session is resumed.
+    fn note_doubtful(&mut self, session: SessionKey, frame: &Frame) {
+        if let Some(state) = self.sessions.get_mut(session).filter(|state| state.detached) {
+            state.doubt.note(frame);
         }
+    }
+
+    /// The session's stream is there again, and everything sent over it arrives.
+    pub(super) fn on_peer_attached(&mut self, node: &NodeId, session: SessionKey) {
+        if let Some(state) = self.sessions.get_mut(session) {
+            state.doubt = Doubt::default();
+        }
+        self.settle_doubts(node);
     }
 
     /// Says again what may not have arrived, but for what has come to be needed since.
@@ -335,6 +398,7 @@ impl Shard {
             sent: Default::default(),
             left: false,
             detached: false,
+            doubt: Doubt::default(),
             _reader: super::sessions_open::read(key, session, inbox),
         })
     }
@@ -348,9 +412,13 @@ mod tests {
         NodeId::new("other", generation)
     }
 
+    fn peers() -> Peers {
+        Peers::new(&EngineOptions::new(NodeId::new("own", 1)))
+    }
+
     #[test]
     fn a_fence_gives_every_session_with_the_dead() {
-        let mut peers = Peers::default();
+        let mut peers = peers();
         assert!(peers.opened(node(1), SessionKey(10)));
         assert!(peers.opened(node(2), SessionKey(20)));
         assert!(!peers.opened(node(2), SessionKey(21)));
@@ -366,11 +434,11 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_session_is_in_use_and_the_end_of_an_earlier_one_cuts_nothing_off() {
-        let mut peers = Peers::default();
+    fn the_oldest_session_is_in_use_and_the_end_of_one_of_several_cuts_nothing_off() {
+        let mut peers = peers();
         peers.opened(node(1), SessionKey(10));
         peers.opened(node(1), SessionKey(11));
-        assert_eq!(peers.in_use(&node(1)), Some(SessionKey(11)));
+        assert_eq!(peers.in_use(&node(1)), Some(SessionKey(10)));
         assert_eq!(peers.closed(&node(1), SessionKey(10)), Left::Others);
         assert_eq!(peers.in_use(&node(1)), Some(SessionKey(11)));
         assert_eq!(peers.closed(&node(1), SessionKey(10)), Left::Unchanged, "it is gone already");
@@ -379,5 +447,14 @@ mod tests {
         assert_eq!(peers.in_use(&node(1)), Some(SessionKey(11)));
         assert_eq!(peers.closed(&node(1), SessionKey(11)), Left::None);
         assert_eq!(peers.in_use(&node(1)), None);
+    }
+
+    #[test]
+    fn all_that_the_engine_has_under_way_may_wait() {
+        let mut options = EngineOptions::new(NodeId::new("own", 1));
+        let most = Peers::new(&options).most_waiting_bytes;
+        assert!(most > options.heavy_under_way && most > options.most_inline);
+        options.most_inline = 2 * options.heavy_under_way;
+        assert!(Peers::new(&options).most_waiting_bytes > options.most_inline);
     }
 }

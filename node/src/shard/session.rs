@@ -1,5 +1,6 @@
 //! The sessions of a shard.
 
+use super::doubts::Doubt;
 use mobula_core::tasks::SessionKey;
 use mobula_rpc::session::{FrameSender, ReceivedTemplates, SentTemplates};
 use mobula_runtime::TaskHandle;
@@ -32,6 +33,8 @@ pub(crate) struct SessionState {
     pub(crate) left: bool,
     /// Its stream is broken, and may or may not be there again.
     pub(crate) detached: bool,
+    /// What was sent since it broke, and may never arrive.
+    pub(crate) doubt: Doubt,
     /// Reads the session's frames; ends with it.
     pub(crate) _reader: TaskHandle<()>,
 }

@@ -96,7 +96,12 @@ impl Shard {
         match self.sessions.party(session).cloned() {
             Some(Party::Client { job, id }) if attached => self.parts.head.driver_attached(job, id),
             Some(Party::Client { job, id }) => self.parts.head.driver_detached(job, id, false),
-            Some(Party::Peer { node }) => self.parts.head.peer_session(node, attached),
+            Some(Party::Peer { node }) => {
+                if attached {
+                    self.on_peer_attached(&node, session);
+                }
+                self.parts.head.peer_session(node, attached);
+            }
             _ => {}
         }
     }
@@ -129,7 +134,7 @@ impl Shard {
                 self.on_worker_session_ended(worker);
             }
             Party::Peer { node } => {
-                self.on_peer_ended(node, session);
+                self.on_peer_ended(node, session, state.doubt);
                 return;
             }
         }

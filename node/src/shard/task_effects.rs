@@ -9,6 +9,9 @@ use mobula_types::{Failure, Frame, NodeId, ObjectAddress, ObjectId, Outcome, Sto
 /// What an assignment, or an input that is stored, is taken to weigh beside its bytes.
 const INPUT_WEIGHT: u64 = 128;
 
+/// How many assignments one frame asks about: the node looks for each of them in the same turn.
+const MOST_CONFIRMED: usize = 4096;
+
 impl Shard {
     /// Performs everything that the task engine has asked for since the last time.
     pub(super) fn perform_task_effects(&mut self) {
@@ -51,7 +54,9 @@ impl Shard {
                 Place::Peer(node) => self.send_to_peer(&node, Frame::RecallAssignments { tasks }),
             },
             Effect::ConfirmAssignments { node, tasks } => {
-                self.send_to_peer(&node, Frame::ConfirmAssignments { tasks });
+                for tasks in tasks.chunks(MOST_CONFIRMED) {
+                    self.send_to_peer(&node, Frame::ConfirmAssignments { tasks: tasks.to_vec() });
+                }
             }
             Effect::Resolve { owner, object } => self.send_to_peer(&owner, Frame::Resolve { object }),
             Effect::Borrow { owner, objects } => self.send_to_peer(&owner, Frame::Borrow { objects }),
@@ -82,7 +87,8 @@ impl Shard {
             StoredValue::Stored(_) => INPUT_WEIGHT,
         });
         let weight = INPUT_WEIGHT + assignment.arguments.len() as u64 + inputs.sum::<u64>();
-        self.send_to_peer_with(node, weight, move |sent, outgoing| {
+        let attempt = (assignment.task, assignment.attempt);
+        self.send_assignment(node, weight, attempt, move |sent, outgoing| {
             let template = sent.number(&assignment.template, outgoing);
             outgoing.push(Frame::Assign(Box::new(frame::Assignment {
                 task: assignment.task,

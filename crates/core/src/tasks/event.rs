@@ -208,8 +208,7 @@ pub enum Event {
         /// The node.
         node: NodeId,
     },
-    /// One of several sessions with a node is over, or another one was opened beside it: some of what was under way may
-    /// not have arrived.
+    /// One of several sessions with a node is over: some of what was under way on it may not have arrived.
     PeerDoubtful {
         /// The node.
         node: NodeId,

@@ -62,8 +62,8 @@ impl TaskEngine {
         self.seek_without(node, false, effects);
     }
 
-    /// There is still a way to a node, but what was under way on another may be lost: the node says which assignments it
-    /// does not have, and is told and asked again what it is told and asked as an owner.
+    /// There is still a way to a node, but what was under way on one that has ended may be lost: the node says which
+    /// assignments it does not have, and is told and asked again what it is told and asked as an owner.
     pub(super) fn peer_doubtful(&mut self, node: &NodeId, effects: &mut Vec<Effect>) {
         let there = self.assigned_to(node).into_iter().map(|key| &self.tasks[key.at()]);
         let tasks: Vec<_> = there.map(|task| (task.id, task.attempt)).collect();
