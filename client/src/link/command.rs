@@ -3,7 +3,7 @@
 use crate::reference::Handle;
 use bytes::Bytes;
 use mobula_types::outcome::StoredCopy;
-use mobula_types::{Failure, Frame, ObjectAddress, ObjectId, Payload, TaskTemplate, frame};
+use mobula_types::{Failure, Frame, INLINE_LIMIT, ObjectAddress, ObjectId, Payload, TaskTemplate, frame};
 use smallvec::SmallVec;
 use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
@@ -73,6 +73,15 @@ impl Request {
             Request::Put(request) => request.payload.len() + 48 * request.holds.len(),
         };
         BASE + content
+    }
+
+    /// What its frame takes, roughly. A large value is uploaded and is not in it.
+    pub(super) fn frame_bytes(&self) -> u64 {
+        let apart = match self {
+            Request::Put(request) if request.payload.len() > INLINE_LIMIT => request.payload.len(),
+            _ => 0,
+        };
+        (self.bytes() - apart) as u64
     }
 }
 

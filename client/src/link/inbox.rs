@@ -64,6 +64,10 @@ impl Inbox {
     /// A refused request is dropped outside of the lock, as parameters are: it holds handles, which leave commands here.
     pub(super) fn request(&self, request: Request) -> Result<(), Failure> {
         let bytes = request.bytes();
+        // The session would end with it, and everything else that it carries.
+        if request.frame_bytes() > self.options.largest_frame {
+            return Err(self.too_large(request.frame_bytes()));
+        }
         let sleeper = {
             let mut queue = self.queue.lock();
             if let Some(failure) = &queue.over {
@@ -122,6 +126,16 @@ impl Inbox {
             most_bytes >> 20
         );
         Failure::new(FailureKind::Backpressure, message)
+    }
+
+    #[cold]
+    fn too_large(&self, bytes: u64) -> Failure {
+        let message = format!(
+            "the request takes {bytes} bytes with all its references, and may take {}; put some of them together into \
+             a value of their own, or make several calls",
+            self.options.largest_frame
+        );
+        Failure::new(FailureKind::TooLarge, message)
     }
 
     pub(super) async fn room(&self, bytes: usize) {

@@ -27,6 +27,8 @@ pub(crate) struct LinkOptions {
     pub(crate) most_requests: usize,
     /// And their bytes.
     pub(crate) most_bytes: usize,
+    /// How many bytes one of them may have as a frame.
+    pub(crate) largest_frame: u64,
     /// Bytes of specs and puts that are kept for a take-over.
     pub(crate) most_kept: usize,
     /// How long another node is looked for when the home node is lost.
@@ -38,6 +40,7 @@ impl Default for LinkOptions {
         LinkOptions {
             most_requests: 100_000,
             most_bytes: 256 << 20,
+            largest_frame: mobula_rpc::session::LARGEST_FRAME_BYTES,
             most_kept: 1 << 30,
             take_over_within: Duration::from_secs(30),
         }

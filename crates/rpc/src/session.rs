@@ -11,7 +11,9 @@
 //! - Acknowledgements are window and memory of what was delivered in one: the sender has at most a window of frames
 //!   under way that the peer's program has not taken. Nobody stops reading a stream because a program is slow, so
 //!   acknowledgements always get through.
-//! - A frame that is too large for a message goes in pieces, which are numbered and sent again like frames.
+//! - A frame that is too large for a message goes in pieces, which are numbered and sent again like frames, and taken
+//!   when the frame is. It may be larger than the window: it is begun only while the window has room, and then goes out to
+//!   its end, so that a program that takes nothing has a window and one such frame waiting at most.
 //! - A stream is pulled, not pushed: the transport asks for the next batch when it can write, and gets what has queued
 //!   up since. Batches grow with load, a lone frame waits for nobody, and no timer runs.
 
@@ -35,7 +37,7 @@ pub(crate) mod writer;
 pub use connect::NotOpened;
 pub use end::{SessionEnd, SessionEvent};
 pub use handshake::{SessionRequest, Welcome};
-pub use options::{BATCH_BYTES, BATCH_FRAMES, MESSAGE_BYTES, SessionOptions};
+pub use options::{BATCH_BYTES, BATCH_FRAMES, LARGEST_FRAME_BYTES, MESSAGE_BYTES, SessionOptions};
 pub use pair::pair;
 pub use receiver::FrameReceiver;
 pub use sender::{Backlog, FrameSender};

@@ -1,9 +1,11 @@
 //! Credit and back-pressure.
 
 use super::call;
-use crate::ErrorKind;
 use crate::link::LinkOptions;
-use crate::link::testing::driver;
+use crate::link::testing::{driver, template};
+use crate::remote::CallBuilder;
+use crate::{ErrorKind, ObjectRef};
+use bytes::Bytes;
 use mobula_types::Frame;
 
 #[tokio::test]
@@ -70,4 +72,23 @@ async fn many_calls_pass_through_a_small_buffer() {
     }
     let values = all.await.unwrap().unwrap();
     assert!(values.into_iter().eq(0..500));
+}
+
+#[tokio::test]
+async fn a_request_that_no_frame_can_carry_is_refused_by_itself() {
+    let options = LinkOptions { largest_frame: 1_000, ..LinkOptions::default() };
+    let mut driver = driver(10, options).await;
+    let needed = call(&driver.cluster, 0).submit();
+    driver.node.next_submit().await;
+    let mut builder = CallBuilder::of_template(template("tests::call"));
+    (0..20).for_each(|_| builder.argument::<u64>(&needed));
+    let refused = builder.finish::<ObjectRef<u64>>().on(&driver.cluster).submit();
+    let error = refused.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert!(error.to_string().contains("may take 1000"), "{error}");
+    // A large argument travels apart, and nothing else is disturbed.
+    let mut builder = CallBuilder::of_template(template("tests::large"));
+    builder.argument::<Bytes>(Bytes::from(vec![1; 200_000]));
+    let _large = builder.finish::<ObjectRef<u64>>().on(&driver.cluster).submit();
+    driver.node.next_submit().await;
 }

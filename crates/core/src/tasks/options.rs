@@ -47,6 +47,9 @@ pub struct EngineOptions {
     pub store_patience: Duration,
     /// The most bytes of small values that a task may have as arguments (256 MiB).
     pub most_inline: u64,
+    /// The most bytes that a task may take as a frame: its small values, and what says of each argument where it is
+    /// (272 MiB, which is what a session carries).
+    pub most_frame: u64,
     /// A task with more of them is placed by itself, and never queues ahead (1 MiB).
     pub heavy_inline: u64,
     /// How many bytes of such tasks' values are under way to executors at once, or one task's (512 MiB).
@@ -78,6 +81,7 @@ impl EngineOptions {
             seek_timeout: Duration::from_secs(3),
             store_patience: Duration::from_secs(10),
             most_inline: 256 << 20,
+            most_frame: (256 << 20) + (16 << 20),
             heavy_inline: 1 << 20,
             heavy_under_way: 512 << 20,
             ask_again: Duration::from_secs(1),

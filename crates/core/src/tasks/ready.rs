@@ -15,22 +15,42 @@ const STRIDE: u64 = 1 << 20;
 /// How many tasks of a job of weight 1 are placed before another job's turn.
 const QUANTUM: u32 = 32;
 
+/// What an argument takes in a frame beside its value: what names it, and where its copies are.
+const BESIDE_VALUE: u64 = 128;
+
 impl TaskEngine {
+    /// Why a task cannot travel: the session that it goes over would end with it.
+    fn too_large(&self, key: TaskKey, inline: u64) -> Option<Failure> {
+        let inputs = self.tasks[key.at()].inputs.as_ref().map_or(0, |inputs| inputs.keys.len());
+        let (most_inline, most_frame) = (self.options.most_inline, self.options.most_frame);
+        let text = if inline > most_inline {
+            format!(
+                "its arguments have {} MiB of small values, and a task takes {} MiB of them; put them together into \
+                 larger ones, which travel apart from their task",
+                inline >> 20,
+                most_inline >> 20
+            )
+        } else if inline + BESIDE_VALUE * inputs as u64 > most_frame {
+            format!(
+                "{inputs} arguments with {} MiB of small values among them are too many for one task; put several \
+                 together into one value",
+                inline >> 20
+            )
+        } else {
+            return None;
+        };
+        Some(Failure::new(FailureKind::TooLarge, text))
+    }
+
     /// The task has all it needs: it queues for a place.
     pub(super) fn enqueue(&mut self, key: TaskKey, front: bool) {
         let ticket = self.new_ticket();
         let inline = self.inline_bytes(key);
-        if inline > self.options.most_inline {
+        if let Some(failure) = self.too_large(key, inline) {
             let task = &mut self.tasks[key.at()];
             task.phase = Phase::Waiting;
             task.ticket = ticket;
-            let text = format!(
-                "its arguments have {} MiB of small values, and a task takes {} MiB of them; put them together into \
-                 larger ones, which travel apart from their task",
-                inline >> 20,
-                self.options.most_inline >> 20
-            );
-            return self.steps.push_back(Step::Fail(key, ticket, Failure::new(FailureKind::TooLarge, text)));
+            return self.steps.push_back(Step::Fail(key, ticket, failure));
         }
         let single = inline > self.options.heavy_inline || self.is_single(key);
         let task = &mut self.tasks[key.at()];

@@ -3,7 +3,9 @@
 use super::codec::{Inbound, InboundBatch};
 use super::core::{Core, wake};
 use super::end::SessionEnd;
-use super::options::{BATCH_FRAMES, MESSAGE_BYTES};
+use super::inbox::Inbox;
+use super::options::SessionOptions;
+use bytes::Bytes;
 use mobula_proto::batch::{self, Piece};
 use mobula_types::{Failure, FailureKind, Frame};
 
@@ -63,42 +65,23 @@ impl Core {
         Ok(true)
     }
 
-    /// A piece of a large frame: the frame follows the last one. Pieces count as taken when they arrive, because the
-    /// program sees them only together.
+    /// A piece of a large frame, which the program sees only whole: its pieces are taken when the frame is.
     fn arrive_piece(&self, number: u64, piece: Piece, bytes: u64) -> Result<(), Failure> {
         let mut inbox = self.inbox.lock();
-        if number > inbox.received {
-            let message = format!("frame {number} has arrived, and frame {} was expected", inbox.received);
-            return Err(Failure::new(FailureKind::Malformed, message));
-        }
-        if number < inbox.received || inbox.end.is_some() {
+        if inbox.known_from(number)? > 0 || inbox.end.is_some() {
             return Ok(());
         }
-        inbox.received += 1;
-        let length = inbox.pieces.len() as u64 + piece.bytes.len() as u64;
-        if length.saturating_add(piece.left) > self.options.most_bytes {
-            let message = format!("a frame of {} bytes is too large", length.saturating_add(piece.left));
-            return Err(Failure::new(FailureKind::Malformed, message));
+        let begins = inbox.partial.pieces == 0;
+        if begins {
+            self.check_room(&inbox)?;
         }
-        inbox.pieces.extend_from_slice(&piece.bytes);
+        self.check_length(&inbox, &piece)?;
+        inbox.add_piece(&piece.bytes, bytes);
         if piece.left > 0 {
-            let acknowledge = inbox.note_piece(bytes);
-            drop(inbox);
-            if acknowledge {
-                let waker = self.outgoing.lock().waker.take();
-                wake(waker);
-            }
             return Ok(());
         }
-        let whole = std::mem::take(&mut inbox.pieces).freeze();
-        let read = batch::read_batch(whole)
-            .map_err(|error| Failure::new(FailureKind::Malformed, error.to_string()))?;
-        let [frame] = <[Frame; 1]>::try_from(read.frames).map_err(|frames| {
-            let message = format!("the pieces of one frame are {} frames", frames.len());
-            Failure::new(FailureKind::Malformed, message)
-        })?;
-        inbox.frames.push(frame);
-        inbox.bytes += bytes;
+        let whole = std::mem::take(&mut inbox.partial);
+        inbox.add_whole(read_whole(whole.body.freeze())?, whole.pieces, whole.bytes);
         let waker = inbox.waker.take();
         drop(inbox);
         wake(waker);
@@ -107,29 +90,63 @@ impl Core {
 
     fn arrive(&self, first: u64, mut frames: Vec<Frame>, bytes: u64) -> Result<(), Failure> {
         let mut inbox = self.inbox.lock();
-        let Some(known) = inbox.received.checked_sub(first) else {
-            let message = format!("frame {first} has arrived, and frame {} was expected", inbox.received);
-            return Err(Failure::new(FailureKind::Malformed, message));
-        };
+        let known = inbox.known_from(first)?;
         if known >= frames.len() as u64 || inbox.end.is_some() {
             return Ok(());
         }
+        if inbox.partial.pieces > 0 {
+            return Err(malformed("a frame has arrived in the middle of another one"));
+        }
+        self.check_room(&inbox)?;
         frames.drain(..known as usize);
-        inbox.received += frames.len() as u64;
-        inbox.bytes += bytes;
-        if inbox.frames.is_empty() {
-            inbox.frames = frames;
-        } else {
-            inbox.frames.append(&mut frames);
-        }
-        let too_many = inbox.frames.len() as u64 > 4 * self.options.window_frames + BATCH_FRAMES as u64
-            || inbox.bytes > 4 * self.options.window_bytes + MESSAGE_BYTES as u64;
-        if too_many {
-            return Err(Failure::new(FailureKind::Malformed, "the peer sends more than was acknowledged"));
-        }
+        inbox.add(&mut frames, bytes);
         let waker = inbox.waker.take();
         drop(inbox);
         wake(waker);
         Ok(())
     }
+
+    /// Whether there is room for one more message, or one more large frame. What waits already decides, because a frame
+    /// larger than the window is sent in one go; behind it nothing may come until it is taken.
+    fn check_room(&self, inbox: &Inbox) -> Result<(), Failure> {
+        let SessionOptions { window_frames, window_bytes, .. } = self.options;
+        // The peer's window need not be the same.
+        if inbox.frames.len() as u64 > 4 * window_frames || inbox.bytes > 4 * window_bytes {
+            return Err(malformed("the peer sends more than was acknowledged"));
+        }
+        Ok(())
+    }
+
+    fn check_length(&self, inbox: &Inbox, piece: &Piece) -> Result<(), Failure> {
+        let arrived = inbox.partial.body.len() as u64 + piece.bytes.len() as u64;
+        let (length, most) = (arrived.saturating_add(piece.left), self.options.largest_frame);
+        if length > most {
+            let message = format!("a frame has {length} bytes, and may have {most}");
+            return Err(malformed(message));
+        }
+        Ok(())
+    }
+}
+
+impl Inbox {
+    /// How many frames and pieces have arrived from that number on.
+    ///
+    /// # Errors
+    /// Where some before it are missing.
+    fn known_from(&self, number: u64) -> Result<u64, Failure> {
+        self.received.checked_sub(number).ok_or_else(|| {
+            malformed(format!("frame {number} has arrived, and frame {} was expected", self.received))
+        })
+    }
+}
+
+fn read_whole(body: Bytes) -> Result<Frame, Failure> {
+    let read = batch::read_batch(body).map_err(|error| malformed(error.to_string()))?;
+    let [frame] = <[Frame; 1]>::try_from(read.frames)
+        .map_err(|frames| malformed(format!("the pieces of one frame are {} frames", frames.len())))?;
+    Ok(frame)
+}
+
+fn malformed(message: impl Into<String>) -> Failure {
+    Failure::new(FailureKind::Malformed, message)
 }

@@ -118,9 +118,9 @@ impl Core {
         }
     }
 
-    /// How many frames were handed to streams since the session began.
+    /// How many frames were handed to streams since the session began; one in pieces from its first piece on.
     pub(crate) fn sent(&self) -> u64 {
-        self.writer.lock().sent()
+        self.writer.lock().frames()
     }
 
     pub(crate) fn poll_take(
@@ -264,12 +264,13 @@ impl Core {
         writer.numbered
     }
 
-    /// How many frames have arrived: what a greeting says.
+    /// How many frames and pieces have arrived: what a greeting says.
     pub(crate) fn received(&self) -> u64 {
         self.inbox.lock().received
     }
 
-    /// From now on that stream serves the session; an earlier one ends. The peer has received that many frames.
+    /// From now on that stream serves the session; an earlier one ends. The peer has received that many frames and
+    /// pieces.
     ///
     /// # Errors
     /// Where the peer's number makes no sense.
@@ -349,7 +350,7 @@ impl Core {
 
     fn count_encoded(&self, taken: &Taken) {
         let mut outgoing = self.outgoing.lock();
-        outgoing.queued_frames -= taken.unqueued;
+        outgoing.queued_frames -= taken.frames;
         outgoing.queued_bytes -= taken.weight;
         outgoing.held_frames += taken.frames;
         outgoing.held_bytes += taken.bytes;
@@ -369,12 +370,12 @@ impl Core {
     }
 }
 
-/// What a side says last, once: how many frames it sent, and why it ends where that is not in order.
+/// What a side says last, once: how many frames and pieces it sent, and why it ends where that is not in order.
 fn last_word(writer: &mut Writer) -> Option<Outbound> {
     if std::mem::replace(&mut writer.close_sent, true) {
         return None;
     }
-    Some(Outbound::close(writer.last_word.as_ref(), writer.sent()))
+    Some(Outbound::close(writer.last_word.as_ref(), writer.numbers()))
 }
 
 /// Takes the queued frames over, and gives the queue the room that the pending ones had.

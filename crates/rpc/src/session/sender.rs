@@ -69,7 +69,7 @@ impl FrameSender {
     }
 
     /// How many frames, of those that were sent since the session began, a stream has taken: the peer may have received
-    /// these, and no others.
+    /// these, and no others. A frame in pieces is one, from its first piece on.
     pub fn taken(&self) -> u64 {
         match &self.direct {
             None => self.core.sent(),

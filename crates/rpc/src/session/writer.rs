@@ -30,6 +30,9 @@ pub(crate) struct Outgoing {
 #[derive(Clone, Debug)]
 struct Encoded {
     first: u64,
+    /// How many numbers it uses up: pieces are numbered like frames.
+    numbers: u64,
+    /// How many frames begin in it.
     frames: u64,
     body: Bytes,
 }
@@ -52,8 +55,10 @@ pub(crate) struct Writer {
     cursor: usize,
     /// A large frame that goes in pieces, before anything else that is pending.
     pieces: Option<Pieces>,
-    /// The number of the next frame to be encoded.
+    /// The next number to be given: to a frame, or to a piece of one.
     next: u64,
+    /// How many frames were encoded since the session began, in one piece or in several.
+    frames: u64,
     acknowledged: u64,
     buffer: BytesMut,
 }
@@ -69,17 +74,19 @@ pub(crate) struct OutgoingBatch {
 #[derive(Debug)]
 struct Pieces {
     left: Bytes,
-    /// What the frame counted in the queue.
+    /// What the frame still counts in the queue.
     weight: u64,
+    /// Its first piece has gone out: the frame is not in the queue any more.
+    begun: bool,
 }
 
-/// What a new batch took from the queue.
+/// What a new batch took from the queue, or what an acknowledgement frees.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
-    /// Frames of the batch, each with a number; pieces are numbered too.
+    /// Numbers that were used up.
+    numbers: u64,
+    /// Frames that begin in it.
     pub(crate) frames: u64,
-    /// Frames that are not in the queue any more.
-    pub(crate) unqueued: u64,
     pub(crate) weight: u64,
     pub(crate) bytes: u64,
 }
@@ -100,14 +107,22 @@ impl Writer {
         !self.pending.is_empty() || self.pieces.is_some()
     }
 
-    /// Whether the peer's program has to take something first.
+    /// Whether the peer's program has to take something first. Not in the middle of a frame: the program can take it
+    /// only once it is whole, so that it would never be taken if it were larger than the window.
     pub(crate) fn window_is_full(&self, options: &SessionOptions) -> bool {
-        self.next - self.acknowledged >= options.window_frames || self.kept_bytes >= options.window_bytes
+        let is_full =
+            self.next - self.acknowledged >= options.window_frames || self.kept_bytes >= options.window_bytes;
+        is_full && !self.pieces.as_ref().is_some_and(|pieces| pieces.begun)
     }
 
-    /// How many frames were encoded since the session began.
-    pub(crate) fn sent(&self) -> u64 {
+    /// How many numbers were given since the session began: what the peer counts as received.
+    pub(crate) fn numbers(&self) -> u64 {
         self.next
+    }
+
+    /// How many frames were encoded since the session began, or begun.
+    pub(crate) fn frames(&self) -> u64 {
+        self.frames
     }
 
     /// Encodes the next batch from what is pending, as far as the window reaches.
@@ -117,17 +132,18 @@ impl Writer {
             self.encode_frames(options, &mut taken);
         }
         // The frames before a large one go first.
-        if taken.frames == 0 {
+        if taken.numbers == 0 {
             self.encode_piece(&mut taken);
         }
         taken.bytes = self.buffer.len() as u64;
-        let body = self.buffer.split().freeze();
-        let batch = Encoded { first: self.next, frames: taken.frames, body: body.clone() };
-        self.next += taken.frames;
+        let (first, body) = (self.next, self.buffer.split().freeze());
+        let batch = Encoded { first, numbers: taken.numbers, frames: taken.frames, body: body.clone() };
+        self.next += taken.numbers;
+        self.frames += taken.frames;
         self.kept_bytes += taken.bytes;
         self.kept.push_back(batch);
         self.cursor = self.kept.len();
-        (OutgoingBatch { first: self.next - taken.frames, body }, taken)
+        (OutgoingBatch { first, body }, taken)
     }
 
     /// Encodes pending frames up to one that is too large for a message, which is cut into pieces.
@@ -139,16 +155,17 @@ impl Writer {
             // Lone frames share a block.
             self.buffer.reserve(likely.max(BLOCK));
         }
-        while taken.frames < most_frames && self.buffer.len() < BATCH_BYTES {
+        while taken.numbers < most_frames && self.buffer.len() < BATCH_BYTES {
             let Some(frame) = self.pending.pop_front() else { break };
             let (start, weight) = (self.buffer.len(), weight(&frame));
             batch::append_frame(frame, &mut self.buffer);
             if self.buffer.len() - start > WHOLE_FRAME_BYTES {
-                self.pieces = Some(Pieces { left: self.buffer.split_off(start).freeze(), weight });
+                let left = self.buffer.split_off(start).freeze();
+                self.pieces = Some(Pieces { left, weight, begun: false });
                 break;
             }
+            taken.numbers += 1;
             taken.frames += 1;
-            taken.unqueued += 1;
             taken.weight += weight;
         }
     }
@@ -156,17 +173,20 @@ impl Writer {
     fn encode_piece(&mut self, taken: &mut Taken) {
         let Some(pieces) = &mut self.pieces else { return };
         let piece = pieces.left.split_to(pieces.left.len().min(BATCH_BYTES));
-        taken.frames = 1;
+        taken.numbers = 1;
+        taken.frames = u64::from(!std::mem::replace(&mut pieces.begun, true));
         self.buffer.reserve(piece.len() + batch::PIECE_LENGTH);
         batch::append_piece(&piece, pieces.left.len() as u64, &mut self.buffer);
-        if pieces.left.is_empty() {
-            taken.unqueued = 1;
-            taken.weight = pieces.weight;
+        // Piece by piece, so that no byte of it counts twice against the session's bound.
+        let is_last = pieces.left.is_empty();
+        taken.weight = if is_last { pieces.weight } else { pieces.weight.min(piece.len() as u64) };
+        pieces.weight -= taken.weight;
+        if is_last {
             self.pieces = None;
         }
     }
 
-    /// The peer's program has taken `count` frames in all. Answers what need not be kept any more.
+    /// The peer's program has taken what the first `count` numbers stand for. Answers what need not be kept any more.
     ///
     /// # Errors
     /// Where it says that it has taken more than it was sent.
@@ -178,7 +198,7 @@ impl Writer {
         self.acknowledged = self.acknowledged.max(count);
         let mut freed = Taken::default();
         while let Some(batch) = self.kept.front() {
-            if batch.first + batch.frames > count {
+            if batch.first + batch.numbers > count {
                 break;
             }
             freed.frames += batch.frames;
@@ -190,7 +210,7 @@ impl Writer {
         Ok(freed)
     }
 
-    /// Starts again behind the `received` frames that have arrived at the peer.
+    /// Starts again behind the `received` frames and pieces that have arrived at the peer.
     ///
     /// # Errors
     /// Where the peer has received more than was sent, or less than it has acknowledged.
@@ -202,7 +222,7 @@ impl Writer {
             );
             return Err(Failure::new(FailureKind::Malformed, message));
         }
-        self.cursor = self.kept.partition_point(|batch| batch.first + batch.frames <= received);
+        self.cursor = self.kept.partition_point(|batch| batch.first + batch.numbers <= received);
         self.close_sent = false;
         Ok(())
     }

@@ -3,7 +3,6 @@
 use crate::node::{self, number, numbered, within};
 use crate::proxy;
 use mobula_rpc::{Session, SessionEvent, SessionOptions};
-use mobula_types::{Frame, Payload, ResultValue};
 
 const FRAMES: u64 = 30_000;
 
@@ -62,77 +61,6 @@ async fn a_session_resumes_after_each_cut_and_says_so() {
             assert_eq!(number(&frames.pop().unwrap()), round);
             assert!(events.wait_for(|event| matches!(event, SessionEvent::Resumed(_))).await.is_ok());
         }
-    })
-    .await;
-}
-
-/// A frame of that many bytes.
-fn large(bytes: usize) -> Frame {
-    let value = ResultValue::inline(Payload::from(vec![7; bytes]));
-    Frame::Put { object: Default::default(), value }
-}
-
-#[tokio::test]
-async fn a_frame_larger_than_a_message_arrives_whole() {
-    within(async {
-        let options = SessionOptions::default();
-        let mut node = node::start(options).await;
-        let (mut client, mut server) = node.session(&node.url.clone(), options).await;
-        for (from, to) in [(&client.sender, &mut server.receiver), (&server.sender, &mut client.receiver)] {
-            let sent = [numbered(1), large(90 << 20), numbered(2), large(5 << 20), numbered(3)];
-            sent.iter().for_each(|frame| from.send(frame.clone()));
-            let mut frames = Vec::new();
-            while frames.len() < sent.len() {
-                to.receive(&mut frames).await.unwrap();
-            }
-            assert!(frames == sent);
-        }
-        while client.sender.backlog() != mobula_rpc::Backlog::default() {
-            server.sender.send(numbered(4));
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn pieces_survive_broken_connections() {
-    let seed = std::env::var("MOBULA_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
-    println!("replay with MOBULA_SEED={seed}");
-    within(async {
-        let options = SessionOptions::default();
-        let mut node = node::start(options).await;
-        let proxy = proxy::start(&node.url, seed, 8, 6 << 20).await;
-        let (client, mut server) = node.session(&proxy.url, options).await;
-        let sent: Vec<Frame> = (0..6).flat_map(|number| [large(9 << 20), numbered(number)]).collect();
-        sent.iter().for_each(|frame| client.sender.send(frame.clone()));
-        let mut frames = Vec::new();
-        while frames.len() < sent.len() {
-            server.receiver.receive(&mut frames).await.unwrap();
-        }
-        assert!(frames == sent);
-        assert!(proxy.cuts() > 2, "only {} connections broke", proxy.cuts());
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn frames_larger_than_a_batch_arrive_whole() {
-    within(async {
-        let options = SessionOptions::default();
-        let mut node = node::start(options).await;
-        let (client, mut server) = node.session(&node.url.clone(), options).await;
-        let large = Frame::Put {
-            object: Default::default(),
-            value: ResultValue::inline(Payload::from(vec![7; 20 << 20])),
-        };
-        client.sender.send(large.clone());
-        client.sender.send(numbered(1));
-        let mut frames = Vec::new();
-        while frames.len() < 2 {
-            server.receiver.receive(&mut frames).await.unwrap();
-        }
-        assert!(frames == [large, numbered(1)]);
     })
     .await;
 }

@@ -7,5 +7,6 @@ mod handover;
 mod handshake;
 mod node;
 mod pairs;
+mod pieces;
 mod proxy;
 mod windows;

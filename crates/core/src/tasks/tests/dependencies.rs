@@ -41,6 +41,14 @@ fn too_many_bytes_of_small_values_fail_their_task_alone() {
 }
 
 #[test]
+fn too_many_arguments_fail_their_task_alone_however_small() {
+    let mut world = World::with(2, |options| options.most_frame = 1_000);
+    let effects = submit_of(&mut world, 1, &[1; 10]);
+    assert_eq!(failures(&effects), [(1, FailureKind::TooLarge)]);
+    assert_eq!(numbers(&submit_of(&mut world, 2, &[1; 5])), [2]);
+}
+
+#[test]
 fn heavy_tasks_are_under_way_within_a_bound() {
     let mut world = small_world(8);
     assert_eq!(numbers(&submit_of(&mut world, 1, &[200, 200])), [1]);
