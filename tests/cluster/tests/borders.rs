@@ -163,3 +163,10 @@ fn the_map_names_what_exists() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn the_map_lists_every_file() -> Result<()> {
+    let checked = Command::new(root().join("tools/map")).arg("--check").output()?;
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    Ok(())
+}
