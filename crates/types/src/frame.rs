@@ -6,11 +6,17 @@
 
 use crate::outcome::CopyVersion;
 use crate::{
-    ArgumentRef, ArgumentShape, Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectAddress, ObjectId,
-    Outcome, OwnerTerm, Payload, ResultValue, StoredValue, TaskId, TaskTemplate, TemplateId, ViewDelta,
+    Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm, Payload,
+    ResultValue, TaskId, TaskTemplate, TemplateId, ViewDelta,
 };
 use std::sync::Arc;
 use std::time::Duration;
+
+mod run;
+mod submit;
+
+pub use run::{Input, Run, RunExtras};
+pub use submit::{Charges, Progress, Reoffer, Submit, SubmitExtras};
 
 /// One frame.
 #[derive(Clone, PartialEq, Debug)]
@@ -263,103 +269,6 @@ pub enum Frame {
     FoundJob(Box<FoundJob>),
 }
 
-/// A task as it is submitted.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Submit {
-    /// The task, named by the sender.
-    pub task: TaskId,
-    /// Function and options.
-    pub template: TemplateId,
-    /// The encoded arguments, one behind the other.
-    pub arguments: Payload,
-    /// A worker's submit: the handle of the run that submits.
-    pub parent: Option<u64>,
-    /// What most submits do without. It lies apart, because frames are moved often.
-    pub extras: Option<Box<SubmitExtras>>,
-}
-
-/// What only some submits have.
-#[derive(Clone, PartialEq, Default, Debug)]
-pub struct SubmitExtras {
-    /// The references among the arguments.
-    pub references: Vec<ArgumentRef>,
-    /// References inside encoded arguments, which the task keeps alive.
-    pub contained: Vec<ObjectAddress>,
-    /// How much time is left; without an end unless set.
-    pub deadline: Option<Duration>,
-    /// Offered again after the loss of its owner: what became of it before. Its result may exist somewhere.
-    pub reoffer: Option<Reoffer>,
-}
-
-impl SubmitExtras {
-    /// A place of their own, where there are any.
-    pub fn boxed(self) -> Option<Box<Self>> {
-        let Self { references, contained, deadline, reoffer } = &self;
-        let is_empty =
-            references.is_empty() && contained.is_empty() && deadline.is_none() && reoffer.is_none();
-        if is_empty { None } else { Some(Box::new(self)) }
-    }
-}
-
-impl Submit {
-    /// The references among the arguments.
-    pub fn references(&self) -> &[ArgumentRef] {
-        self.extras.as_ref().map_or(&[], |extras| &extras.references)
-    }
-
-    /// References inside encoded arguments.
-    pub fn contained(&self) -> &[ObjectAddress] {
-        self.extras.as_ref().map_or(&[], |extras| &extras.contained)
-    }
-
-    /// How much time is left.
-    pub fn deadline(&self) -> Option<Duration> {
-        self.extras.as_ref()?.deadline
-    }
-
-    /// What became of it before, where it is offered again.
-    pub fn reoffer(&self) -> Option<&Reoffer> {
-        self.extras.as_ref()?.reoffer.as_ref()
-    }
-
-    /// The extras, to be changed.
-    pub fn extras_mut(&mut self) -> &mut SubmitExtras {
-        self.extras.get_or_insert_default()
-    }
-}
-
-/// What is known of a task that is offered to another owner.
-#[derive(Clone, PartialEq, Default, Debug)]
-pub struct Reoffer {
-    /// How far it had come.
-    pub progress: Progress,
-    /// What was counted against it before.
-    pub charges: Charges,
-    /// How it ended, where all of that is in the driver's hands.
-    pub outcome: Option<Outcome>,
-}
-
-/// How far a task had come with the owner that was lost.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Progress {
-    /// No owner can have received it.
-    #[default]
-    Unsent,
-    /// It may have been running.
-    Offered,
-    /// It had ended.
-    Ended,
-}
-
-/// What counts against a task's retries.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Charges {
-    /// How many of its retries are used up.
-    pub retries: u32,
-    /// How long ago nodes were lost while they may have been running it, as far as that counts still.
-    pub losses: Vec<Duration>,
-}
-
 /// What a node has of a job that was taken over.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct FoundJob {
@@ -373,66 +282,6 @@ pub struct FoundJob {
     pub unstarted: Vec<TaskId>,
     /// Another such answer follows.
     pub more: bool,
-}
-
-/// A task as a worker is told to run it.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Run {
-    /// The run, numbered by the node for this worker.
-    pub handle: u64,
-    /// Which slot it queues on; slots beyond the worker's own are opened on demand.
-    pub slot: u32,
-    /// The task.
-    pub task: TaskId,
-    /// The attempt.
-    pub attempt: Attempt,
-    /// Function and options.
-    pub template: TemplateId,
-    /// The encoded arguments.
-    pub arguments: Payload,
-    /// What most runs do without. It lies apart, because frames are moved often.
-    pub extras: Option<Box<RunExtras>>,
-}
-
-/// What only some runs have.
-#[derive(Clone, PartialEq, Default, Debug)]
-pub struct RunExtras {
-    /// Resolved references, in the order of the task's.
-    pub inputs: Vec<Input>,
-    /// How much time is left until the task's deadline.
-    pub deadline: Option<Duration>,
-}
-
-impl RunExtras {
-    /// A place of their own, where there are any.
-    pub fn boxed(self) -> Option<Box<Self>> {
-        if self.inputs.is_empty() && self.deadline.is_none() { None } else { Some(Box::new(self)) }
-    }
-}
-
-impl Run {
-    /// Resolved references, in the order of the task's.
-    pub fn inputs(&self) -> &[Input] {
-        self.extras.as_ref().map_or(&[], |extras| &extras.inputs)
-    }
-
-    /// How much time is left until the task's deadline.
-    pub fn deadline(&self) -> Option<Duration> {
-        self.extras.as_ref()?.deadline
-    }
-}
-
-/// A resolved reference of a task.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Input {
-    /// Which parameter.
-    pub parameter: u32,
-    /// How it fills it.
-    pub shape: ArgumentShape,
-    /// The object.
-    pub object: ObjectId,
-    /// Its value, or where the bytes are.
-    pub value: StoredValue,
 }
 
 /// A task on its way to the node that runs it.
