@@ -122,6 +122,7 @@ impl Outgoing {
     }
 
     /// A frame that needs no credit.
+    #[inline]
     pub(super) fn push(&mut self, frame: Frame) {
         self.frames.push(frame);
         if self.frames.len() >= BATCH {
@@ -140,6 +141,7 @@ impl Outgoing {
     }
 
     /// A request: goes at once where nothing hinders it, else waits.
+    #[inline]
     pub(super) fn request(&mut self, request: Waiting) {
         if self.waiting.is_empty() && self.is_allowed() {
             self.hand_over(request);
@@ -218,6 +220,7 @@ impl Outgoing {
         self.has_credit() && (!self.frames.is_empty() || self.sender.backlog().bytes <= MOST_BACKLOG)
     }
 
+    #[inline]
     fn hand_over(&mut self, mut request: Waiting) {
         if let (Some(template), Frame::Submit(submit)) = (&request.template, &mut request.frame) {
             submit.template = self.templates.number(template, &mut self.frames);

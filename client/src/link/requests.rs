@@ -33,7 +33,9 @@ impl Io {
         self.request_or_park(waiting);
     }
 
-    /// Sends a request, or parks it until what it needs has been uploaded and requested.
+    /// Sends a request, or parks it until what it needs has been uploaded and requested. Inline, as what follows, so that
+    /// the request is not moved from call to call.
+    #[inline]
     pub(super) fn request_or_park(&mut self, waiting: Waiting) {
         if self.may_go(&waiting.frame) {
             self.out.request(waiting);

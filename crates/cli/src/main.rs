@@ -17,6 +17,10 @@ use clap::{CommandFactory, Parser};
 use failure::{CommandFailure, Exit, Outcome};
 use std::process::ExitCode;
 
+/// A task is many small allocations that threads hand to each other, of which the system's allocator is slow.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The functions of the benchmark run in workers whose executable is this one.
     mobula::worker_entry();
