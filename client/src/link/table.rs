@@ -217,6 +217,7 @@ impl Table {
             if entry.live == 0 && entry.pins == 0 {
                 let needs = forgotten(known.remove().spec, &mut self.kept);
                 self.unpin_all(needs);
+                self.tighten();
             }
             return;
         }
@@ -253,6 +254,15 @@ impl Table {
                 }
                 left.extend(self.forget_object_if_unneeded(object));
             }
+        }
+    }
+
+    /// Few tasks in the room of many lie far apart: each would be looked for in slow memory.
+    fn tighten(&mut self) {
+        const KEPT_ROOM: usize = 4096;
+        let room = self.tasks.capacity();
+        if room > KEPT_ROOM && self.tasks.len() < room / 16 {
+            self.tasks.shrink_to(room / 4);
         }
     }
 
@@ -380,6 +390,15 @@ mod tests {
         table.release(third.object());
         assert!(table.tasks.is_empty());
         assert_eq!(table.kept_bytes(), 0);
+    }
+
+    #[test]
+    fn the_room_of_many_tasks_is_given_back() {
+        let mut table = Table::new(0);
+        let handles: Vec<_> = (0..100_000).map(|number| add(&mut table, number, &[])).collect();
+        handles.iter().skip(10).for_each(|handle| table.release(handle.object()));
+        assert_eq!(table.tasks.len(), 10);
+        assert!(table.tasks.capacity() < 10_000, "{}", table.tasks.capacity());
     }
 
     #[test]

@@ -13,7 +13,6 @@ mod trial;
 use crate::arguments::GlobalArguments;
 use crate::failure::{CommandFailure, Outcome};
 use crate::output::{Rows, print};
-use cluster::BenchCluster;
 use progress::Progress;
 use regex_lite::Regex;
 use row::{Mode, Row, floor_rows, shown};
@@ -80,15 +79,11 @@ async fn measure(arguments: &BenchArguments, specs: &[&RowSpec]) -> anyhow::Resu
         if arguments.mode.is_some_and(|only| only != mode) {
             continue;
         }
-        let mut shared: Option<BenchCluster> = None;
         for spec in specs {
             progress.step(&format!("{} ({})", spec.name, mode.name()));
-            let value = spec.work.measure(mode, plan, &mut shared).await?;
+            let value = spec.work.measure(mode, plan).await?;
             let floor = spec.floor.map(|floor| floor(&floors));
             results.push(Row::new(spec.name, mode, value, spec.unit, floor));
-        }
-        if let Some(shared) = shared {
-            shared.stop().await?;
         }
     }
     results.extend(floor_rows(&floors));

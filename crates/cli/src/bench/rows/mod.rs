@@ -9,7 +9,6 @@ use super::cluster::BenchCluster;
 use super::floors::Floors;
 use super::row::Mode;
 use super::trial::TrialPlan;
-use anyhow::Context;
 
 /// A row: its name, what it is counted in, what it is compared with, and how it is measured.
 pub(super) struct RowSpec {
@@ -78,24 +77,22 @@ const fn row(
 }
 
 impl Work {
-    /// Measures it in a mode. `shared` is the cluster of the rows that need nothing but one node and a driver; it is started
-    /// when the first of them needs it.
-    pub(super) async fn measure(
-        self,
-        mode: Mode,
-        plan: TrialPlan,
-        shared: &mut Option<BenchCluster>,
-    ) -> anyhow::Result<f64> {
+    /// Measures it in a mode, on a cluster of its own.
+    pub(super) async fn measure(self, mode: Mode, plan: TrialPlan) -> anyhow::Result<f64> {
         match self {
             Work::Transfer => return transfer::rate(mode, plan).await,
             Work::Start => return starts::first_task_seconds(mode, plan).await,
             Work::IdleMemory => return BenchCluster::idle_mebibytes(mode).await,
             _ => {}
         }
-        if shared.is_none() {
-            *shared = Some(BenchCluster::start(mode, 1).await?);
-        }
-        let bench = shared.as_ref().context("the cluster of the benchmark is gone")?;
+        let bench = BenchCluster::start(mode, 1).await?;
+        let value = self.measure_on(&bench, plan).await;
+        bench.stop().await?;
+        value
+    }
+
+    /// Measures a row that needs nothing but one node and a driver.
+    async fn measure_on(self, bench: &BenchCluster, plan: TrialPlan) -> anyhow::Result<f64> {
         let cluster = bench.driver();
         match self {
             Work::TasksSync => tasks::sync_rate(cluster, plan).await,
