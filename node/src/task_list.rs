@@ -47,7 +47,9 @@ pub(crate) fn merge(answers: Answers, filter: &TaskFilter, limit: usize) -> Task
     }
     tasks.retain(|_, task| filter.state.is_none_or(|wanted| task.state == wanted));
     list.tasks = tasks.into_values().collect();
-    list.tasks.sort_by_key(|task| (task.state.is_final(), std::cmp::Reverse(task.submitted_at)));
+    // The latest first; of what the head has heard only the end is known.
+    let latest = |task: &TaskRecord| task.submitted_at.max(task.ended_at);
+    list.tasks.sort_by_key(|task| (task.state.is_final(), std::cmp::Reverse(latest(task))));
     list.more |= list.tasks.len() > limit;
     list.tasks.truncate(limit);
     list.silent.sort_unstable();
@@ -155,6 +157,18 @@ mod tests {
         let expected = [(1, TaskState::Running), (3, TaskState::Running), (4, TaskState::Failed)];
         assert_eq!(shown(&list), expected, "what an owner has forgotten does not run");
         assert_eq!((list.silent, list.head_silent, list.left_out), (vec!["b".into()], false, 9));
+    }
+
+    #[test]
+    fn the_latest_ends_are_shown_where_there_are_more() {
+        let heard = (1..=5)
+            .map(|low| TaskEvent { at_millis: low, ..event(low, "a", TaskState::Succeeded) })
+            .collect();
+        let own = (node("a"), says(Vec::new(), &[]));
+        let heard = Some(TaskEventList { events: heard, left_out: 0 });
+        let list = merge(Answers { own, others: Vec::new(), heard }, &TaskFilter::default(), 2);
+        let ended = TaskState::Succeeded;
+        assert_eq!((shown(&list), list.more), (vec![(4, ended), (5, ended)], true));
     }
 
     #[test]

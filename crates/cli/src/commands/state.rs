@@ -233,6 +233,12 @@ impl TaskRow {
 
     /// Everything of one task, for people.
     pub(super) fn details(&self, now_millis: u64) -> String {
+        // Of a task that its owner has forgotten since it ended, the head knows little more than that.
+        let before = |millis| match (millis, self.ended_millis) {
+            (0, 1..) => "unknown".to_owned(),
+            (millis, _) => age(millis, now_millis),
+        };
+        let no_node = if self.ended_millis > 0 { "unknown" } else { "none" };
         let mut lines = vec![
             ("task", self.task.clone()),
             ("name", self.name.clone()),
@@ -240,11 +246,11 @@ impl TaskRow {
             ("job", self.job.clone()),
             ("state", self.state.to_owned()),
             ("attempt", self.attempt.to_string()),
-            ("node", self.node.clone().unwrap_or_else(|| "none".into())),
+            ("node", self.node.clone().unwrap_or_else(|| no_node.into())),
             ("owner", self.owner.clone().unwrap_or_else(|| "unknown".into())),
             ("parent", self.parent.clone().unwrap_or_else(|| "the driver".into())),
-            ("submitted", age(self.submitted_millis, now_millis)),
-            ("started", age(self.started_millis, now_millis)),
+            ("submitted", before(self.submitted_millis)),
+            ("started", before(self.started_millis)),
             ("ended", age(self.ended_millis, now_millis)),
         ];
         lines.extend(self.reason.clone().map(|reason| ("waits for", reason)));

@@ -58,16 +58,17 @@ pub(crate) async fn run(arguments: &StatusArguments, global: &GlobalArguments) -
 /// Looks until enough nodes are alive. A cluster that is not there yet is waited for as well.
 async fn wait_for_nodes(target: &Target, wanted: usize, limit: Duration) -> Outcome<Status> {
     let deadline = clock::now() + limit;
+    let mut counted = None;
     loop {
         let connect_and_look = async { look(&Connection::open(target).await?).await };
         let looked = tokio::time::timeout(deadline.since(clock::now()), connect_and_look).await;
         let seen = match looked {
             Ok(Ok(status)) if status.nodes_alive >= wanted => return Ok(status),
-            Ok(Ok(status)) => format!("{} are alive", status.nodes_alive),
+            Ok(Ok(status)) => counted.insert(format!("{} are alive", status.nodes_alive)).clone(),
             // It does not help to go on asking.
             Ok(Err(failure)) if matches!(failure.exit, Exit::Denied | Exit::Usage) => return Err(failure),
             Ok(Err(failure)) => failure.to_string(),
-            Err(_) => "the node did not answer".to_owned(),
+            Err(_) => counted.clone().unwrap_or_else(|| "neither the node nor a head answered".to_owned()),
         };
         if is_over(deadline) {
             let what = format!("{wanted} nodes were not alive after {} s", limit.as_secs_f64());
