@@ -138,9 +138,16 @@ impl TaskEngine {
         };
         self.charge(key, effects);
         self.next_attempt(key);
+        let pause = self.scattered(pause);
+        self.pause(key, pause);
+    }
+
+    /// Half of a pause, and up to another half: what became unavailable to many at once is not asked for by all of them at
+    /// once.
+    pub(super) fn scattered(&mut self, pause: Duration) -> Duration {
         let half = pause / 2;
-        let jitter = self.draw() % (u64::try_from(half.as_nanos()).unwrap_or(u64::MAX).max(1));
-        self.pause(key, half + Duration::from_nanos(jitter));
+        let most = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX).max(1);
+        half + Duration::from_nanos(self.draw() % most)
     }
 
     /// The task queues again after a while.

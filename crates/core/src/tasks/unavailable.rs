@@ -4,7 +4,6 @@ use crate::tasks::keys::TaskKey;
 use crate::tasks::{Effect, Place, TaskEngine};
 use mobula_types::{Failure, FailureKind, NodeState, ObjectId, Outcome, StoredValue, Time};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 impl TaskEngine {
     /// The task is tried on other nodes, then again after a pause that about doubles: the way to a holder may be there again, the
@@ -53,14 +52,6 @@ impl TaskEngine {
         let pause = self.options.refusal_pause.saturating_mul(1 << rounds.min(20));
         let pause = self.scattered(pause.min(self.options.retry_backoff_limit));
         self.pause(key, pause);
-    }
-
-    /// Half of a pause, and up to another half: what became unavailable to many at once is not asked for by all of them at
-    /// once.
-    fn scattered(&mut self, pause: Duration) -> Duration {
-        let half = pause / 2;
-        let most = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX).max(1);
-        half + Duration::from_nanos(self.draw() % most)
     }
 
     /// Whether the task's arguments are more than the store of any node holds.
