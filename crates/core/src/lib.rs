@@ -4,12 +4,15 @@
 //! has one entry, `on_event(now, event, &mut effects)`; a driver receives events, applies them and performs the effects.
 
 pub mod assignment;
+pub mod calls;
 pub mod directory;
 pub mod executor;
 mod homes;
+pub mod hosting;
 pub mod jobs;
 mod lookup;
 pub mod membership;
 pub mod placement;
+pub mod supervision;
 pub mod tasks;
 pub mod upkeep;

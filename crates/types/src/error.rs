@@ -1,5 +1,6 @@
 //! Typed failures: the stored error of a task or an object, and what a session answers a refused request with.
 
+use crate::actor::Incarnation;
 use crate::{Attempt, NodeId, ObjectId, Payload, TaskId};
 use std::fmt;
 use std::sync::Arc;
@@ -86,6 +87,14 @@ pub enum FailureKind {
     Fenced,
     /// The executing node has no room; it is asked elsewhere.
     NoRoom,
+    /// The actor is dead, or died while it had the call; the failure says whether the call may have run.
+    ActorDied,
+    /// More calls wait for the actor than it allows.
+    MailboxFull,
+    /// The constructor failed, so that there is no actor.
+    ConstructorFailed,
+    /// The supervisor has stopped its children and exited.
+    SupervisorEnded,
     /// A defect of Mobula.
     Internal,
 }
@@ -142,6 +151,10 @@ pub struct FailureDetail {
     pub place: Option<Arc<str>>,
     /// The signal or the exit code of a worker, for people.
     pub exit: Option<Arc<str>>,
+    /// The incarnation of an actor.
+    pub incarnation: Option<Incarnation>,
+    /// Of a call whose actor died: whether it may have started.
+    pub may_have_run: bool,
     /// The error value that the function returned.
     pub user: Option<UserError>,
     /// Why.
@@ -180,6 +193,8 @@ impl Failure {
             object: None,
             place: None,
             exit: None,
+            incarnation: None,
+            may_have_run: false,
             user: None,
             cause: None,
         }))
@@ -212,6 +227,11 @@ impl Failure {
     /// Adds the node.
     pub fn on_node(self, node: NodeId) -> Self {
         self.with(|detail| detail.node = Some(node))
+    }
+
+    /// Adds the incarnation of an actor.
+    pub fn of_incarnation(self, incarnation: Incarnation) -> Self {
+        self.with(|detail| detail.incarnation = Some(incarnation))
     }
 
     /// Adds the object.

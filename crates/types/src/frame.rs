@@ -4,6 +4,7 @@
 //! until they are acknowledged and sends them again after a broken stream, so that a frame arrives exactly once as long
 //! as the session lives.
 
+use crate::actor::{Down, ExitReason, LaneCall, LaneId, WatchKind};
 use crate::outcome::CopyVersion;
 use crate::{
     Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm, Payload,
@@ -12,9 +13,11 @@ use crate::{
 use std::sync::Arc;
 use std::time::Duration;
 
+mod actor;
 mod run;
 mod submit;
 
+pub use actor::{Answer, Ask, Call, HostActor, Lane, LaneCallEnded, Turn};
 pub use run::{Input, Run, RunExtras};
 pub use submit::{Charges, Progress, Reoffer, Submit, SubmitExtras};
 
@@ -33,6 +36,17 @@ pub enum Frame {
     // ---- client or worker → node
     /// Submit a task.
     Submit(Submit),
+    /// Call an actor.
+    Call(Box<Call>),
+    /// Ask for something beside tasks, objects and calls. Answered once, by [`Frame::Answered`].
+    Ask {
+        /// Counts the sender's questions.
+        number: u64,
+        /// The handle of the run or turn that asks.
+        parent: Option<u64>,
+        /// The question.
+        ask: Box<Ask>,
+    },
     /// Put a small value. Answered by [`Frame::PutDone`].
     Put {
         /// The object, named by the sender.
@@ -92,7 +106,23 @@ pub enum Frame {
         /// Why it was not stored.
         failure: Option<Failure>,
     },
-    /// The sum of submits and puts that may have been sent since the session began.
+    /// Answer to [`Frame::Ask`].
+    Answered {
+        /// Which question.
+        number: u64,
+        /// The answer.
+        answer: Box<Answer>,
+    },
+    /// What this session, or an actor of it, watches has exited.
+    Down {
+        /// The actor that watches, as the worker knows it; `None` for the session itself.
+        key: Option<u32>,
+        /// What has exited.
+        down: Box<Down>,
+        /// Monitor or link.
+        kind: WatchKind,
+    },
+    /// The sum of submits, calls and puts that may have been sent since the session began.
     Credit {
         /// That sum; it only grows.
         total: u64,
@@ -134,6 +164,19 @@ pub enum Frame {
     },
     /// End when nothing runs any more.
     Retire,
+    /// Start an actor. Answered by [`Frame::ActorStarted`] or [`Frame::ActorExited`].
+    HostActor(Box<HostActor>),
+    /// A call of an actor. Answered by [`Frame::Done`] or [`Frame::Returned`], like a run.
+    Turn(Box<Turn>),
+    /// Stop an actor. Answered by [`Frame::ActorExited`].
+    StopActor {
+        /// The actor, as [`HostActor`] numbered it.
+        key: u32,
+        /// How long it may go on with what is queued, and run `on_stop`; at once where zero.
+        grace: Option<Duration>,
+        /// What it exits with.
+        reason: ExitReason,
+    },
 
     // ---- worker → node
     /// What the worker can run; its first frame.
@@ -180,7 +223,40 @@ pub enum Frame {
         handle: u64,
     },
 
+    /// An actor has started.
+    ActorStarted {
+        /// The actor, as [`HostActor`] numbered it.
+        key: u32,
+    },
+    /// An actor has exited; all its turns have been answered before.
+    ActorExited {
+        /// The actor, as [`HostActor`] numbered it.
+        key: u32,
+        /// Why; `None` where the constructor answered that there is to be no actor.
+        reason: Option<ExitReason>,
+    },
+
     // ---- node ↔ node
+    /// A caller of the sender is about to call an actor of the receiver.
+    OpenLane(Box<Lane>),
+    /// A call. Answered once by [`Frame::LaneCallEnded`].
+    LaneCall(Box<LaneCall>),
+    /// How a call ended.
+    LaneCallEnded(Box<LaneCallEnded>),
+    /// Cancel a call.
+    CancelLaneCall {
+        /// The lane.
+        lane: LaneId,
+        /// The call.
+        sequence: u64,
+        /// Why.
+        failure: Failure,
+    },
+    /// The caller calls that actor no more.
+    CloseLane {
+        /// The lane.
+        lane: LaneId,
+    },
     /// Run a task for the sender, who stays its owner.
     Assign(Box<Assignment>),
     /// Cancel an assignment.

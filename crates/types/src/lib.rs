@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or decides anything; a type's behaviour is its own arithmetic, order,
 //! parsing and printing. Every other crate speaks these words, and only `proto` knows how they look on the wire.
 
+pub mod actor;
 pub mod address;
 pub mod error;
 pub mod executable;
@@ -23,6 +24,7 @@ pub mod time;
 pub mod view;
 pub mod worker;
 
+pub use actor::{ActorId, Epoch, ExitKind, ExitReason, Incarnation};
 pub use address::ObjectAddress;
 pub use error::{Failure, FailureKind};
 pub use executable::ExecutableHash;

@@ -1,5 +1,6 @@
 //! Tasks as they are submitted.
 
+use crate::actor::Target;
 use crate::{Failure, FailureKind, FunctionId, ObjectAddress, Resources, Strategy};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub struct TaskOptions {
     pub fail_if_infeasible: bool,
     /// Whether it gets a worker process that runs nothing else.
     pub isolated: bool,
+    /// What it is: a run of a function, or something with an actor.
+    pub target: Target,
 }
 
 impl Default for TaskOptions {
@@ -61,6 +64,7 @@ impl Default for TaskOptions {
             priority: 0,
             fail_if_infeasible: false,
             isolated: false,
+            target: Target::Function,
         }
     }
 }

@@ -1,0 +1,240 @@
+//! Why an incarnation ended.
+
+use super::id::Incarnation;
+use crate::{Failure, FailureKind};
+use std::fmt;
+use std::sync::Arc;
+
+/// What kind of exit it is. New kinds may be added.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub enum ExitKind {
+    /// It ended by itself, as it wanted.
+    Normal,
+    /// It was told to stop: by its supervisor, or by whoever holds its handle.
+    Shutdown,
+    /// It returned an error.
+    Error,
+    /// A turn of it panicked.
+    Panicked,
+    /// It was killed.
+    Killed,
+    /// Its health check failed three times in a row.
+    Unhealthy,
+    /// The worker process that hosted it ended.
+    WorkerDied,
+    /// The node that hosted it was lost.
+    NodeLost,
+    /// Its constructor, or `on_start`, failed or panicked.
+    ConstructorFailed,
+    /// A supervisor had more restarts than its intensity allows.
+    RestartIntensity,
+    /// An actor that it was linked to exited.
+    Linked,
+    /// Its node is drained; it starts elsewhere.
+    Drained,
+    /// Its job has ended.
+    JobEnded,
+    /// Its node had no head for too long and stopped it.
+    Isolated,
+    /// It was granted to a node that does not have it.
+    Lost,
+}
+
+/// Why an incarnation ended. Two words without a detail, cheap to clone.
+///
+/// ```
+/// use mobula_types::actor::{ExitKind, ExitReason};
+/// assert!(!ExitReason::of(ExitKind::Normal).is_abnormal());
+/// assert!(ExitReason::of(ExitKind::NodeLost).is_abnormal());
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExitReason {
+    kind: ExitKind,
+    detail: Option<Arc<ExitDetail>>,
+}
+
+/// What more is known of an exit.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct ExitDetail {
+    /// What failed: the error, the panic, the end of the worker.
+    pub failure: Option<Failure>,
+    /// The exit that led to this one.
+    pub cause: Option<ExitCause>,
+}
+
+/// An exit that led to another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExitCause {
+    /// Whose.
+    pub incarnation: Incarnation,
+    /// The name of that actor or supervisor, for people; empty where it has none.
+    pub name: Arc<str>,
+    /// Why it exited.
+    pub reason: ExitReason,
+}
+
+impl ExitReason {
+    /// The longest chain of causes that is kept.
+    pub const CHAIN_LIMIT: usize = 8;
+
+    /// An exit of which no more is known.
+    pub const fn of(kind: ExitKind) -> Self {
+        ExitReason { kind, detail: None }
+    }
+
+    /// An exit with that failure.
+    pub fn failed(kind: ExitKind, failure: Failure) -> Self {
+        ExitReason { kind, detail: Some(Arc::new(ExitDetail { failure: Some(failure), cause: None })) }
+    }
+
+    /// An exit with everything that is known of it.
+    pub fn with_detail(kind: ExitKind, detail: ExitDetail) -> Self {
+        let is_empty = detail == ExitDetail::default();
+        ExitReason { kind, detail: (!is_empty).then(|| Arc::new(detail)) }
+    }
+
+    /// Adds the exit that led to this one; of a chain that grows too long the root is kept, and what is in between goes.
+    pub fn caused_by(mut self, cause: ExitCause) -> Self {
+        let cause = if cause.reason.chain_length() >= Self::CHAIN_LIMIT {
+            let root = cause.reason.root_cause_of(cause.incarnation, &cause.name);
+            ExitCause { reason: cause.reason.without_cause().caused_by(root), ..cause }
+        } else {
+            cause
+        };
+        let mut detail = self.detail.as_deref().cloned().unwrap_or_default();
+        detail.cause = Some(cause);
+        self.detail = Some(Arc::new(detail));
+        self
+    }
+
+    fn without_cause(&self) -> Self {
+        let failure = self.failure().cloned();
+        ExitReason::with_detail(self.kind, ExitDetail { failure, cause: None })
+    }
+
+    fn chain_length(&self) -> usize {
+        std::iter::successors(self.cause(), |cause| cause.reason.cause()).count()
+    }
+
+    fn root_cause_of(&self, incarnation: Incarnation, name: &Arc<str>) -> ExitCause {
+        std::iter::successors(self.cause(), |cause| cause.reason.cause())
+            .last()
+            .cloned()
+            .unwrap_or_else(|| ExitCause { incarnation, name: name.clone(), reason: self.clone() })
+    }
+
+    /// The kind.
+    pub const fn kind(&self) -> ExitKind {
+        self.kind
+    }
+
+    /// What failed, where that is known.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.detail.as_ref()?.failure.as_ref()
+    }
+
+    /// The exit that led to this one.
+    pub fn cause(&self) -> Option<&ExitCause> {
+        self.detail.as_ref()?.cause.as_ref()
+    }
+
+    /// The reason at the end of the chain of causes.
+    pub fn root_cause(&self) -> &ExitReason {
+        let mut reason = self;
+        while let Some(cause) = reason.cause() {
+            reason = &cause.reason;
+        }
+        reason
+    }
+
+    /// Whether a supervisor restarts a `Transient` child after it, and links carry it on. What a supervisor, a drain or
+    /// the end of a job asked for is not.
+    pub const fn is_abnormal(&self) -> bool {
+        !matches!(self.kind, ExitKind::Normal | ExitKind::Shutdown | ExitKind::Drained | ExitKind::JobEnded)
+    }
+
+    /// Whether it counts against a supervisor's intensity: not the loss of a node, a drain, or what those cause.
+    pub fn counts(&self) -> bool {
+        !matches!(
+            self.root_cause().kind,
+            ExitKind::NodeLost | ExitKind::Drained | ExitKind::Isolated | ExitKind::Lost | ExitKind::JobEnded
+        )
+    }
+
+    /// What a call to the actor fails with. `may_have_run` says whether the call may have started.
+    pub fn to_failure(&self, incarnation: Incarnation, may_have_run: bool) -> Failure {
+        let started = if may_have_run { "may have run" } else { "did not run" };
+        let message = format!("actor {incarnation} is dead ({self}); the call {started}");
+        let failure = Failure::new(FailureKind::ActorDied, message)
+            .of_incarnation(incarnation)
+            .with(|detail| detail.may_have_run = may_have_run);
+        match self.root_cause().failure() {
+            Some(cause) => failure.caused_by(cause.clone()),
+            None => failure,
+        }
+    }
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The root cause first: it is what one has to mend.
+        let root = self.root_cause();
+        write!(f, "{:?}", root.kind)?;
+        if let Some(failure) = root.failure() {
+            write!(f, ": {}", failure.message())?;
+        }
+        let mut reason = self;
+        let mut chain = Vec::new();
+        while let Some(cause) = reason.cause() {
+            chain.push((reason.kind, cause));
+            reason = &cause.reason;
+        }
+        for (kind, cause) in chain.into_iter().rev() {
+            match cause.name.is_empty() {
+                true => write!(f, ", of {}; so {kind:?}", cause.incarnation)?,
+                false => write!(f, ", of {} ({}); so {kind:?}", cause.name, cause.incarnation)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TaskId;
+    use crate::actor::{ActorId, Epoch};
+
+    fn cause(number: u64, reason: ExitReason) -> ExitCause {
+        let actor = ActorId(TaskId { high: 0, low: number });
+        ExitCause { incarnation: Incarnation { actor, epoch: Epoch(1) }, name: "a".into(), reason }
+    }
+
+    #[test]
+    fn the_root_cause_comes_first() {
+        let failure = Failure::new(FailureKind::TaskPanicked, "index out of bounds");
+        let panicked = ExitReason::failed(ExitKind::Panicked, failure);
+        let linked = ExitReason::of(ExitKind::Linked).caused_by(cause(1, panicked));
+        assert!(linked.to_string().starts_with("Panicked: index out of bounds"), "{linked}");
+        assert!(linked.to_string().ends_with("so Linked"), "{linked}");
+        assert_eq!(linked.root_cause().kind(), ExitKind::Panicked);
+    }
+
+    #[test]
+    fn a_long_chain_keeps_its_root() {
+        let mut reason = ExitReason::of(ExitKind::NodeLost);
+        for number in 0..100 {
+            reason = ExitReason::of(ExitKind::Linked).caused_by(cause(number, reason));
+        }
+        assert_eq!(reason.root_cause().kind(), ExitKind::NodeLost);
+        assert!(reason.chain_length() <= ExitReason::CHAIN_LIMIT + 1);
+        assert!(!reason.counts());
+    }
+}

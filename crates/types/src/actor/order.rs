@@ -1,0 +1,173 @@
+//! What heads and nodes tell each other of actors.
+
+use super::exit::ExitReason;
+use super::id::{ActorId, Incarnation};
+use super::info::ActorState;
+use super::spec::ActorSpec;
+use super::tree::ChildShutdown;
+use crate::NodeId;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Start an incarnation: the grant of its epoch.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StartActor {
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// What it is started from. Incarnations of one spec share the allocation in a message.
+    pub spec: Arc<ActorSpec>,
+}
+
+/// What a head tells a node of actors.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ActorOrder {
+    /// Start these, in any order among each other.
+    Start(Vec<StartActor>),
+    /// Stop this incarnation, then report its exit. One that is not there is reported as exited.
+    Stop {
+        /// The incarnation.
+        incarnation: Incarnation,
+        /// How long it may take.
+        shutdown: ChildShutdown,
+        /// What it exits with.
+        reason: ExitReason,
+    },
+    /// Where actors are, for who asked for them: the state now, and later each change.
+    Located(Vec<ActorLocation>),
+    /// These exits are written: the node may forget them.
+    ExitsRecorded(Vec<Incarnation>),
+    /// Something that an actor or session of this node watches has exited.
+    Down(Down),
+    /// The head has compared what the node reported with the registry; of the actors that the node has, these are not the
+    /// cluster's any more, and are to be killed without a report.
+    Reconciled {
+        /// Those to kill.
+        unknown: Vec<Incarnation>,
+    },
+}
+
+/// Where an actor is.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ActorLocation {
+    /// The actor.
+    pub actor: ActorId,
+    /// Where.
+    pub location: Location,
+}
+
+/// Where calls to an actor go.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Location {
+    /// Nowhere yet: it has not started, or is started again. Calls wait.
+    Pending {
+        /// Its latest incarnation's exit, where there was one.
+        last: Option<(Incarnation, ExitReason)>,
+    },
+    /// It takes calls there.
+    At {
+        /// The node.
+        node: NodeId,
+        /// The incarnation.
+        incarnation: Incarnation,
+    },
+    /// It is dead for good, or nothing is known of it (`Lost`).
+    Dead {
+        /// The last incarnation.
+        incarnation: Incarnation,
+        /// Why it exited.
+        reason: ExitReason,
+    },
+}
+
+/// What a watcher is told of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+pub enum WatchKind {
+    /// The exit of an incarnation, as `Down`.
+    Monitor,
+    /// As that; and where the exit is abnormal, the watcher exits too, unless it traps exits.
+    Link,
+}
+
+/// A watch of an actor. It ends with its `Down`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Watch {
+    /// Numbered by the watcher's node, never twice in its generation.
+    pub number: u64,
+    /// The actor that watches; `None` for a session of the node.
+    pub watcher: Option<Incarnation>,
+    /// The actor that is watched: its incarnation of the moment at which the watch is registered.
+    pub target: ActorId,
+    /// That incarnation, once it is known.
+    pub epoch: Option<super::Epoch>,
+    /// What the watcher is told of.
+    pub kind: WatchKind,
+}
+
+/// A watched incarnation has exited.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Down {
+    /// The watch that ends with it.
+    pub number: u64,
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// Why.
+    pub reason: ExitReason,
+}
+
+/// An incarnation has exited, or never started.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ExitReport {
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// Why.
+    pub reason: ExitReason,
+    /// How long ago: exits count at the time at which they happened.
+    pub age: Duration,
+    /// Whether it had started.
+    pub started: bool,
+}
+
+/// An actor as its node reports it to a head that it joins.
+#[derive(Clone, PartialEq, Debug)]
+pub struct HostedActor {
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// `Starting`, `Running` or `Stopping`.
+    pub state: ActorState,
+}
+
+/// What a node tells its head of actors.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ActorReport {
+    /// Everything that the node has, right after it joined and before any other report: actors, exits that were not yet
+    /// recorded, actors whose locations it wants to hear of, watches.
+    Inventory {
+        /// The actors.
+        actors: Vec<HostedActor>,
+        /// The exits.
+        exits: Vec<ExitReport>,
+        /// Whose locations it wants to know.
+        located: Vec<ActorId>,
+        /// Watches without a `Down` so far.
+        watches: Vec<Watch>,
+    },
+    /// These have started.
+    Started(Vec<Incarnation>),
+    /// A constructor answered `Ignore`: there is no actor, and none is missing.
+    Ignored(Incarnation),
+    /// These have exited. Kept and said again until they are recorded.
+    Exited(Vec<ExitReport>),
+    /// Tell this node where these are, now and whenever it changes.
+    Locate(Vec<ActorId>),
+    /// No more.
+    Unlocate(Vec<ActorId>),
+    /// Nobody holds a handle of these any more, as far as their creators' home knows.
+    Unreferenced(Vec<ActorId>),
+    /// Tell this node when the target exits. Answered by exactly one `Down`, unless it is taken back.
+    Watch(Watch),
+    /// No more.
+    Unwatch {
+        /// Its number.
+        number: u64,
+    },
+}

@@ -1,0 +1,169 @@
+//! What heads are asked about actors and supervisors, and what they answer.
+
+use super::exit::ExitReason;
+use super::id::{ActorId, Incarnation};
+use super::info::{ActorInfo, ActorState, ChildInfo, SupervisorInfo};
+use super::spec::ActorSpec;
+use super::tree::{ChildSpec, SupervisorSpec};
+use crate::{Failure, JobId};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An actor to create.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CreateActor {
+    /// Its id, chosen by its creator.
+    pub actor: ActorId,
+    /// What it is started from.
+    pub spec: Arc<ActorSpec>,
+}
+
+/// Which actor is meant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ActorTarget {
+    /// The one with this id.
+    Id(ActorId),
+    /// The one of that name.
+    Named {
+        /// The namespace.
+        namespace: Arc<str>,
+        /// The name.
+        name: Arc<str>,
+    },
+}
+
+/// Which supervisor is meant.
+pub type SupervisorTarget = ActorTarget;
+
+/// Which actors a list has.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct ActorFilter {
+    /// Of that job.
+    pub job: Option<JobId>,
+    /// In that namespace.
+    pub namespace: Option<Arc<str>>,
+    /// In that state.
+    pub state: Option<ActorState>,
+    /// With ids after this one: where the page before ended.
+    pub after: Option<ActorId>,
+}
+
+/// What a head is asked.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ActorRequest {
+    /// Create actors. Each is answered by itself, once its record is durable; how its start went, the asking node hears as
+    /// locations.
+    Create(Vec<CreateActor>),
+    /// Find an actor, alive or lately dead.
+    Find(ActorTarget),
+    /// List actors, at most `limit`.
+    List {
+        /// Which.
+        filter: ActorFilter,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Stop an actor for good: its supervisor, if it has one, treats that as `Shutdown`. With `kill` at once, as `Killed`.
+    Stop {
+        /// Which.
+        target: ActorTarget,
+        /// At once.
+        kill: bool,
+        /// How long it may take; the shorter of this and the child's shutdown counts.
+        grace: Duration,
+    },
+    /// Stop an actor and start it again: a restart that its supervisor does not count.
+    Restart(ActorTarget),
+    /// Start a tree under the cluster's root, or under another supervisor. Answered once all children have started.
+    StartSupervisor {
+        /// Its id, chosen by its creator.
+        supervisor: ActorId,
+        /// Where its name is unique.
+        namespace: Arc<str>,
+        /// Its name; empty for none.
+        name: Arc<str>,
+        /// Whose it is.
+        job: JobId,
+        /// Whether it outlives that job.
+        detached: bool,
+        /// What it is.
+        spec: Arc<SupervisorSpec>,
+    },
+    /// Stop a supervisor and what is below it.
+    StopSupervisor(SupervisorTarget),
+    /// Add a child and start it. Under `SimpleOneForOne` only the arguments of its spec count.
+    StartChild {
+        /// The supervisor.
+        supervisor: SupervisorTarget,
+        /// The id that the child's actor or supervisor gets.
+        actor: ActorId,
+        /// The child.
+        child: ChildSpec,
+    },
+    /// Stop a child; its spec stays, unless it is `Temporary`.
+    TerminateChild {
+        /// The supervisor.
+        supervisor: SupervisorTarget,
+        /// The child's id.
+        child: Arc<str>,
+    },
+    /// Start a child that was terminated or has ended.
+    RestartChild {
+        /// The supervisor.
+        supervisor: SupervisorTarget,
+        /// The child's id.
+        child: Arc<str>,
+    },
+    /// Forget the spec of a child that does not run.
+    DeleteChild {
+        /// The supervisor.
+        supervisor: SupervisorTarget,
+        /// The child's id.
+        child: Arc<str>,
+    },
+    /// A supervisor, its children, and how they stand.
+    Children(SupervisorTarget),
+    /// A child's spec.
+    ChildSpec {
+        /// The supervisor.
+        supervisor: SupervisorTarget,
+        /// The child's id.
+        child: Arc<str>,
+    },
+    /// A supervisor and everything below it, or all trees.
+    Tree(Option<SupervisorTarget>),
+}
+
+/// What a head answers.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ActorAnswer {
+    /// To `Create`: for each actor in order, itself (or the one of its name, for `get_or_create`), or why not.
+    Created(Vec<Result<ActorId, Failure>>),
+    /// To `Find`.
+    Found(Box<ActorInfo>),
+    /// To `List`.
+    List {
+        /// The actors, by id.
+        actors: Vec<ActorInfo>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// To `Stop` and `TerminateChild`: it has ended. To others: it is done.
+    Done {
+        /// The incarnation that ended and why, where one did.
+        ended: Option<(Incarnation, ExitReason)>,
+    },
+    /// To `StartSupervisor`, `StartChild` and `RestartChild`.
+    Started(Box<ChildInfo>),
+    /// To `Children`.
+    Children(Box<SupervisorInfo>),
+    /// To `ChildSpec`.
+    ChildSpec(Box<ChildSpec>),
+    /// To `Tree`.
+    Tree {
+        /// Supervisors, each before those below it.
+        supervisors: Vec<SupervisorInfo>,
+        /// Their actors.
+        actors: Vec<ActorInfo>,
+    },
+}
