@@ -5,6 +5,7 @@ use super::lease::LeaseClock;
 use super::state::LinkState;
 use crate::head::HeadClient;
 use mobula_runtime::Shutdown;
+use mobula_types::actor::{ActorAnswer, ActorReport, ActorRequest};
 use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::view::NodeLoad;
@@ -198,6 +199,12 @@ impl HeadLinkHandle {
         self.shared.rejoin.notify_one();
     }
 
+    /// What the node says of its actors. To each head that it joins the first report is to be the inventory: those before
+    /// it are dropped.
+    pub fn actors(&self, report: ActorReport) {
+        self.report(|state| state.actor_report(report));
+    }
+
     /// Leaves the cluster for good; the node runs nothing any more. Returns once a head has heard it, or after
     /// `deadline`: the node is then declared dead like any other that falls silent. Cancellation safe.
     pub async fn leave(&self, deadline: Duration) {
@@ -237,6 +244,12 @@ impl HeadLinkHandle {
     /// Ends a job; the end reaches every node as [`HeadEvent::JobEnded`](super::HeadEvent::JobEnded).
     pub async fn end_job(&self, job: JobId, state: JobState, reason: &str) -> Result<JobInfo, Failure> {
         self.shared.client.end_job(job, state, reason).await
+    }
+
+    /// Asks whichever head leads about actors, on this node's behalf.
+    pub async fn ask_of_actors(&self, request: ActorRequest) -> Result<ActorAnswer, Failure> {
+        let asker = self.lease().map(|(node, _)| node);
+        self.shared.client.actors(asker, request).await
     }
 
     /// The nodes that hold an executable.
