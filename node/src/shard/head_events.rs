@@ -19,6 +19,7 @@ impl Shard {
             HeadEvent::JobOpened(info) if info.state == JobState::Running => self.open_job(info),
             HeadEvent::JobOpened(_) => {}
             HeadEvent::JobEnded { job, failure } => self.end_job(job, failure),
+            HeadEvent::Actors(_) => tracing::debug!("an order about actors is not looked at"),
             HeadEvent::Drain => self.begin_drain(None),
             HeadEvent::Disconnected { failure } => {
                 tracing::warn!(%failure, "no head is connected; work goes on")

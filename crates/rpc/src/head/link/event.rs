@@ -1,6 +1,7 @@
 //! What a node hears from its heads.
 
 use crate::head::Grant;
+use mobula_types::actor::ActorOrder;
 use mobula_types::{Failure, JobId, JobInfo, NodeId, ViewDelta};
 
 /// What a node hears of heads, in order.
@@ -22,6 +23,10 @@ pub enum HeadEvent {
         /// Why: of kind `JobEnded`.
         failure: Failure,
     },
+    /// What the node is to do with actors, or to know of them. After each [`Granted`](Self::Granted) the head waits for an
+    /// [`Inventory`](mobula_types::actor::ActorReport::Inventory), by
+    /// [`actor_report`](super::HeadLinkHandle::actor_report).
+    Actors(ActorOrder),
     /// Finish what runs, take nothing new, hand drivers over, then call [`leave`](super::HeadLinkHandle::leave).
     Drain,
     /// No head is connected; the link goes on trying.

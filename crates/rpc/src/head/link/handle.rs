@@ -5,6 +5,7 @@ use super::lease::LeaseClock;
 use super::state::LinkState;
 use crate::head::HeadClient;
 use mobula_runtime::Shutdown;
+use mobula_types::actor::ActorReport;
 use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::view::NodeLoad;
@@ -190,6 +191,12 @@ impl HeadLinkHandle {
     /// more.
     pub fn fence_acknowledged(&self, node: NodeId) {
         self.report(|state| state.fence_acknowledged(node));
+    }
+
+    /// What the node has to say of actors. While no head is joined, and until the joined one has heard an
+    /// [`Inventory`](ActorReport::Inventory), anything else is dropped: the inventory says it.
+    pub fn actor_report(&self, report: ActorReport) {
+        self.report(|state| state.actors(report));
     }
 
     /// Answers [`HeadEvent::Fenced`](super::HeadEvent::Fenced): everything was given up, the node may come back as a

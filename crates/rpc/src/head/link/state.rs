@@ -2,6 +2,7 @@
 
 use super::calls::Calls;
 use crate::head::message::{JoinRequest, NodeReport};
+use mobula_types::actor::ActorReport;
 use mobula_types::view::NodeLoad;
 use mobula_types::{
     ClusterId, ExecutableHash, HeadTerm, JobId, JobSummary, NodeId, NodeRegistration, ProbeAnswer, SessionId,
@@ -37,6 +38,8 @@ pub(super) struct LinkState {
     calling: SessionId,
     changes: Vec<NodeReport>,
     joined: bool,
+    /// The joined head has heard which actors the node has.
+    inventoried: bool,
     leaving: bool,
 }
 
@@ -58,6 +61,7 @@ impl LinkState {
             calling,
             changes: Vec::new(),
             joined: false,
+            inventoried: false,
             leaving: false,
         }
     }
@@ -70,6 +74,7 @@ impl LinkState {
         seen_term: HeadTerm,
     ) -> JoinRequest {
         self.joined = true;
+        self.inventoried = false;
         self.changes.clear();
         self.load_changed = true;
         JoinRequest {
@@ -226,6 +231,13 @@ impl LinkState {
         self.change(NodeReport::DeathAnswer { node, answer });
     }
 
+    pub(super) fn actors(&mut self, report: ActorReport) {
+        self.inventoried |= self.joined && matches!(report, ActorReport::Inventory { .. });
+        if self.inventoried {
+            self.change(NodeReport::Actors(report));
+        }
+    }
+
     pub(super) fn is_leaving(&self) -> bool {
         self.leaving
     }
@@ -350,6 +362,38 @@ mod tests {
         state.give_up();
         assert!(state.call_started(job));
         assert_eq!(state.join(None, None, HeadTerm::default()).drivers, [(job, CALLING)]);
+    }
+
+    #[test]
+    fn a_head_hears_which_actors_there_are_before_it_hears_of_single_ones() {
+        let locate = || ActorReport::Locate(Vec::new());
+        let inventory = || ActorReport::Inventory {
+            actors: Vec::new(),
+            exits: Vec::new(),
+            located: Vec::new(),
+            watches: Vec::new(),
+        };
+        let mut state = state();
+        state.actors(inventory());
+        let mut expected = |state: &mut LinkState, reports: &[ActorReport]| {
+            let told: Vec<_> = state
+                .take_reports()
+                .into_iter()
+                .filter(|report| matches!(report, NodeReport::Actors(_)))
+                .collect();
+            assert_eq!(told, reports.iter().cloned().map(NodeReport::Actors).collect::<Vec<_>>());
+        };
+        for _ in 0..2 {
+            state.join(None, None, HeadTerm::default());
+            state.actors(locate());
+            expected(&mut state, &[]);
+            state.actors(inventory());
+            state.actors(locate());
+            expected(&mut state, &[inventory(), locate()]);
+        }
+        state.parted();
+        state.actors(locate());
+        expected(&mut state, &[]);
     }
 
     #[test]
