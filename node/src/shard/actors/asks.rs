@@ -61,7 +61,7 @@ impl Shard {
         self.actors.asked += 1;
         let (head, inbox) = (self.parts.head.clone(), self.parts.inbox.clone());
         self.own(spawn("ask the head of actors", async move {
-            let answer = match head.ask_of_actors(request).await {
+            let answer = match head.actors(&request).await {
                 Ok(answer) => Answer::Actors(answer),
                 Err(failure) => Answer::Failed(failure),
             };

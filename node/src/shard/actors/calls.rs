@@ -21,8 +21,8 @@ impl Shard {
             Effect::End { place, task, attempt, end } => {
                 self.tell_tasks(tasks::Event::RoutedEnded { place, task, attempt, end });
             }
-            Effect::Locate { actor } => self.parts.head.actors(ActorReport::Locate(vec![actor])),
-            Effect::Unlocate { actor } => self.parts.head.actors(ActorReport::Unlocate(vec![actor])),
+            Effect::Locate { actor } => self.parts.head.report_actors(ActorReport::Locate(vec![actor])),
+            Effect::Unlocate { actor } => self.parts.head.report_actors(ActorReport::Unlocate(vec![actor])),
             Effect::OpenLane { place, lane, caller, actor, job } => match place {
                 Place::Local => {
                     let from = Place::Local;

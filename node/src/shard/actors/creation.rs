@@ -92,7 +92,7 @@ impl Shard {
             let (head, inbox) = (self.parts.head.clone(), self.parts.inbox.clone());
             let asking = spawn("create actors", async move {
                 let actors = creates.iter().map(|create| create.actor).collect();
-                let answer = match head.ask_of_actors(ActorRequest::Create(creates)).await {
+                let answer = match head.actors(&ActorRequest::Create(creates)).await {
                     Ok(ActorAnswer::Created(results)) => Ok(results),
                     Ok(_) => Err(Failure::new(FailureKind::Malformed, "the head answered something else")),
                     Err(failure) => Err(failure),
@@ -195,7 +195,7 @@ impl Shard {
         let head = self.parts.head.clone();
         let stop = ActorRequest::Stop { target: ActorTarget::Id(actor), kill: true, grace: Duration::ZERO };
         self.own(spawn("stop a cancelled actor", async move {
-            if let Err(failure) = head.ask_of_actors(stop).await {
+            if let Err(failure) = head.actors(&stop).await {
                 tracing::debug!(%failure, "a cancelled actor lives until its job ends");
             }
         }));
@@ -206,7 +206,7 @@ impl Shard {
     pub(in super::super) fn actor_unreferenced(&mut self, actor: ActorId) {
         let creations = &mut self.actors.creations;
         if creations.living.contains_key(&actor) && creations.unreferenced.insert(actor) {
-            self.parts.head.actors(ActorReport::Unreferenced(vec![actor]));
+            self.parts.head.report_actors(ActorReport::Unreferenced(vec![actor]));
         }
     }
 
@@ -217,7 +217,7 @@ impl Shard {
         creations.not_before = Time::ZERO;
         if !creations.unreferenced.is_empty() {
             let unreferenced = creations.unreferenced.iter().copied().collect();
-            self.parts.head.actors(ActorReport::Unreferenced(unreferenced));
+            self.parts.head.report_actors(ActorReport::Unreferenced(unreferenced));
         }
     }
 }

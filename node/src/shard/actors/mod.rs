@@ -148,7 +148,7 @@ impl Shard {
         let (actors, exits) = self.actors.host.inventory(self.now);
         let located = self.actors.router.located();
         let watches = self.actors.watches.all();
-        self.parts.head.actors(ActorReport::Inventory { actors, exits, located, watches });
+        self.parts.head.report_actors(ActorReport::Inventory { actors, exits, located, watches });
         self.create_again();
     }
 }

@@ -46,7 +46,7 @@ impl Shard {
         let watch = Watch { number: watches.last, watcher, target: new.target, epoch: None, kind: new.kind };
         let actor = new.actor.map(|(worker, key, _)| (worker, key));
         watches.known.insert(watches.last, Watcher { session: new.session, actor, watch });
-        self.parts.head.actors(ActorReport::Watch(watch));
+        self.parts.head.report_actors(ActorReport::Watch(watch));
         watch.number
     }
 
@@ -55,7 +55,7 @@ impl Shard {
         let watches = &mut self.actors.watches;
         if watches.known.get(&number).is_some_and(|watcher| watcher.session == session) {
             watches.known.remove(&number);
-            self.parts.head.actors(ActorReport::Unwatch { number });
+            self.parts.head.report_actors(ActorReport::Unwatch { number });
         }
     }
 
@@ -85,7 +85,7 @@ impl Shard {
         let over: Vec<u64> = over.map(|(number, _)| *number).collect();
         for number in over {
             self.actors.watches.known.remove(&number);
-            self.parts.head.actors(ActorReport::Unwatch { number });
+            self.parts.head.report_actors(ActorReport::Unwatch { number });
         }
     }
 }

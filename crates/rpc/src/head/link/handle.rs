@@ -5,7 +5,7 @@ use super::lease::LeaseClock;
 use super::state::LinkState;
 use crate::head::HeadClient;
 use mobula_runtime::Shutdown;
-use mobula_types::actor::{ActorAnswer, ActorReport, ActorRequest};
+use mobula_types::actor::ActorReport;
 use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::view::NodeLoad;
@@ -201,7 +201,7 @@ impl HeadLinkHandle {
 
     /// What the node says of its actors. To each head that it joins the first report is to be the inventory: those before
     /// it are dropped.
-    pub fn actors(&self, report: ActorReport) {
+    pub fn report_actors(&self, report: ActorReport) {
         self.report(|state| state.actor_report(report));
     }
 
@@ -244,12 +244,6 @@ impl HeadLinkHandle {
     /// Ends a job; the end reaches every node as [`HeadEvent::JobEnded`](super::HeadEvent::JobEnded).
     pub async fn end_job(&self, job: JobId, state: JobState, reason: &str) -> Result<JobInfo, Failure> {
         self.shared.client.end_job(job, state, reason).await
-    }
-
-    /// Asks whichever head leads about actors, on this node's behalf.
-    pub async fn ask_of_actors(&self, request: ActorRequest) -> Result<ActorAnswer, Failure> {
-        let asker = self.lease().map(|(node, _)| node);
-        self.shared.client.actors(asker, request).await
     }
 
     /// The nodes that hold an executable.
