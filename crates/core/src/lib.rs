@@ -12,6 +12,7 @@ pub mod hosting;
 pub mod jobs;
 mod lookup;
 pub mod membership;
+mod numbered;
 pub mod placement;
 pub mod supervision;
 pub mod tasks;

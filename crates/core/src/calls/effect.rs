@@ -82,13 +82,15 @@ pub enum Effect {
         /// Why.
         failure: Failure,
     },
-    /// Tell the task engine how an attempt of a call ended. `AssignmentEnd::Ran` where it ran, or failed for good;
-    /// `InputLost` where the engine is to make it ready again.
+    /// Tell the task engine how an attempt of a call ended. `AssignmentEnd::Ran` where it ran, or failed for good, which is
+    /// never to be tried again by the engine; `InputsUnavailable` where the engine is to make it ready again.
     End {
         /// The call.
         task: TaskId,
         /// The attempt.
         attempt: Attempt,
+        /// Where it ran last, if it did: the node whose processes hold what the end says that they borrow.
+        place: Option<Place>,
         /// How.
         end: AssignmentEnd,
     },

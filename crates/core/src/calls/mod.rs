@@ -8,8 +8,19 @@
 //! - A call goes to another incarnation than its first only on proof that it did not start, or where it may be retried.
 //! - No more calls of a lane are unanswered at once than its window allows.
 
+mod actor;
 mod effect;
+mod ends;
 mod event;
+mod idle;
+mod lane;
+mod options;
+mod queue;
+mod router;
+mod send;
+mod whereabouts;
 
 pub use effect::{Effect, HostedCall};
 pub use event::{Event, NewCall, ReadyCall};
+pub use options::RouterOptions;
+pub use router::CallRouter;
