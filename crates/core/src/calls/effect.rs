@@ -29,6 +29,8 @@ pub struct HostedCall {
     pub deadline: Option<Time>,
     /// The caller has the answers of all calls below this number.
     pub answered_below: u64,
+    /// Its driver made it before through another node, so that it may have run, here or at an earlier incarnation.
+    pub resent: bool,
 }
 
 /// What is to be done, in order.

