@@ -22,7 +22,20 @@ const BOXED: &[&str] = &[
     ".mobula.v1.Frame.kind.get",
     ".mobula.v1.Frame.kind.got",
     ".mobula.v1.Frame.kind.resolved",
+    ".mobula.v1.Frame.kind.call",
+    ".mobula.v1.Frame.kind.ask",
+    ".mobula.v1.Frame.kind.answered",
+    ".mobula.v1.Frame.kind.down",
+    ".mobula.v1.Frame.kind.host_actor",
+    ".mobula.v1.Frame.kind.turn",
+    ".mobula.v1.Frame.kind.stop_actor",
+    ".mobula.v1.Frame.kind.actor_exited",
+    ".mobula.v1.Frame.kind.open_lane",
+    ".mobula.v1.Frame.kind.lane_call",
+    ".mobula.v1.Frame.kind.lane_call_ended",
+    ".mobula.v1.Frame.kind.cancel_lane_call",
     ".mobula.v1.Outcome.end.failure",
+    ".mobula.v1.TaskOptions.target.constructor",
 ];
 
 /// Calls of `Node` that `mobula-rpc` reads and writes by hand, so that their bytes are not copied. They are described like

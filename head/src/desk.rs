@@ -8,6 +8,7 @@ use mobula_rpc::head::{
     FunctionStatus, HeadMessages, HeadRefusal, HeadService, HeadStatus, JoinRequest, NodeReports,
     TaskEventList,
 };
+use mobula_types::actor::{ActorAnswer, ActorRequest};
 use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::{
@@ -178,6 +179,14 @@ impl HeadService for Desk {
 
     async fn drain(&self, node: NodeName) -> Result<(), HeadRefusal> {
         self.ask(|reply| Command::Drain { node, reply }).await
+    }
+
+    async fn actors(
+        &self,
+        _asker: Option<NodeId>,
+        _request: ActorRequest,
+    ) -> Result<ActorAnswer, HeadRefusal> {
+        Err(Failure::new(FailureKind::Unavailable, "this head does not host actors yet").into())
     }
 
     async fn status(&self) -> HeadStatus {

@@ -12,13 +12,14 @@ use async_trait::async_trait;
 use mobula_objects::{ObjectStore, Pin};
 use mobula_rpc::head::{FunctionStatus, Grant, HeadLinkHandle, HeadStatus};
 use mobula_rpc::node::{
-    CancelTask, Chunks, Download, ExecutableUpload, GetObject, HeldExecutable, JobAccess, LogScope,
-    LogStream, NodeService, NodeStatus, ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId,
+    CallActor, CancelTask, Chunks, Download, ExecutableUpload, GetObject, HeldExecutable, JobAccess,
+    LogScope, LogStream, NodeService, NodeStatus, ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId,
     SubmitJob, SubmitTask, SubmittedTask, TaskList, TaskRecord, TaskScope,
 };
 use mobula_rpc::session::{Session, SessionRequest, Welcome};
 use mobula_rpc::{Authenticator, Caller};
 use mobula_runtime::clock;
+use mobula_types::actor::{ActorAnswer, ActorRequest};
 use mobula_types::job::JobState;
 use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::session::JobSecret;
@@ -238,6 +239,14 @@ impl NodeService for Service {
         let CancelTask { access, task, force, recursive } = request;
         let _call = self.begin(&access).await?;
         self.tell(Call::Cancel { job: access.job, task, force, recursive }).await
+    }
+
+    async fn call_actor(&self, _request: CallActor) -> Result<ObjectValue, Failure> {
+        Err(Failure::new(FailureKind::Unavailable, "this node does not call actors yet"))
+    }
+
+    async fn actors(&self, request: ActorRequest) -> Result<ActorAnswer, Failure> {
+        self.head.actors(&request).await
     }
 
     async fn submit_job(&self, request: SubmitJob) -> Result<OpenedJob, Failure> {

@@ -73,6 +73,10 @@ kinds!(
     Fenced,
     NoRoom,
     Internal,
+    ActorDied,
+    MailboxFull,
+    ConstructorFailed,
+    SupervisorEnded,
 );
 
 impl From<&Failure> for wire::Failure {
@@ -116,6 +120,8 @@ fn one_failure(detail: &FailureDetail) -> wire::Failure {
             payload: user.payload.clone().into_bytes(),
         }),
         cause: None,
+        incarnation: detail.incarnation.map(Into::into),
+        may_have_run: detail.may_have_run,
     }
 }
 
@@ -135,6 +141,8 @@ impl TryFrom<wire::Failure> for Failure {
             detail.object = object;
             detail.place = text(failure.place);
             detail.exit = text(failure.exit);
+            detail.incarnation = failure.incarnation.map(Into::into);
+            detail.may_have_run = failure.may_have_run;
             detail.user = failure.user.map(|user| UserError {
                 type_name: user.type_name.into(),
                 payload: Payload::from(user.payload),

@@ -1,17 +1,20 @@
 //! Frames. The two matches here are the whole list; what needs more than a line stands in the modules below.
 
+mod ask;
 mod assign;
+mod call;
 pub(crate) mod direct;
 pub(crate) mod read;
 mod run;
 mod submit;
 
 use crate::error::{ConvertError, Required};
-use crate::identity::{address, addresses, object, pack_objects, unpack_objects};
+use crate::identity::{address, addresses, nanos, object, pack_objects, unpack_objects};
 use crate::template::functions;
 use crate::value::outcome;
 use crate::wire;
 use crate::wire::frame::Kind;
+use mobula_types::actor::LaneId;
 use mobula_types::outcome::CopyVersion;
 use mobula_types::{Failure, Frame, JobId, OwnerTerm, TaskId, TemplateId};
 use std::sync::Arc;
@@ -125,6 +128,30 @@ impl From<Frame> for wire::Frame {
                 Kind::FindJob(wire::FindJob { job: job.0, owner_term: owner_term.0 })
             }
             Frame::FoundJob(found) => Kind::FoundJob(Box::new(assign::found_job(*found))),
+            Frame::Call(call) => Kind::Call(Box::new((*call).into())),
+            Frame::Ask { number, parent, ask } => Kind::Ask(Box::new(ask::ask(number, parent, *ask))),
+            Frame::Answered { number, answer } => Kind::Answered(Box::new(ask::answered(number, *answer))),
+            Frame::Down { key, down, kind } => Kind::Down(Box::new(ask::watched_down(key, &down, kind))),
+            Frame::HostActor(host) => Kind::HostActor(Box::new((*host).into())),
+            Frame::Turn(turn) => Kind::Turn(Box::new((*turn).into())),
+            Frame::StopActor { key, grace, reason } => Kind::StopActor(Box::new(wire::StopActor {
+                key,
+                grace_nanos: grace.map(nanos),
+                reason: Some((&reason).into()),
+            })),
+            Frame::ActorStarted { key } => Kind::ActorStarted(wire::ActorKey { key }),
+            Frame::ActorExited { key, reason } => {
+                let reason = reason.as_ref().map(Into::into);
+                Kind::ActorExited(Box::new(wire::ActorExited { key, reason }))
+            }
+            Frame::OpenLane(lane) => Kind::OpenLane(Box::new((*lane).into())),
+            Frame::LaneCall(call) => Kind::LaneCall(Box::new((*call).into())),
+            Frame::LaneCallEnded(ended) => Kind::LaneCallEnded(Box::new((*ended).into())),
+            Frame::CancelLaneCall { lane, sequence, failure } => {
+                let failure = Some(failure.into());
+                Kind::CancelLaneCall(Box::new(wire::CancelLaneCall { lane: lane.0, sequence, failure }))
+            }
+            Frame::CloseLane { lane } => Kind::CloseLane(wire::LaneNumber { lane: lane.0 }),
         };
         wire::Frame { kind: Some(kind) }
     }
@@ -235,6 +262,24 @@ impl TryFrom<wire::Frame> for Frame {
                 Frame::FindJob { job: JobId(find.job), owner_term: OwnerTerm(find.owner_term) }
             }
             Kind::FoundJob(found) => Frame::FoundJob(Box::new(assign::read_found_job(*found)?)),
+            Kind::Call(call) => Frame::Call(Box::new((*call).try_into()?)),
+            Kind::Ask(ask) => ask::read_ask(*ask)?,
+            Kind::Answered(answered) => ask::read_answered(*answered)?,
+            Kind::Down(watched) => ask::read_watched_down(*watched)?,
+            Kind::HostActor(host) => Frame::HostActor(Box::new((*host).try_into()?)),
+            Kind::Turn(turn) => Frame::Turn(Box::new((*turn).try_into()?)),
+            Kind::StopActor(stop) => ask::read_stop(*stop)?,
+            Kind::ActorStarted(started) => Frame::ActorStarted { key: started.key },
+            Kind::ActorExited(exited) => ask::read_exited(*exited)?,
+            Kind::OpenLane(lane) => Frame::OpenLane(Box::new((*lane).try_into()?)),
+            Kind::LaneCall(call) => Frame::LaneCall(Box::new((*call).try_into()?)),
+            Kind::LaneCallEnded(ended) => Frame::LaneCallEnded(Box::new((*ended).try_into()?)),
+            Kind::CancelLaneCall(cancel) => Frame::CancelLaneCall {
+                lane: LaneId(cancel.lane),
+                sequence: cancel.sequence,
+                failure: failure(cancel.failure, "cancel_lane_call.failure")?,
+            },
+            Kind::CloseLane(lane) => Frame::CloseLane { lane: LaneId(lane.lane) },
         })
     }
 }

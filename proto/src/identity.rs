@@ -2,6 +2,7 @@
 
 use crate::error::{ConvertError, Required};
 use crate::wire;
+use mobula_types::actor::{ActorId, Epoch, Incarnation};
 use mobula_types::{Attempt, HeadTerm, NodeId, ObjectAddress, ObjectId, ObjectIndex, OwnerTerm, TaskId};
 use std::time::Duration;
 
@@ -70,6 +71,45 @@ impl From<wire::TaskId> for TaskId {
     fn from(task: wire::TaskId) -> Self {
         TaskId { high: task.high, low: task.low }
     }
+}
+
+impl From<ActorId> for wire::TaskId {
+    fn from(actor: ActorId) -> Self {
+        actor.0.into()
+    }
+}
+
+impl From<wire::TaskId> for ActorId {
+    fn from(task: wire::TaskId) -> Self {
+        ActorId(task.into())
+    }
+}
+
+/// An actor that must be there.
+pub(crate) fn actor(actor: Option<wire::TaskId>, field: &'static str) -> Result<ActorId, ConvertError> {
+    actor.required(field).map(Into::into)
+}
+
+impl From<Incarnation> for wire::Incarnation {
+    fn from(incarnation: Incarnation) -> Self {
+        let TaskId { high, low } = incarnation.actor.0;
+        wire::Incarnation { high, low, epoch: incarnation.epoch.0 }
+    }
+}
+
+impl From<wire::Incarnation> for Incarnation {
+    fn from(incarnation: wire::Incarnation) -> Self {
+        let wire::Incarnation { high, low, epoch } = incarnation;
+        Incarnation { actor: ActorId(TaskId { high, low }), epoch: Epoch(epoch) }
+    }
+}
+
+/// An incarnation that must be there.
+pub(crate) fn incarnation(
+    incarnation: Option<wire::Incarnation>,
+    field: &'static str,
+) -> Result<Incarnation, ConvertError> {
+    incarnation.required(field).map(Into::into)
 }
 
 impl From<ObjectId> for wire::ObjectId {

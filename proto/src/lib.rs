@@ -9,6 +9,7 @@
 //! | [`identity`] | ids, attempts, addresses, roles' parts |
 //! | [`failure`] | failures, and how many of their causes travel |
 //! | [`value`] | payloads, stored copies, outcomes |
+//! | [`actor`] | actors: their options, exits and trees, what heads and nodes tell each other of them |
 //! | [`template`] | functions, resources, labels, strategies, options |
 //! | [`view`] | nodes, views, jobs |
 //! | [`frame`] | frames: one module for each direction |
@@ -29,6 +30,7 @@ pub mod wire {
     include!(concat!(env!("OUT_DIR"), "/mobula.v1.rs"));
 }
 
+pub mod actor;
 pub mod batch;
 pub mod error;
 pub mod failure;

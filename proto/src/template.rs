@@ -1,5 +1,6 @@
 //! What repeats from task to task: functions, resources, labels, strategies, options.
 
+use crate::actor::options::{target_from_wire, target_to_wire};
 use crate::error::{ConvertError, Required};
 use crate::identity::nanos;
 use crate::wire;
@@ -175,6 +176,7 @@ impl From<TaskOptions> for wire::TaskOptions {
             priority: options.priority,
             fail_if_infeasible: options.fail_if_infeasible,
             isolated: options.isolated,
+            target: target_to_wire(options.target),
         }
     }
 }
@@ -193,6 +195,7 @@ impl TryFrom<wire::TaskOptions> for TaskOptions {
             priority: options.priority,
             fail_if_infeasible: options.fail_if_infeasible,
             isolated: options.isolated,
+            target: target_from_wire(options.target)?,
         })
     }
 }

@@ -17,8 +17,8 @@ pub use bulk::{CHUNK_BYTES, ChunkSender, Chunks, Download, chunk_channel};
 pub use client::{NodeClient, NodeClientOptions};
 pub use handover::HandoverSocket;
 pub use request::{
-    Arguments, CancelTask, ChunkEncoding, ExecutableUpload, GetObject, HeldExecutable, JobAccess, LogChunk,
-    LogSource, ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask,
+    Arguments, CallActor, CancelTask, ChunkEncoding, ExecutableUpload, GetObject, HeldExecutable, JobAccess,
+    LogChunk, LogSource, ObjectUpload, ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask,
     SubmittedTask, ValueBytes,
 };
 pub use server::NodeServer;

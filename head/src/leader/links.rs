@@ -172,6 +172,7 @@ impl Leader {
             NodeReport::LeaseAcknowledged { lease_id } => {
                 self.tell_membership(membership::Event::LeaseAcknowledged { link, lease_id });
             }
+            NodeReport::Actors(_) => tracing::debug!(%node, "a report of actors is not looked at"),
             NodeReport::Leave => self.tell_membership(membership::Event::Leaving { link }),
             NodeReport::DriverAttached { job, session } => {
                 self.tell_jobs(jobs::Event::Attached { node, job, session });

@@ -179,7 +179,7 @@ impl Shard {
 }
 
 /// The input as a worker of this node gets it: the copy to read is the node's own.
-fn here_now(mut input: TaskInput, here: &NodeId) -> TaskInput {
+pub(super) fn here_now(mut input: TaskInput, here: &NodeId) -> TaskInput {
     if let StoredValue::Stored(copy) = &mut input.value {
         std::sync::Arc::make_mut(copy).holders = vec![here.clone()];
     }

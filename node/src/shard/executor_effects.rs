@@ -4,7 +4,7 @@ use super::Shard;
 use mobula_core::executor::{Effect, Owner, RunOrder};
 use mobula_core::tasks::{self, Place};
 use mobula_types::frame::{self, AssignmentEnd};
-use mobula_types::{Failure, FailureKind, Frame, NodeId, TaskId};
+use mobula_types::{Failure, FailureKind, Frame, NodeId, Outcome, TaskId};
 
 impl Shard {
     /// Performs everything that the executor has asked for since the last time; `true` where the task engine was told
@@ -30,7 +30,11 @@ impl Shard {
                 self.tell_tasks(tasks::Event::Ended { place: Place::Local, task, attempt, end });
             }
             Effect::Report { owner: Owner::Peer(node), task, attempt, end } => {
-                self.hand_over(&node, task, &end);
+                if let AssignmentEnd::Ran { outcome, .. } = &end {
+                    self.hand_over(&node, task, outcome);
+                } else {
+                    self.tell_tasks(tasks::Event::ParentEnded { task, cancel: None, force: false });
+                }
                 self.send_to_peer(&node, Frame::AssignmentEnded { task, attempt, end: Box::new(end) });
             }
             Effect::Run(order) => self.run_on_worker(order),
@@ -50,24 +54,22 @@ impl Shard {
 
     /// A task of another owner is over here: references in its result are under way to that owner, and children that
     /// nobody waits for any more are cancelled with it.
-    fn hand_over(&mut self, node: &NodeId, task: TaskId, end: &AssignmentEnd) {
+    pub(super) fn hand_over(&mut self, node: &NodeId, task: TaskId, outcome: &Outcome) {
         let mut cancel = None;
-        if let AssignmentEnd::Ran { outcome, .. } = end {
-            match outcome.values() {
-                Ok(values) => {
-                    let contained = values.iter().filter_map(|value| value.contained.as_deref());
-                    let objects: Vec<_> = contained.flatten().cloned().collect();
-                    if !objects.is_empty() {
-                        self.tell_tasks(tasks::Event::Handed { node: node.clone(), objects });
-                    }
+        match outcome.values() {
+            Ok(values) => {
+                let contained = values.iter().filter_map(|value| value.contained.as_deref());
+                let objects: Vec<_> = contained.flatten().cloned().collect();
+                if !objects.is_empty() {
+                    self.tell_tasks(tasks::Event::Handed { node: node.clone(), objects });
                 }
-                Err(failure) => cancel = is_cancel(failure).then(|| failure.clone()),
             }
+            Err(failure) => cancel = is_cancel(failure).then(|| failure.clone()),
         }
         self.tell_tasks(tasks::Event::ParentEnded { task, cancel, force: false });
     }
 
-    fn send_to_worker(&mut self, worker: mobula_types::WorkerId, frame: Frame) {
+    pub(super) fn send_to_worker(&mut self, worker: mobula_types::WorkerId, frame: Frame) {
         if let Some(session) = self.worker_session(worker) {
             self.sessions.send(session, frame);
         }

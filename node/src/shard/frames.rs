@@ -43,6 +43,11 @@ impl Shard {
             Frame::Cancel { address, force, recursive } => {
                 tasks::Event::Cancel { requester, address, force, recursive }
             }
+            Frame::Call(call) => return self.on_driver_call(session, job, *call),
+            Frame::Ask { number, ask, .. } => {
+                self.on_ask(session, number, None, None, *ask);
+                return Ok(());
+            }
             Frame::Goodbye => {
                 self.on_goodbye(session);
                 return Ok(());
@@ -81,6 +86,7 @@ impl Shard {
         job: Option<JobId>,
         frame: Frame,
     ) -> Result<(), Failure> {
+        let Some(frame) = self.on_worker_actor_frame(session, worker, frame)? else { return Ok(()) };
         let event = match frame {
             Frame::Done { handle, outcome, retryable, micros, borrows } => {
                 let borrows = self.keep_borrows(session, borrows);
@@ -105,7 +111,7 @@ impl Shard {
                 return Ok(());
             }
             Frame::Submit(submit) => {
-                let parent = submit.parent.and_then(|handle| self.executor.task_of(worker, handle));
+                let parent = submit.parent.and_then(|handle| self.parent_of(worker, handle));
                 let job = job.or(parent.map(|(job, _, _)| job));
                 let Some(job) = job else { return Err(without_parent()) };
                 return self.on_submit(session, job, parent.map(|(_, task, _)| task), submit);
@@ -122,7 +128,11 @@ impl Shard {
 
     /// What was lent to a run and its worker keeps is held by the worker before the run's end is known, which lets go of
     /// it; its owner is told with that end.
-    fn keep_borrows(&mut self, session: SessionKey, borrows: Box<[ObjectAddress]>) -> Vec<ObjectId> {
+    pub(super) fn keep_borrows(
+        &mut self,
+        session: SessionKey,
+        borrows: Box<[ObjectAddress]>,
+    ) -> Vec<ObjectId> {
         if borrows.is_empty() {
             return Vec::new();
         }
@@ -174,6 +184,7 @@ impl Shard {
     fn on_peer_frame(&mut self, session: SessionKey, node: &NodeId, frame: Frame) -> Result<(), Failure> {
         let place = Place::Peer(node.clone());
         let owner = Owner::Peer(node.clone());
+        let Some(frame) = self.on_peer_actor_frame(session, node, frame)? else { return Ok(()) };
         let node = node.clone();
         match frame {
             Frame::Assign(assignment) => self.on_assign(session, owner, *assignment)?,

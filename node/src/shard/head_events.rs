@@ -13,12 +13,14 @@ impl Shard {
             HeadEvent::Granted(grant) => {
                 tracing::info!(node = %grant.node, term = %grant.term, rejoined = grant.rejoined, "member of the cluster");
                 self.replication.look();
+                self.tell_head_of_actors();
             }
             HeadEvent::View(delta) => self.on_view(&delta),
             HeadEvent::FenceNode(node) => self.on_fence(node),
             HeadEvent::JobOpened(info) if info.state == JobState::Running => self.open_job(info),
             HeadEvent::JobOpened(_) => {}
             HeadEvent::JobEnded { job, failure } => self.end_job(job, failure),
+            HeadEvent::Actors(order) => self.on_actor_order(order),
             HeadEvent::Drain => self.begin_drain(None),
             HeadEvent::Disconnected { failure } => {
                 tracing::warn!(%failure, "no head is connected; work goes on")

@@ -10,7 +10,7 @@ use mobula_rpc::session::{Session, SessionEnd};
 use mobula_types::frame::Input as TaskInput;
 use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::{
-    ArgumentRef, Failure, Frame, JobId, JobInfo, NodeId, ObjectAddress, ObjectId, Outcome, Payload,
+    ActorId, ArgumentRef, Failure, Frame, JobId, JobInfo, NodeId, ObjectAddress, ObjectId, Outcome, Payload,
     ResultValue, SessionRole, TaskFilter, TaskId, TaskTemplate, Time, WorkerId,
 };
 use std::sync::Arc;
@@ -42,6 +42,12 @@ pub(crate) enum Input {
     WorkerExited { worker: WorkerId, exit: WorkerExit },
     /// A run's inputs are here, and kept, or one could not be brought.
     Fetched { run: RunKey, result: Result<(Vec<TaskInput>, Vec<Pin>), (ObjectId, NotBrought)> },
+    /// A turn's inputs are here, and kept, or one could not be brought.
+    FetchedForTurn { handle: u64, result: super::actors::BroughtInputs },
+    /// What the head says of actors that it was to create; each by itself.
+    ActorsCreated { actors: Vec<ActorId>, answer: Result<Vec<Result<ActorId, Failure>>, Failure> },
+    /// The head's answer to a question of a session.
+    HeadAnswered { session: SessionKey, number: u64, answer: mobula_types::frame::Answer },
     /// What the head knows of a job, or that it could not say.
     JobKnown { job: JobId, info: Result<JobInfo, Failure> },
     /// A call from outside any session.

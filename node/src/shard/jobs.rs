@@ -7,7 +7,7 @@ use crate::workers::JobLogs;
 use indexmap::IndexMap;
 use mobula_core::assignment::Assignment;
 use mobula_core::executor::{self, Owner, RunKey};
-use mobula_core::tasks;
+use mobula_core::{hosting, tasks};
 use mobula_runtime::{Shutdown, TaskHandle, spawn};
 use mobula_types::frame::AssignmentEnd;
 use mobula_types::job::JobState;
@@ -163,6 +163,7 @@ impl Shard {
             let has_executable = info.spec.executable.is_some();
             let weight = info.spec.weight.max(1);
             self.tell_executor(executor::Event::JobOpened { job, has_executable, weight });
+            self.tell_host(hosting::Event::JobOpened { job, has_executable });
             let owner_term = OwnerTerm::default();
             self.tell_tasks(tasks::Event::JobOpened { job, has_executable, weight, owner_term });
             let folder = JobFolder::new(&self.jobs.scratch, job, info.spec.files);
@@ -215,6 +216,8 @@ impl Shard {
         }
         self.tell_tasks(tasks::Event::JobEnded { job, failure });
         self.tell_executor(executor::Event::JobEnded { job });
+        self.tell_host(hosting::Event::JobEnded { job });
+        self.actors.job_ended(job);
         self.parts.store.remove_job(job);
         self.copies.job_ended(job);
         self.parts.secrets.forget_job(job);

@@ -5,6 +5,7 @@
 //! has come together in the turn. It never waits for anything else: what takes time is done by tasks that answer with
 //! another input.
 
+mod actors;
 mod calls;
 mod copies;
 mod doubts;
@@ -32,6 +33,7 @@ use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::state::{end_of, event_of};
 use crate::transfer::Transfer;
+use actors::Actors;
 use copies::Copies;
 use drain::Drain;
 use indexmap::IndexMap;
@@ -105,6 +107,7 @@ pub(crate) struct Shard {
     executor: Executor,
     sessions: Sessions,
     peers: Peers,
+    actors: Actors,
     workers: Workers,
     jobs: Jobs,
     replication: Replication,
@@ -153,6 +156,7 @@ impl Shard {
         Shard {
             now: clock::now(),
             peers: Peers::new(&engine_options),
+            actors: Actors::new(&parts.node, parts.idle_worker),
             tasks: TaskEngine::new(engine_options),
             executor: Executor::new(executor_options),
             sessions: Sessions::default(),
@@ -237,6 +241,9 @@ impl Shard {
             Input::WorkerFailed { worker, failure } => self.on_worker_failed(worker, failure),
             Input::WorkerExited { worker, exit } => self.on_worker_exited(worker, exit),
             Input::Fetched { run, result } => self.on_fetched(run, result),
+            Input::FetchedForTurn { handle, result } => self.on_fetched_for_turn(handle, result),
+            Input::ActorsCreated { actors, answer } => self.on_actors_created(actors, answer),
+            Input::HeadAnswered { session, number, answer } => self.on_head_answered(session, number, answer),
             Input::JobKnown { job, info } => self.on_job_known(job, info),
             Input::Call(call) => self.on_call(call),
         }
@@ -244,6 +251,7 @@ impl Shard {
 
     fn next_deadline(&self) -> Time {
         let machines = self.tasks.next_deadline().min(self.executor.next_deadline());
+        let machines = machines.min(self.actors.next_deadline()).min(self.next_isolation());
         let calls = self.call_ends.first().map_or(Time::NEVER, |(until, _)| *until);
         machines.min(self.jobs.next_deadline()).min(self.drain.next_look(self.now)).min(calls)
     }
@@ -255,6 +263,7 @@ impl Shard {
         if self.now >= self.executor.next_deadline() {
             self.tell_executor(executor::Event::Tick);
         }
+        self.tick_actors();
         if self.now >= self.jobs.next_deadline() {
             self.return_unknown_jobs();
         }
@@ -268,7 +277,8 @@ impl Shard {
             self.perform_task_effects();
             self.executor.on_event(self.now, executor::Event::Flush, &mut self.executor_effects);
             let told = self.perform_executor_effects();
-            if !(self.give_up_unreachable() || told) {
+            let acted = self.perform_actor_effects();
+            if !(self.give_up_unreachable() || told || acted) {
                 break;
             }
         }

@@ -3,10 +3,11 @@
 use super::doubts::{Doubt, Doubts};
 use super::session::{Party, SessionState};
 use super::{Input, Shard};
-use mobula_core::executor;
 use mobula_core::tasks::{self, EngineOptions, Place, SessionKey};
+use mobula_core::{calls, executor, hosting};
 use mobula_rpc::session::{SentTemplates, Session, weight};
 use mobula_runtime::{TaskHandle, spawn};
+use mobula_types::actor::{CallEnd, LaneId};
 use mobula_types::frame::AssignmentEnd;
 use mobula_types::{Attempt, Failure, Frame, Generation, NodeId, NodeName, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,25 +42,33 @@ struct Connecting {
     _task: TaskHandle<()>,
 }
 
-/// What pushes an assignment's frames.
+/// What pushes the frames of an assignment or a call.
 type PushFrames = Box<dyn FnOnce(&mut SentTemplates, &mut Vec<Frame>)>;
 
 /// What waits for a session.
 enum PeerFrame {
     Plain(Frame),
     /// Template numbers are only known once there is a session.
-    Assignment {
-        task: TaskId,
-        attempt: Attempt,
+    Templated {
+        unsent: Unsent,
         push: PushFrames,
     },
+}
+
+/// What somebody waits for the end of, and hears of where it never leaves the node.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unsent {
+    /// An assignment.
+    Assignment { task: TaskId, attempt: Attempt },
+    /// A call of an actor.
+    Call { lane: LaneId, sequence: u64 },
 }
 
 impl PeerFrame {
     fn push(self, sent: &mut SentTemplates, outgoing: &mut Vec<Frame>) {
         match self {
             PeerFrame::Plain(frame) => outgoing.push(frame),
-            PeerFrame::Assignment { push, .. } => push(sent, outgoing),
+            PeerFrame::Templated { push, .. } => push(sent, outgoing),
         }
     }
 }
@@ -68,7 +77,7 @@ impl std::fmt::Debug for PeerFrame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             PeerFrame::Plain(frame) => frame.fmt(f),
-            PeerFrame::Assignment { task, attempt, .. } => write!(f, "Assignment({task}, {attempt:?})"),
+            PeerFrame::Templated { unsent, .. } => unsent.fmt(f),
         }
     }
 }
@@ -168,19 +177,19 @@ impl Shard {
         }
     }
 
-    /// Sends an assignment, which needs a template, and weighs about so many bytes.
-    pub(super) fn send_assignment(
+    /// Sends what needs a template, and weighs about so many bytes.
+    pub(super) fn send_templated(
         &mut self,
         node: &NodeId,
         weight: u64,
-        (task, attempt): (TaskId, Attempt),
+        unsent: Unsent,
         push: impl FnOnce(&mut SentTemplates, &mut Vec<Frame>) + 'static,
     ) {
         match self.peers.in_use(node) {
             Some(session) => self.sessions.send_with(session, push),
             None => {
                 let push = Box::new(push);
-                self.await_peer(node, weight, PeerFrame::Assignment { task, attempt, push });
+                self.await_peer(node, weight, PeerFrame::Templated { unsent, push });
             }
         }
     }
@@ -264,6 +273,8 @@ impl Shard {
         if let Some(connecting) = self.peers.connecting.remove(&node) {
             self.drop_unsent(&node, connecting.waiting);
         }
+        self.tell_host(hosting::Event::PeerLost { node: node.clone() });
+        self.tell_router(calls::Event::PeerUnreachable { node: node.clone() });
         self.tell_tasks(tasks::Event::PeerUnreachable { node });
     }
 
@@ -290,6 +301,8 @@ impl Shard {
             Left::None => {
                 self.parts.head.peer_session(node.clone(), false);
                 self.tell_executor(executor::Event::OwnerLost { node: node.clone() });
+                self.tell_host(hosting::Event::PeerLost { node: node.clone() });
+                self.tell_router(calls::Event::PeerUnreachable { node: node.clone() });
                 self.tell_tasks(tasks::Event::PeerUnreachable { node });
             }
         }
@@ -301,7 +314,11 @@ impl Shard {
         for frame in dropped {
             match frame {
                 PeerFrame::Plain(frame) => self.peers.doubts.note(node, &frame),
-                PeerFrame::Assignment { task, attempt, .. } => {
+                PeerFrame::Templated { unsent: Unsent::Call { lane, sequence }, .. } => {
+                    let (place, end) = (Place::Peer(node.clone()), CallEnd::NotStarted { reason: None });
+                    self.tell_router(calls::Event::Ended { place, lane, sequence, end, window: 1 });
+                }
+                PeerFrame::Templated { unsent: Unsent::Assignment { task, attempt }, .. } => {
                     let (place, end) = (Place::Peer(node.clone()), AssignmentEnd::NoRoom { queued: 0 });
                     self.tell_tasks(tasks::Event::Ended { place, task, attempt, end });
                 }
@@ -369,6 +386,8 @@ impl Shard {
         self.parts.store.node_lost(&node);
         self.copies.owner_lost(node.clone(), self.now);
         self.tell_executor(executor::Event::OwnerLost { node: node.clone() });
+        self.tell_host(hosting::Event::PeerLost { node: node.clone() });
+        self.tell_router(calls::Event::NodeLost { node: node.clone() });
         self.tell_tasks(tasks::Event::NodeLost { node });
     }
 

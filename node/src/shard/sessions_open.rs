@@ -121,6 +121,7 @@ impl Shard {
     /// A session is over: nobody resumes it any more.
     pub(super) fn on_ended(&mut self, session: SessionKey, end: &SessionEnd) {
         let Some(state) = self.sessions.remove(session) else { return };
+        self.watching_session_gone(session);
         tracing::debug!(party = ?state.party, ?end, "a session is over");
         match state.party {
             Party::Client { job, id } => {

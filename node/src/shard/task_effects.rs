@@ -1,9 +1,13 @@
 //! Performing what the task engine wants done.
 
+use super::actors::NewActor;
+use super::peers::Unsent;
 use super::{CallWaits, Shard};
 use mobula_core::assignment::Assignment;
+use mobula_core::calls;
 use mobula_core::executor::{self, Owner};
 use mobula_core::tasks::{Effect, Place, Requester, SessionKey};
+use mobula_types::actor::ActorSpec;
 use mobula_types::{Failure, Frame, NodeId, ObjectAddress, ObjectId, Outcome, StoredValue, frame};
 
 /// What an assignment, or an input that is stored, is taken to weigh beside its bytes.
@@ -30,6 +34,19 @@ impl Shard {
                 self.assign_when_known(Owner::Local, assignment);
             }
             Effect::Assign { place: Place::Peer(node), assignment } => self.assign_to_peer(&node, assignment),
+            Effect::CallMade(call) => self.tell_router(calls::Event::Made(call)),
+            Effect::CallReady(call) => self.tell_router(calls::Event::Ready(call)),
+            Effect::CallDropped { task } => self.tell_router(calls::Event::Dropped { task }),
+            Effect::CreateActor { task, attempt, job, template, arguments, inputs } => {
+                let spec = ActorSpec { job, template, arguments, inputs };
+                self.create_actor(NewActor { task, attempt, job, spec });
+            }
+            Effect::CancelRouted { task, attempt, failure } => {
+                if !self.cancel_creation(task, &failure) {
+                    self.tell_router(calls::Event::Cancel { task, attempt, failure });
+                }
+            }
+            Effect::ActorUnreferenced { actor } => self.actor_unreferenced(actor),
             Effect::Completed { session, task, outcome } => {
                 self.sessions.send(session, Frame::Completed { task, outcome });
             }
@@ -87,8 +104,8 @@ impl Shard {
             StoredValue::Stored(_) => INPUT_WEIGHT,
         });
         let weight = INPUT_WEIGHT + assignment.arguments.len() as u64 + inputs.sum::<u64>();
-        let attempt = (assignment.task, assignment.attempt);
-        self.send_assignment(node, weight, attempt, move |sent, outgoing| {
+        let unsent = Unsent::Assignment { task: assignment.task, attempt: assignment.attempt };
+        self.send_templated(node, weight, unsent, move |sent, outgoing| {
             let template = sent.number(&assignment.template, outgoing);
             outgoing.push(Frame::Assign(Box::new(frame::Assignment {
                 task: assignment.task,

@@ -7,6 +7,7 @@ use crate::folder::JobFolder;
 use crate::transfer::Transfer;
 use crate::workers::{self, Launch, WorkerExit};
 use mobula_core::executor::{self, LastRun};
+use mobula_core::hosting::{self, is_for_actors};
 use mobula_core::tasks::{self, SessionKey, SessionKind};
 use mobula_host::embedded::{BoxFuture, BulkAccess, EmbeddedOptions, EmbeddedWorker, RunningWorker};
 use mobula_objects::NotedRun;
@@ -165,7 +166,11 @@ impl Shard {
             if let Some(ready) = state.ready.take() {
                 let _gone = ready.send(());
             }
-            self.tell_executor(executor::Event::WorkerStarted { worker, functions: functions.into() });
+            if is_for_actors(worker) {
+                self.tell_host(hosting::Event::WorkerStarted { worker });
+            } else {
+                self.tell_executor(executor::Event::WorkerStarted { worker, functions: functions.into() });
+            }
         }
     }
 
@@ -177,7 +182,15 @@ impl Shard {
             }
         }
         tracing::warn!(worker = worker.0, %failure, "a worker could not be started");
-        self.tell_executor(executor::Event::WorkerStartFailed { worker, failure });
+        self.tell_of_failed_start(worker, failure);
+    }
+
+    fn tell_of_failed_start(&mut self, worker: WorkerId, failure: Failure) {
+        if is_for_actors(worker) {
+            self.tell_host(hosting::Event::WorkerStartFailed { worker, failure });
+        } else {
+            self.tell_executor(executor::Event::WorkerStartFailed { worker, failure });
+        }
     }
 
     /// A worker's process and its sockets are gone. What its session has brought is read to its end first: a run whose
@@ -191,7 +204,9 @@ impl Shard {
         let announced = state.announced;
         self.parts.secrets.forget(&state.secret);
         self.workers.known.remove(&worker);
-        if announced {
+        if announced && is_for_actors(worker) {
+            self.tell_host(hosting::Event::WorkerLost { worker, failure: exit.failure });
+        } else if announced {
             let note = |noted: NotedRun| LastRun { handle: noted.handle, over: noted.over };
             let last = exit.last.into_iter().map(note).collect();
             let failure = exit.failure;
@@ -199,7 +214,7 @@ impl Shard {
         } else {
             let message = "the worker ended before it was ready; its output is in the job's logs";
             let failure = Failure::new(FailureKind::WorkerStartFailed, message).caused_by(exit.failure);
-            self.tell_executor(executor::Event::WorkerStartFailed { worker, failure });
+            self.tell_of_failed_start(worker, failure);
         }
     }
 
@@ -256,6 +271,7 @@ impl Shard {
                     _owner: owner,
                 };
                 self.workers.known.insert(worker, state);
+                self.tell_host(hosting::Event::EmbeddedStarted { worker });
                 let functions = embedded.functions().into();
                 self.tell_executor(executor::Event::EmbeddedStarted { worker, functions, slots: cpus });
             }

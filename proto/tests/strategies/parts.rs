@@ -1,5 +1,6 @@
 //! What frames are made of.
 
+use mobula_types::actor::{ActorId, Epoch, Incarnation};
 use mobula_types::error::{FailureDetail, UserError};
 use mobula_types::labels::LabelCondition;
 use mobula_types::outcome::StoredCopy;
@@ -34,6 +35,14 @@ pub(crate) fn job() -> impl Strategy<Value = JobId> {
 
 pub(crate) fn task_id() -> impl Strategy<Value = TaskId> {
     any::<(u64, u64)>().prop_map(|(high, low)| TaskId { high, low })
+}
+
+pub(crate) fn actor_id() -> impl Strategy<Value = ActorId> {
+    task_id().prop_map(ActorId)
+}
+
+pub(crate) fn incarnation() -> impl Strategy<Value = Incarnation> {
+    (actor_id(), any::<u64>()).prop_map(|(actor, epoch)| Incarnation { actor, epoch: Epoch(epoch) })
 }
 
 pub(crate) fn attempt() -> impl Strategy<Value = Attempt> {
@@ -94,8 +103,11 @@ fn one_failure(cause: impl Strategy<Value = Option<Failure>> + 'static) -> Boxed
     let place =
         (option::of(task_id()), option::of(attempt()), option::of(node_id()), option::of(object_id()));
     let texts = (option::of(some_text()), option::of(some_text()), option::of(some_text()));
-    (what, place, texts)
-        .prop_map(|((kind, message, cause, user), (task, attempt, node, object), (function, place, exit))| {
+    let actor = (option::of(incarnation()), any::<bool>());
+    (what, place, texts, actor)
+        .prop_map(|(what, (task, attempt, node, object), (function, place, exit), actor)| {
+            let (kind, message, cause, user) = what;
+            let (incarnation, may_have_run) = actor;
             Failure::from_detail(FailureDetail {
                 kind,
                 message,
@@ -106,6 +118,8 @@ fn one_failure(cause: impl Strategy<Value = Option<Failure>> + 'static) -> Boxed
                 object,
                 place,
                 exit,
+                incarnation,
+                may_have_run,
                 user,
                 cause,
             })

@@ -52,7 +52,11 @@ impl TaskEngine {
         let failure = failure.of_task(id, self.shapes[task.shape.at()].name.clone());
         if let (true, Some(place)) = (self.is_assigned(key), task.place.clone()) {
             let failure = failure.clone();
-            effects.push(Effect::CancelAssignment { place, task: id, attempt, failure, force });
+            if self.is_routed(key) {
+                self.cancel_routed(id, attempt, failure, effects);
+            } else {
+                effects.push(Effect::CancelAssignment { place, task: id, attempt, failure, force });
+            }
         }
         if recursive {
             self.cancel_children(id, &failure, force);

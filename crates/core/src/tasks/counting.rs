@@ -152,6 +152,7 @@ impl TaskEngine {
         } else {
             let position = object.id.index.position() as usize;
             self.tasks[object.task.at()].results[position] = ObjectKey::NONE;
+            self.handles_gone(object.task, effects);
             self.drop_task_if_unused(object.task);
         }
     }

@@ -202,7 +202,7 @@ impl TaskEngine {
     }
 
     /// The values of a task's references; `None` where one is not there.
-    fn collect_inputs(&self, key: TaskKey) -> Option<Vec<Input>> {
+    pub(super) fn collect_inputs(&self, key: TaskKey) -> Option<Vec<Input>> {
         let Some(inputs) = &self.tasks[key.at()].inputs else { return Some(Vec::new()) };
         let input = |(reference, key): (&mobula_types::ArgumentRef, &ObjectKey)| {
             let (object, value) = match reference.shape {
@@ -292,6 +292,9 @@ impl TaskEngine {
             self.count_unassigned(key);
         }
         let shape = &self.shapes[self.tasks[key.at()].shape.at()];
+        if shape.is_routed {
+            return Some(place);
+        }
         let node = match &place {
             Place::Local => &self.options.node,
             Place::Peer(node) => node,

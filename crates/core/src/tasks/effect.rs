@@ -1,10 +1,14 @@
 //! What the task engine wants done.
 
 use crate::assignment::Assignment;
+use crate::calls::{NewCall, ReadyCall};
 use crate::tasks::{Place, Requester, SessionKey};
-use mobula_types::frame::Charges;
+use mobula_types::frame::{Charges, Input};
 use mobula_types::outcome::CopyVersion;
-use mobula_types::{Attempt, Failure, JobId, NodeId, ObjectId, Outcome, OwnerTerm, TaskId};
+use mobula_types::{
+    ActorId, Attempt, Failure, JobId, NodeId, ObjectId, Outcome, OwnerTerm, Payload, TaskId, TaskTemplate,
+};
+use std::sync::Arc;
 
 /// Something for the driver to do, in the order given.
 ///
@@ -12,6 +16,45 @@ use mobula_types::{Attempt, Failure, JobId, NodeId, ObjectId, Outcome, OwnerTerm
 /// releases it. A value that is sent to a peer makes the peer a borrower of them.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Effect {
+    /// A call of an actor was recorded. It is told as ready, or dropped, later.
+    CallMade(NewCall),
+    /// A call has all that it needs.
+    CallReady(ReadyCall),
+    /// A call is over that was made and is not on its way.
+    CallDropped {
+        /// The call.
+        task: TaskId,
+    },
+    /// Have an actor created, then say [`Event::RoutedEnded`](crate::tasks::Event::RoutedEnded): as having run with one
+    /// empty value when it has started.
+    CreateActor {
+        /// The creation, which names the actor.
+        task: TaskId,
+        /// The attempt.
+        attempt: Attempt,
+        /// The job.
+        job: JobId,
+        /// The constructor and the actor's options.
+        template: Arc<TaskTemplate>,
+        /// The constructor's arguments.
+        arguments: Payload,
+        /// Resolved references among them.
+        inputs: Vec<Input>,
+    },
+    /// Stop a call or a creation that is on its way. Its end is said all the same.
+    CancelRouted {
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: Attempt,
+        /// Why.
+        failure: Failure,
+    },
+    /// Nobody holds a handle of an actor that was created here any more.
+    ActorUnreferenced {
+        /// The actor.
+        actor: ActorId,
+    },
     /// Have a task run; answered by `Ended`, once.
     Assign {
         /// Where.

@@ -87,7 +87,7 @@ impl TaskEngine {
         }
     }
 
-    fn ran(
+    pub(super) fn ran(
         &mut self,
         key: TaskKey,
         place: &Place,
@@ -217,6 +217,7 @@ impl TaskEngine {
             Outcome::Value(_) | Outcome::Values(_) => TaskState::Succeeded,
         };
         self.leave_phase(key);
+        self.leave_lane(key, effects);
         self.count_end(key, ending, &outcome);
         let task = &mut self.tasks[key.at()];
         let id = task.id;
@@ -395,7 +396,7 @@ impl TaskEngine {
 
     /// Registers the node that ran a task as the borrower of what its processes still hold, before the task lets go of
     /// it. What a third node owns is kept here until the node has had the time to register with that one.
-    fn note_borrows(&mut self, place: &Place, end: &AssignmentEnd, effects: &mut Vec<Effect>) {
+    pub(super) fn note_borrows(&mut self, place: &Place, end: &AssignmentEnd, effects: &mut Vec<Effect>) {
         if let (Place::Peer(node), AssignmentEnd::Ran { borrows, .. }) = (place, end) {
             for object in borrows {
                 self.hand(node, &ObjectAddress::at_home(*object), effects);

@@ -88,6 +88,8 @@ pub(super) struct FoundFull {
 pub(super) enum Step {
     /// The task fails, if its ticket is still that one.
     Fail(TaskKey, u64, Failure),
+    /// The task goes on its way to an actor, if its ticket is still that one.
+    Route(TaskKey, u64),
     /// The task is cancelled, with everything below it.
     Cancel { task: TaskId, failure: Failure, force: bool },
     /// A value, or a task that will not run again, no longer needs the object.
@@ -141,9 +143,20 @@ impl TaskEngine {
         match event {
             Event::Submitted { requester, job, task, template, arguments, parent, extras } => {
                 let deadline = self.deadline_in(extras.as_ref().and_then(|extras| extras.deadline));
+                let call = None;
                 let submission =
-                    Submission { requester, job, task, template, arguments, parent, deadline, extras };
+                    Submission { requester, job, task, template, arguments, parent, deadline, extras, call };
                 self.submitted(submission, effects);
+            }
+            Event::Called { requester, job, task, template, arguments, parent, extras, call } => {
+                let deadline = self.deadline_in(extras.as_ref().and_then(|extras| extras.deadline));
+                let call = Some(call);
+                let submission =
+                    Submission { requester, job, task, template, arguments, parent, deadline, extras, call };
+                self.submitted(submission, effects);
+            }
+            Event::RoutedEnded { place, task, attempt, end } => {
+                self.routed_ended(&place, task, attempt, end, effects);
             }
             Event::Ended { place, task, attempt, end } => self.ended(place, task, attempt, end, effects),
             Event::Released { requester, objects } => self.released(&requester, &objects, effects),
@@ -201,6 +214,7 @@ impl TaskEngine {
         while let Some(step) = self.steps.pop_front() {
             match step {
                 Step::Fail(task, ticket, failure) => self.fail(task, ticket, failure, effects),
+                Step::Route(task, ticket) => self.route(task, ticket, effects),
                 Step::Cancel { task, failure, force } => self.cancel_tree(task, failure, force, effects),
                 Step::Unpin(object) => self.unpin(object, effects),
                 Step::UnpinLineage(object) => self.unpin_lineage(object, effects),

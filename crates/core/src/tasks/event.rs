@@ -1,5 +1,6 @@
 //! What the task engine is told.
 
+use super::CallTarget;
 use mobula_types::frame::{AssignmentEnd, FoundJob, SubmitExtras};
 use mobula_types::outcome::CopyVersion;
 use mobula_types::{
@@ -161,6 +162,36 @@ pub enum Event {
         force: bool,
         /// Its children too.
         recursive: bool,
+    },
+    /// A call of an actor was submitted: a task whose target is `Method`. Answered as `Submitted` is.
+    Called {
+        /// Who submits.
+        requester: Requester,
+        /// Its job.
+        job: JobId,
+        /// The call, named by its submitter.
+        task: TaskId,
+        /// The method and options.
+        template: Arc<TaskTemplate>,
+        /// The encoded arguments.
+        arguments: Payload,
+        /// The task that submits, where it is one.
+        parent: Option<TaskId>,
+        /// References, deadline.
+        extras: Option<Box<SubmitExtras>>,
+        /// Which actor, and which of the caller's calls.
+        call: CallTarget,
+    },
+    /// An attempt at a call, or at the creation of an actor, is over.
+    RoutedEnded {
+        /// Where it ran, if it did.
+        place: Place,
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: Attempt,
+        /// How it ended.
+        end: AssignmentEnd,
     },
     /// An assignment has ended.
     Ended {

@@ -26,6 +26,7 @@
 //! | `takeover`, `seek` | what is adopted from the owner before |
 //! | `handover` | what is given up to a later owner |
 //! | `session` | how much a session may send, and what it holds |
+//! | `route` | calls and creations of actors, which no executor runs |
 //! | `waiting` | waits that could never be served |
 
 mod attach;
@@ -52,6 +53,7 @@ mod put;
 mod ready;
 mod recent;
 mod recovery;
+mod route;
 mod seek;
 mod session;
 mod shape;
@@ -72,6 +74,7 @@ pub use engine::TaskEngine;
 pub use event::{Event, Place, Requester, SessionKey, SessionKind};
 pub use options::EngineOptions;
 pub use recent::EndedTask;
+pub use route::CallTarget;
 pub use snapshot::{EngineSizes, ObjectSnapshot, SnapshotFilter, TaskSnapshot};
 
 #[cfg(test)]

@@ -52,6 +52,12 @@ impl TaskEngine {
             task.ticket = ticket;
             return self.steps.push_back(Step::Fail(key, ticket, failure));
         }
+        if self.is_routed(key) {
+            let task = &mut self.tasks[key.at()];
+            task.phase = Phase::Waiting;
+            task.ticket = ticket;
+            return self.steps.push_back(Step::Route(key, ticket));
+        }
         let single = inline > self.options.heavy_inline || self.is_single(key);
         let task = &mut self.tasks[key.at()];
         task.single = single;

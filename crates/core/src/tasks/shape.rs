@@ -2,6 +2,7 @@
 
 use crate::tasks::keys::{JobKey, TaskKey};
 use mobula_types::TaskTemplate;
+use mobula_types::actor::Target;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +74,8 @@ pub(super) struct Shape {
     pub(super) job: JobKey,
     pub(super) template: Arc<TaskTemplate>,
     pub(super) name: Arc<str>,
+    /// Whether no executor runs its tasks: they are calls or creations of actors.
+    pub(super) is_routed: bool,
     /// Other allocations of the same template, kept so that their addresses stay theirs.
     pub(super) aliases: Vec<Arc<TaskTemplate>>,
     /// Tasks that any node will do for as well as another.
@@ -101,6 +104,7 @@ impl Shape {
         Shape {
             job,
             name: template.display_name(),
+            is_routed: template.options.target != Target::Function,
             template,
             aliases: Vec::new(),
             plain: Line::default(),

@@ -50,7 +50,11 @@ impl TaskEngine {
         has_started: impl Fn(TaskId, Attempt) -> bool,
     ) -> TaskState {
         match (task.phase, &task.place) {
-            (Phase::Assigned, Some(Place::Local)) if !has_started(task.id, task.attempt) => TaskState::Queued,
+            (Phase::Assigned, Some(Place::Local))
+                if !has_started(task.id, task.attempt) && !self.shapes[task.shape.at()].is_routed =>
+            {
+                TaskState::Queued
+            }
             _ => state_of(task.phase),
         }
     }

@@ -6,7 +6,8 @@ use crate::tasks::object::{Object, Value};
 use crate::tasks::shape::Shape;
 use crate::tasks::task::{InputHold, Inputs, Phase, TASK_COST, Task};
 use crate::tasks::timers::Timer;
-use crate::tasks::{Effect, Requester, TaskEngine};
+use crate::tasks::{CallTarget, Effect, Requester, TaskEngine};
+use mobula_types::actor::Target;
 use mobula_types::frame::SubmitExtras;
 use mobula_types::{
     ArgumentRef, ArgumentShape, Attempt, Failure, FailureKind, JobId, ObjectAddress, ObjectId, Outcome,
@@ -27,6 +28,8 @@ pub(super) struct Submission {
     pub(super) parent: Option<TaskId>,
     pub(super) deadline: Time,
     pub(super) extras: Option<Box<SubmitExtras>>,
+    /// Of a call: which.
+    pub(super) call: Option<CallTarget>,
 }
 
 impl TaskEngine {
@@ -70,6 +73,10 @@ impl TaskEngine {
             return Err(job_ended(submission.job));
         };
         submission.template.options.validate()?;
+        if submission.call.is_some() != matches!(submission.template.options.target, Target::Method(_)) {
+            let text = "a method is called with an actor, and nothing else is";
+            return Err(Failure::new(FailureKind::Malformed, text));
+        }
         let waiting = self.jobs[job.at()].blocked.len();
         if submission.parent.is_some() && waiting >= self.options.max_waiting as usize {
             let text = format!(
@@ -151,6 +158,7 @@ impl TaskEngine {
             recovering: false,
             in_lineage: false,
             single: false,
+            in_lane: false,
             heavy: 0,
             ticket: 0,
             cost: 0,
@@ -190,6 +198,9 @@ impl TaskEngine {
         }
         self.set_inputs(key, references, contained, effects);
         self.set_deadline(key);
+        if let Some(call) = submission.call {
+            self.call_made(key, call, effects);
+        }
         match reoffer {
             Some(reoffer) => self.offered_again(key, reoffer, effects),
             None => self.await_inputs(key, effects),

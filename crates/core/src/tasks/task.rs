@@ -28,6 +28,8 @@ pub(super) struct Task {
     pub(super) in_lineage: bool,
     /// Placed by itself: it has large arguments somewhere, or nodes to avoid.
     pub(super) single: bool,
+    /// A call that its router knows of.
+    pub(super) in_lane: bool,
     /// What it counts for among what is under way to executors.
     pub(super) heavy: u64,
     /// Raised whenever the task enters a queue or waits for inputs: what refers to an older one is stale.

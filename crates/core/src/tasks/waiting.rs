@@ -30,7 +30,7 @@ impl TaskEngine {
     fn lend_cpus(&mut self, task: TaskId, waits: bool) {
         let Some(key) = self.tasks.find(&task) else { return };
         let task = &self.tasks[key.at()];
-        if let Some(place) = &task.place {
+        if let Some(place) = task.place.as_ref().filter(|_| !self.is_routed(key)) {
             let cpu = self.shapes[task.shape.at()].template.options.resources.cpu;
             let node = match place {
                 Place::Local => &self.options.node,
@@ -70,7 +70,7 @@ impl TaskEngine {
         while let Some(id) = parent {
             let Some(ancestor) = self.tasks.find(&id) else { break };
             let task = &self.tasks[ancestor.at()];
-            let is_waiting = self.jobs[task.job.at()].blocked.contains(&id);
+            let is_waiting = self.jobs[task.job.at()].blocked.contains(&id) && !self.is_routed(ancestor);
             if let (true, Some(place)) = (is_waiting, &task.place) {
                 let resources = &self.shapes[task.shape.at()].template.options.resources;
                 let kept = Resources { cpu: Quantity::ZERO, ..resources.clone() };

@@ -8,6 +8,7 @@ use mobula_proto::error::Required;
 use mobula_proto::head::{duration_nanos, executable_hash, job_secret, task_state};
 use mobula_proto::view::job_state;
 use mobula_proto::{ConvertError, wire};
+use mobula_types::actor::ActorRequest;
 use mobula_types::job::JobState;
 use mobula_types::{Failure, FailureKind, JobId, NodeId, NodeName, TaskFilter, ViewDelta};
 use std::pin::Pin;
@@ -197,6 +198,14 @@ impl wire::head_server::Head for Adapter {
         let node = NodeName::from(request.get_ref().node.as_str());
         self.service.drain(node).await.map_err(refused)?;
         Ok(Response::new(wire::Empty {}))
+    }
+
+    async fn actors(&self, request: Request<wire::AskActors>) -> Result<Response<wire::ActorAnswer>, Status> {
+        let request = request.into_inner();
+        let asker = request.asker.map(NodeId::try_from).transpose().map_err(malformed)?;
+        let asked = request.request.required("ask_actors.request").and_then(ActorRequest::try_from);
+        let answer = self.service.actors(asker, asked.map_err(malformed)?).await.map_err(refused)?;
+        Ok(Response::new((&answer).into()))
     }
 
     async fn get_status(&self, _: Request<wire::Empty>) -> Result<Response<wire::HeadStatus>, Status> {

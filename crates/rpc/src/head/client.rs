@@ -54,7 +54,7 @@ pub struct HeadClient {
     call_deadline: Duration,
 }
 
-fn unreadable(error: ConvertError) -> Failure {
+pub(super) fn unreadable(error: ConvertError) -> Failure {
     Failure::new(FailureKind::Malformed, format!("the head's answer cannot be read: {error}"))
 }
 
@@ -275,8 +275,19 @@ impl HeadClient {
         call: impl AsyncFn(super::targets::Stub, Q) -> Result<tonic::Response<A>, tonic::Status>,
         request: Q,
     ) -> Result<A, Failure> {
-        let once = self.call_deadline;
-        let answer = self.targets.call(what, self.patience, once, |stub| call(stub, request.clone())).await;
+        self.unary_within(what, Duration::ZERO, call, request).await
+    }
+
+    /// A call that may take `more` than usual.
+    pub(super) async fn unary_within<Q: Clone, A>(
+        &self,
+        what: &'static str,
+        more: Duration,
+        call: impl AsyncFn(super::targets::Stub, Q) -> Result<tonic::Response<A>, tonic::Status>,
+        request: Q,
+    ) -> Result<A, Failure> {
+        let (patience, once) = (self.patience.saturating_add(more), self.call_deadline.saturating_add(more));
+        let answer = self.targets.call(what, patience, once, |stub| call(stub, request.clone())).await;
         answer.map(tonic::Response::into_inner).map_err(|refusal| refusal.failure)
     }
 }

@@ -78,6 +78,7 @@ pub(super) fn report_to_wire(report: &NodeReport) -> wire::NodeMessage {
             answer: answer_to_wire(*answer).into(),
         }),
         NodeReport::LeaseAcknowledged { lease_id } => Message::LeaseAcknowledged(*lease_id),
+        NodeReport::Actors(report) => Message::Actors(report.into()),
         NodeReport::Leave => Message::Leave(wire::Empty {}),
     };
     wire::NodeMessage { message: Some(message) }
@@ -119,6 +120,7 @@ pub(super) fn report_from_wire(message: wire::NodeMessage) -> Result<NodeReport,
             answer: answer_from_wire(answer.answer),
         },
         Message::LeaseAcknowledged(lease_id) => NodeReport::LeaseAcknowledged { lease_id },
+        Message::Actors(report) => NodeReport::Actors(report.try_into()?),
         Message::Leave(_) => NodeReport::Leave,
     })
 }
@@ -162,6 +164,7 @@ pub(super) fn message_to_wire(message: &HeadMessage) -> wire::HeadMessage {
             lease_nanos: duration_nanos(*length),
         }),
         HeadOrder::LeaseInForce { lease_id } => Order::LeaseInForce(*lease_id),
+        HeadOrder::Actors(order) => Order::Actors(order.into()),
         HeadOrder::Drain => Order::Drain(wire::Empty {}),
         HeadOrder::Fenced { failure } => Order::Fenced(failure.into()),
     };
@@ -191,6 +194,7 @@ pub(super) fn message_from_wire(message: wire::HeadMessage) -> Result<HeadMessag
             HeadOrder::LeaseOffered { lease_id: offer.lease_id, length: duration(offer.lease_nanos) }
         }
         Order::LeaseInForce(lease_id) => HeadOrder::LeaseInForce { lease_id },
+        Order::Actors(order) => HeadOrder::Actors(order.try_into()?),
         Order::Drain(_) => HeadOrder::Drain,
         Order::Fenced(failure) => HeadOrder::Fenced { failure: Failure::try_from(failure)? },
     };

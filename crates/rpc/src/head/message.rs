@@ -1,5 +1,6 @@
 //! What nodes and heads tell each other on a `Join` stream.
 
+use mobula_types::actor::{ActorOrder, ActorReport};
 use mobula_types::{
     ClusterId, ExecutableHash, Failure, HeadTerm, JobId, JobInfo, JobSummary, NodeId, NodeRegistration,
     ProbeAnswer, SessionId, TaskEvent, ViewDelta, view::NodeLoad,
@@ -99,6 +100,8 @@ pub enum NodeReport {
         /// The registry's number of the lease.
         lease_id: u64,
     },
+    /// What it has to say of actors.
+    Actors(ActorReport),
     /// The node leaves for good: it runs nothing any more.
     Leave,
 }
@@ -147,6 +150,8 @@ pub enum HeadOrder {
         /// The registry's number of the lease.
         lease_id: u64,
     },
+    /// What it is to do with actors, or to know of them.
+    Actors(ActorOrder),
     /// Finish what runs, take nothing new, hand drivers over, then leave.
     Drain,
     /// The node was declared dead, or another generation has replaced it.

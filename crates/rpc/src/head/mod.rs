@@ -6,6 +6,7 @@
 //! | a node | [`HeadLink`]: membership, lease, reports; its handle also asks what [`HeadClient`] asks |
 //! | everybody else | [`HeadClient`] |
 
+pub(crate) mod actors;
 mod adapter;
 mod client;
 pub(crate) mod convert;

@@ -2,6 +2,7 @@
 
 use super::message::{HeadMessage, JoinRequest, NodeReport};
 use async_trait::async_trait;
+use mobula_types::actor::{ActorAnswer, ActorRequest};
 use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::{
@@ -139,6 +140,10 @@ pub trait HeadService: fmt::Debug + Send + Sync + 'static {
 
     /// Tells a node to drain; answered once that is durable.
     async fn drain(&self, node: NodeName) -> Result<(), HeadRefusal>;
+
+    /// Answers what is asked about actors and supervisors. `asker` is the node that asks, for itself or its programs: where
+    /// actors that it creates are, it hears without asking.
+    async fn actors(&self, asker: Option<NodeId>, request: ActorRequest) -> Result<ActorAnswer, HeadRefusal>;
 
     /// How this head stands; standbys answer for themselves.
     async fn status(&self) -> HeadStatus;

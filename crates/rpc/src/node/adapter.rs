@@ -3,7 +3,7 @@
 use super::convert::{
     access, function_to_wire, hash, id, ids, open_job, refused, started_to_wire, status_to_wire, task_to_wire,
 };
-use super::request::{CancelTask, GetObject, JobAccess, PutObject, SubmitTask};
+use super::request::{CallActor, CancelTask, GetObject, JobAccess, PutObject, SubmitTask};
 use super::service::NodeService;
 use super::state::{LogScope, TaskScope};
 use crate::auth::Caller;
@@ -16,6 +16,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use mobula_proto::head::task_state;
 use mobula_proto::{ConvertError, wire};
+use mobula_types::actor::ActorRequest;
 use mobula_types::{Failure, JobId, TaskFilter};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
@@ -139,6 +140,19 @@ impl wire::node_server::Node for Adapter {
         let request = read(CancelTask::try_from(request.into_inner()))?;
         permitted(caller, request.access.job)?;
         answer(self.service.cancel_task(request).await.map(|()| wire::Empty {}))
+    }
+
+    async fn call_actor(&self, request: Request<wire::CallActorRequest>) -> Answer<wire::ObjectValue> {
+        let caller = Caller::of(&request);
+        let request = read(CallActor::try_from(request.into_inner()))?;
+        permitted(caller, request.access.job)?;
+        answer(self.service.call_actor(request).await.map(Into::into))
+    }
+
+    async fn actors(&self, request: Request<wire::ActorRequest>) -> Answer<wire::ActorAnswer> {
+        privileged(&request, "manage actors")?;
+        let request = read(ActorRequest::try_from(request.into_inner()))?;
+        answer(self.service.actors(request).await.map(|answer| (&answer).into()))
     }
 
     async fn submit_job(&self, request: Request<wire::SubmitJobRequest>) -> Answer<wire::OpenedJob> {

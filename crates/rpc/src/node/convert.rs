@@ -1,5 +1,6 @@
 //! Between the messages of `node.proto` and the domain's. Ids are text there.
 
+mod actor;
 mod state;
 mod thin;
 

@@ -1,6 +1,7 @@
 //! What nodes are asked for outside sessions.
 
 use bytes::Bytes;
+use mobula_types::actor::{ActorTarget, MethodOptions};
 use mobula_types::session::JobSecret;
 use mobula_types::{ExecutableHash, JobId, JobSpec, NodeId, ObjectId, TaskId, TaskOptions};
 use std::sync::Arc;
@@ -140,6 +141,29 @@ pub struct CancelTask {
     pub force: bool,
     /// Its children too.
     pub recursive: bool,
+}
+
+/// Calls an actor and waits for the value.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CallActor {
+    /// Names the request.
+    pub request_id: RequestId,
+    /// The job that calls.
+    pub access: JobAccess,
+    /// The actor.
+    pub target: ActorTarget,
+    /// The method's name in the actor's class.
+    pub method: String,
+    /// The arguments that are given by value.
+    pub arguments: Arguments,
+    /// The others: which parameter, and the object whose value it is.
+    pub references: Vec<(u32, ObjectId)>,
+    /// How it is called. Nobody waits for the value of a cast: it is answered with no bytes once it is on its way.
+    pub options: MethodOptions,
+    /// How long it may wait and run; the node's bound (30 s) unless set.
+    pub timeout: Option<Duration>,
+    /// Whether JSON is wanted.
+    pub json: bool,
 }
 
 /// What is said before an object's bytes.

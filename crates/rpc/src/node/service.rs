@@ -2,8 +2,8 @@
 
 use super::bulk::{Chunks, Download};
 use super::request::{
-    CancelTask, ExecutableUpload, GetObject, HeldExecutable, JobAccess, LogChunk, ObjectUpload, ObjectValue,
-    OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask,
+    CallActor, CancelTask, ExecutableUpload, GetObject, HeldExecutable, JobAccess, LogChunk, ObjectUpload,
+    ObjectValue, OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask,
 };
 use super::state::{LogScope, NodeStatus, TaskList, TaskRecord, TaskScope};
 use crate::auth::{Authenticator, Caller};
@@ -11,6 +11,7 @@ use crate::head::{FunctionStatus, HeadStatus};
 use crate::session::{Session, SessionRequest, Welcome};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use mobula_types::actor::{ActorAnswer, ActorRequest};
 use mobula_types::outcome::StoredCopy;
 use mobula_types::{
     ClusterView, ExecutableHash, Failure, JobId, JobSpec, JobStatus, ObjectId, TaskFilter, TaskId,
@@ -71,6 +72,12 @@ pub trait NodeService: Authenticator {
 
     /// Cancels a task.
     async fn cancel_task(&self, request: CancelTask) -> Result<(), Failure>;
+
+    /// Calls an actor and waits for the value.
+    async fn call_actor(&self, request: CallActor) -> Result<ObjectValue, Failure>;
+
+    /// Asks the head about actors and supervisors.
+    async fn actors(&self, request: ActorRequest) -> Result<ActorAnswer, Failure>;
 
     /// Runs a program as a job.
     async fn submit_job(&self, request: SubmitJob) -> Result<OpenedJob, Failure>;

@@ -1,10 +1,16 @@
 //! How much memory and wire a frame takes, roughly: what bounds count.
 
-use mobula_types::frame::{AssignmentEnd, Input};
+use mobula_types::actor::{ActorAnswer, ActorRequest, CallEnd, ChildKind, ChildSpec, SupervisorSpec};
+use mobula_types::frame::{Answer, Ask, AssignmentEnd, Input, SubmitExtras};
 use mobula_types::{Frame, Outcome, ResultValue, StoredValue};
 
 /// What every frame costs beside its content.
 const BASE: usize = 64;
+
+/// What the reason of an exit takes, with its causes.
+const EXIT: usize = 1024;
+/// What an actor's spec takes beside its arguments, and a description of an actor or a supervisor.
+const SPEC: usize = 512;
 
 /// What a frame that waits takes: bytes, within a small factor, in constant time for frequent frames.
 pub fn weight(frame: &Frame) -> u64 {
@@ -37,9 +43,64 @@ pub fn weight(frame: &Frame) -> u64 {
             96 * found.copies.len() + 32 * found.running.len() + 16 * found.unstarted.len() + values
         }
         Frame::Warning { text } => text.len(),
+        Frame::Call(call) => call.arguments.len() + extras(call.extras.as_deref()),
+        Frame::Turn(turn) => 128 + turn.arguments.len() + inputs(&turn.inputs),
+        Frame::LaneCall(call) => 128 + call.arguments.len() + inputs(&call.inputs),
+        Frame::LaneCallEnded(ended) => match &ended.end {
+            CallEnd::Ran { outcome, borrows, .. } => self::outcome(outcome) + 24 * borrows.len(),
+            CallEnd::NotStarted { .. } | CallEnd::Died { .. } => EXIT,
+            CallEnd::Refused { failure } | CallEnd::InputsUnavailable { failure } => {
+                failure.message().len() + 256
+            }
+        },
+        Frame::HostActor(host) => 128 + host.arguments.len(),
+        Frame::StopActor { .. } | Frame::ActorExited { .. } | Frame::Down { .. } => EXIT,
+        Frame::Ask { ask, .. } => self::ask(ask),
+        Frame::Answered { answer, .. } => self::answer(answer),
         _ => 0,
     };
     (BASE + content) as u64
+}
+
+fn extras(extras: Option<&SubmitExtras>) -> usize {
+    extras.map_or(0, |extras| 48 * extras.references.len() + 32 * extras.contained.len())
+}
+
+fn ask(ask: &Ask) -> usize {
+    match ask {
+        Ask::Actors(ActorRequest::Create(actors)) => {
+            actors.iter().map(|create| SPEC + create.spec.arguments.len()).sum()
+        }
+        Ask::Actors(ActorRequest::StartSupervisor { spec, .. }) => tree(spec),
+        Ask::Actors(ActorRequest::StartChild { child, .. }) => self::child(child),
+        _ => SPEC,
+    }
+}
+
+fn answer(answer: &Answer) -> usize {
+    match answer {
+        Answer::Actors(ActorAnswer::Created(actors)) => 32 * actors.len(),
+        Answer::Actors(ActorAnswer::List { actors, .. }) => SPEC * actors.len(),
+        Answer::Actors(ActorAnswer::Tree { supervisors, actors }) => {
+            let children: usize = supervisors.iter().map(|supervisor| supervisor.children.len()).sum();
+            SPEC * (supervisors.len() + actors.len()) + 128 * children
+        }
+        Answer::Actors(ActorAnswer::Children(supervisor)) => SPEC + 128 * supervisor.children.len(),
+        Answer::Actors(ActorAnswer::ChildSpec(child)) => self::child(child),
+        Answer::Members(members) => 32 * members.len(),
+        _ => EXIT,
+    }
+}
+
+fn tree(spec: &SupervisorSpec) -> usize {
+    128 + spec.children.iter().map(child).sum::<usize>()
+}
+
+fn child(child: &ChildSpec) -> usize {
+    match &child.kind {
+        ChildKind::Actor(spec) => SPEC + spec.arguments.len(),
+        ChildKind::Supervisor(spec) => 128 + tree(spec),
+    }
 }
 
 fn inputs(inputs: &[Input]) -> usize {

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use futures::StreamExt;
 use mobula_rpc::head::{FunctionStatus, HeadStatus};
 use mobula_rpc::node::{
-    CancelTask, Chunks, Download, ExecutableUpload, GetObject, HandoverSocket, HeldExecutable, JobAccess,
-    LogChunk, LogScope, LogSource, LogStream, NodeService, NodeStatus, ObjectUpload, ObjectValue, OpenedJob,
-    PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask, TaskList, TaskRecord, TaskScope,
+    CallActor, CancelTask, Chunks, Download, ExecutableUpload, GetObject, HandoverSocket, HeldExecutable,
+    JobAccess, LogChunk, LogScope, LogSource, LogStream, NodeService, NodeStatus, ObjectUpload, ObjectValue,
+    OpenedJob, PutObject, RequestId, SubmitJob, SubmitTask, SubmittedTask, TaskList, TaskRecord, TaskScope,
 };
 use mobula_rpc::session::{SessionRequest, Welcome};
 use mobula_rpc::{
@@ -15,6 +15,7 @@ use mobula_rpc::{
     Session, SessionOptions,
 };
 use mobula_runtime::{Shutdown, TaskHandle};
+use mobula_types::actor::{ActorAnswer, ActorRequest};
 use mobula_types::outcome::StoredCopy;
 use mobula_types::session::JobSecret;
 use mobula_types::{
@@ -252,6 +253,20 @@ impl NodeService for TestNode {
 
     async fn cancel_task(&self, _request: CancelTask) -> Result<(), Failure> {
         Ok(())
+    }
+
+    async fn call_actor(&self, request: CallActor) -> Result<ObjectValue, Failure> {
+        let value = format!("{:?} {}", request.target, request.method).into();
+        Ok(ObjectValue { value, json: request.json.then(|| "7".into()) })
+    }
+
+    async fn actors(&self, request: ActorRequest) -> Result<ActorAnswer, Failure> {
+        match request {
+            ActorRequest::Create(actors) => {
+                Ok(ActorAnswer::Created(actors.iter().map(|create| Ok(create.actor)).collect()))
+            }
+            _ => Err(missing("actor")),
+        }
     }
 
     async fn submit_job(&self, _request: SubmitJob) -> Result<OpenedJob, Failure> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Start an incarnation: the grant of its epoch.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StartActor {
     /// The incarnation.
     pub incarnation: Incarnation,
@@ -19,7 +19,7 @@ pub struct StartActor {
 }
 
 /// What a head tells a node of actors.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ActorOrder {
     /// Start these, in any order among each other.
     Start(Vec<StartActor>),
@@ -47,7 +47,7 @@ pub enum ActorOrder {
 }
 
 /// Where an actor is.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ActorLocation {
     /// The actor.
     pub actor: ActorId,
@@ -56,7 +56,7 @@ pub struct ActorLocation {
 }
 
 /// Where calls to an actor go.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Location {
     /// Nowhere yet: it has not started, or is started again. Calls wait.
     Pending {
@@ -104,7 +104,7 @@ pub struct Watch {
 }
 
 /// A watched incarnation has exited.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Down {
     /// The watch that ends with it.
     pub number: u64,
@@ -115,7 +115,7 @@ pub struct Down {
 }
 
 /// An incarnation has exited, or never started.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExitReport {
     /// The incarnation.
     pub incarnation: Incarnation,
@@ -128,7 +128,7 @@ pub struct ExitReport {
 }
 
 /// An actor as its node reports it to a head that it joins.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HostedActor {
     /// The incarnation.
     pub incarnation: Incarnation,
@@ -137,7 +137,7 @@ pub struct HostedActor {
 }
 
 /// What a node tells its head of actors.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ActorReport {
     /// Everything that the node has, right after it joined and before any other report: actors, exits that were not yet
     /// recorded, actors whose locations it wants to hear of, watches.

@@ -1,5 +1,6 @@
 //! What an actor is started from.
 
+use crate::frame::Input;
 use crate::{JobId, Payload, TaskTemplate};
 use std::sync::Arc;
 
@@ -10,8 +11,10 @@ pub struct ActorSpec {
     pub job: JobId,
     /// The constructor, what the actor needs, and how it behaves.
     pub template: Arc<TaskTemplate>,
-    /// The constructor's encoded arguments: values only, at most 4 KiB in a supervised actor.
+    /// The constructor's encoded arguments; at most 4 KiB in a supervised actor.
     pub arguments: Payload,
+    /// Resolved references among them; in a supervised actor all inline.
+    pub inputs: Vec<Input>,
 }
 
 impl ActorSpec {

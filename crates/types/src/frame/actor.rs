@@ -41,6 +41,8 @@ pub struct HostActor {
     pub template: TemplateId,
     /// The encoded arguments of the constructor.
     pub arguments: Payload,
+    /// Resolved references among them.
+    pub inputs: Vec<Input>,
 }
 
 /// A call as a worker is told to take it.

@@ -51,7 +51,7 @@ impl Run {
 }
 
 /// A resolved reference of a task.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Input {
     /// Which parameter.
     pub parameter: u32,

@@ -1,10 +1,11 @@
 //! What a node hears from its heads.
 
 use crate::head::Grant;
+use mobula_types::actor::ActorOrder;
 use mobula_types::{Failure, JobId, JobInfo, NodeId, ViewDelta};
 
 /// What a node hears of heads, in order.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum HeadEvent {
     /// The node is a member, newly (another generation) or again (`rejoined`: the same one). A full view follows.
     Granted(Grant),
@@ -22,6 +23,8 @@ pub enum HeadEvent {
         /// Why: of kind `JobEnded`.
         failure: Failure,
     },
+    /// What a head says of actors.
+    Actors(ActorOrder),
     /// Finish what runs, take nothing new, hand drivers over, then call [`leave`](super::HeadLinkHandle::leave).
     Drain,
     /// No head is connected; the link goes on trying.

@@ -5,6 +5,7 @@ use super::lease::LeaseClock;
 use super::state::LinkState;
 use crate::head::HeadClient;
 use mobula_runtime::Shutdown;
+use mobula_types::actor::ActorReport;
 use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::view::NodeLoad;
@@ -196,6 +197,12 @@ impl HeadLinkHandle {
     /// new generation.
     pub fn rejoin(&self) {
         self.shared.rejoin.notify_one();
+    }
+
+    /// What the node says of its actors. To each head that it joins the first report is to be the inventory: those before
+    /// it are dropped.
+    pub fn report_actors(&self, report: ActorReport) {
+        self.report(|state| state.actor_report(report));
     }
 
     /// Leaves the cluster for good; the node runs nothing any more. Returns once a head has heard it, or after

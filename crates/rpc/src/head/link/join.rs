@@ -258,6 +258,7 @@ impl Joiner {
                 }
                 return Ok(());
             }
+            HeadOrder::Actors(order) => HeadEvent::Actors(order),
             HeadOrder::Drain => HeadEvent::Drain,
             HeadOrder::Fenced { failure } => return Err(End::Fenced(failure)),
         };

@@ -8,6 +8,7 @@
 //! - Messages of a lower term than the highest one seen are ignored, and their sender is left for another head.
 //! - A head that is away costs nothing: the link goes on trying, with pauses up to a second, and says so once.
 
+mod actors;
 mod calls;
 mod event;
 mod handle;

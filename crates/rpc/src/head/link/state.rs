@@ -1,7 +1,9 @@
 //! What a node has to tell its heads: the whole of it for a new head, and what changed for the one that it has joined.
 
+use super::actors::ActorReports;
 use super::calls::Calls;
 use crate::head::message::{JoinRequest, NodeReport};
+use mobula_types::actor::ActorReport;
 use mobula_types::view::NodeLoad;
 use mobula_types::{
     ClusterId, ExecutableHash, HeadTerm, JobId, JobSummary, NodeId, NodeRegistration, ProbeAnswer, SessionId,
@@ -36,6 +38,7 @@ pub(super) struct LinkState {
     /// As which session heads hear of calls: one for all of a job.
     calling: SessionId,
     changes: Vec<NodeReport>,
+    actors: ActorReports,
     joined: bool,
     leaving: bool,
 }
@@ -57,6 +60,7 @@ impl LinkState {
             calls: Calls::default(),
             calling,
             changes: Vec::new(),
+            actors: ActorReports::default(),
             joined: false,
             leaving: false,
         }
@@ -70,6 +74,7 @@ impl LinkState {
         seen_term: HeadTerm,
     ) -> JoinRequest {
         self.joined = true;
+        self.actors.await_inventory();
         self.changes.clear();
         self.load_changed = true;
         JoinRequest {
@@ -87,6 +92,7 @@ impl LinkState {
     /// No head is joined: changes need not be collected, the next one hears everything.
     pub(super) fn parted(&mut self) {
         self.joined = false;
+        self.actors.await_inventory();
         self.changes.clear();
     }
 
@@ -112,6 +118,7 @@ impl LinkState {
         reports.extend(
             std::mem::take(&mut self.keep_alives).into_iter().map(|job| NodeReport::KeepAlive { job }),
         );
+        reports.extend(self.actors.take().into_iter().map(NodeReport::Actors));
         let summaries = std::mem::take(&mut self.summaries);
         reports.extend(summaries.into_iter().map(|(job, summary)| NodeReport::JobSummary { job, summary }));
         while !self.events.is_empty() || self.left_out > 0 {
@@ -224,6 +231,13 @@ impl LinkState {
 
     pub(super) fn death_answer(&mut self, node: NodeId, answer: ProbeAnswer) {
         self.change(NodeReport::DeathAnswer { node, answer });
+    }
+
+    /// What a node says of its actors; the first report to each head is the inventory, and nothing before it counts.
+    pub(super) fn actor_report(&mut self, report: ActorReport) {
+        if self.joined {
+            self.actors.push(report);
+        }
     }
 
     pub(super) fn is_leaving(&self) -> bool {

@@ -1,20 +1,22 @@
 //! Calls with one answer, and logs.
 
 use super::NodeClient;
+use crate::head::actors::allowance;
 use crate::head::convert::status_from_wire as head_status_from_wire;
 use crate::head::{FunctionStatus, HeadStatus};
 use crate::node::convert::{
     function_from_wire, id, secret_to_text, started_from_wire, status_from_wire, task_from_wire, unreadable,
 };
 use crate::node::request::{
-    CancelTask, GetObject, HeldExecutable, JobAccess, LogChunk, ObjectValue, OpenedJob, PutObject, RequestId,
-    SubmitJob, SubmitTask, SubmittedTask,
+    CallActor, CancelTask, GetObject, HeldExecutable, JobAccess, LogChunk, ObjectValue, OpenedJob, PutObject,
+    RequestId, SubmitJob, SubmitTask, SubmittedTask,
 };
 use crate::node::service::LogStream;
 use crate::node::state::{LogScope, NodeStatus, TaskList, TaskRecord, TaskScope};
 use crate::status::to_failure;
 use futures::StreamExt;
 use mobula_proto::{ConvertError, wire};
+use mobula_types::actor::{ActorAnswer, ActorRequest};
 use mobula_types::{
     ClusterView, ExecutableHash, Failure, JobId, JobSpec, JobStatus, NodeName, ObjectId, TaskFilter, TaskId,
     ViewDelta,
@@ -110,6 +112,28 @@ impl NodeClient {
         let request = wire::ReleaseRequest { job: access.job.to_string(), secret, objects };
         let call = async |mut client: super::Client| client.release(request).await;
         self.call("release objects", NO_MORE, call).await.map(drop)
+    }
+
+    /// Calls an actor without a session and waits for the value, as long as the request says.
+    ///
+    /// # Errors
+    /// As for every call; the failure of the call.
+    pub async fn call_actor(&self, request: CallActor) -> Result<ObjectValue, Failure> {
+        let more = request.timeout.unwrap_or(Duration::from_secs(30));
+        let request = wire::CallActorRequest::from(request);
+        let call = async |mut client: super::Client| client.call_actor(request).await;
+        self.call("call an actor", more, call).await.map(Into::into)
+    }
+
+    /// Asks the head, through the node, about actors and supervisors.
+    ///
+    /// # Errors
+    /// As for every call; what the head refused.
+    pub async fn actors(&self, request: &ActorRequest) -> Result<ActorAnswer, Failure> {
+        let more = allowance(request);
+        let request = wire::ActorRequest::from(request);
+        let call = async |mut client: super::Client| client.actors(request).await;
+        self.call("ask about actors", more, call).await?.try_into().map_err(unreadable)
     }
 
     /// Cancels a task.

@@ -10,7 +10,7 @@ use mobula_proto::error::Required;
 use mobula_proto::{ConvertError, wire};
 use std::time::Duration;
 
-fn request_id(text: String) -> Result<RequestId, ConvertError> {
+pub(super) fn request_id(text: String) -> Result<RequestId, ConvertError> {
     if text.len() > RequestId::LIMIT {
         return Err(ConvertError::new(
             "request.request_id",
@@ -20,7 +20,7 @@ fn request_id(text: String) -> Result<RequestId, ConvertError> {
     Ok(RequestId(text))
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -1,0 +1,88 @@
+//! What programs ask beside tasks, objects and calls: most of it is passed on to the head.
+
+use super::super::{Input, Shard};
+use super::watches::NewWatch;
+use mobula_core::tasks::SessionKey;
+use mobula_runtime::spawn;
+use mobula_types::actor::{ActorRequest, Caller};
+use mobula_types::frame::{Answer, Ask};
+use mobula_types::{Failure, FailureKind, Frame, JobId, TaskId, WorkerId};
+
+/// Questions to the head that may be under way at once.
+const MOST_ASKED: usize = 10_000;
+
+impl Shard {
+    /// A question of a session. `asker` is what runs in a worker: its job, its task, and who it is.
+    pub(in super::super) fn on_ask(
+        &mut self,
+        session: SessionKey,
+        number: u64,
+        asker: Option<(JobId, TaskId, Caller)>,
+        worker: Option<WorkerId>,
+        ask: Ask,
+    ) {
+        let answer = match ask {
+            Ask::Actors(request) => {
+                let job = asker.map(|(job, ..)| job).or_else(|| self.job_of_session(session));
+                match check(&request, job) {
+                    Ok(()) => return self.ask_head(session, number, request),
+                    Err(failure) => Answer::Failed(failure),
+                }
+            }
+            Ask::Watch { target, kind } => {
+                let actor = match (asker, worker) {
+                    (Some((_, _, Caller::Actor(incarnation))), Some(worker)) => {
+                        let key = self.actors.host.key_of(incarnation);
+                        key.map(|key| (worker, key, incarnation))
+                    }
+                    _ => None,
+                };
+                let number = self.watch(NewWatch { session, actor, target, kind });
+                Answer::Watching { number }
+            }
+            Ask::Unwatch { number } => {
+                self.unwatch(session, number);
+                Answer::Done
+            }
+            Ask::Join { .. } | Ask::Leave { .. } | Ask::Members { .. } => {
+                let message = "this node keeps no process groups";
+                Answer::Failed(Failure::new(FailureKind::InvalidArgument, message))
+            }
+        };
+        self.sessions.send(session, Frame::Answered { number, answer: Box::new(answer) });
+    }
+
+    fn ask_head(&mut self, session: SessionKey, number: u64, request: ActorRequest) {
+        if self.actors.asked >= MOST_ASKED {
+            let message = format!("{MOST_ASKED} questions wait for the head already; ask again later");
+            let answer = Answer::Failed(Failure::new(FailureKind::ResourceExhausted, message));
+            return self.sessions.send(session, Frame::Answered { number, answer: Box::new(answer) });
+        }
+        self.actors.asked += 1;
+        let (head, inbox) = (self.parts.head.clone(), self.parts.inbox.clone());
+        self.own(spawn("ask the head of actors", async move {
+            let answer = match head.actors(&request).await {
+                Ok(answer) => Answer::Actors(answer),
+                Err(failure) => Answer::Failed(failure),
+            };
+            let _shard_ended = inbox.send(Input::HeadAnswered { session, number, answer }).await;
+        }));
+    }
+
+    pub(in super::super) fn on_head_answered(&mut self, session: SessionKey, number: u64, answer: Answer) {
+        self.actors.asked -= 1;
+        self.sessions.send(session, Frame::Answered { number, answer: Box::new(answer) });
+    }
+}
+
+/// Whether a program of that job may ask for this.
+fn check(request: &ActorRequest, job: Option<JobId>) -> Result<(), Failure> {
+    let refuse = |text: &str| Err(Failure::new(FailureKind::PermissionDenied, text));
+    match request {
+        ActorRequest::Create(_) => refuse("actors are created by submitting their constructors"),
+        ActorRequest::StartSupervisor { job: of, .. } if Some(*of) != job => {
+            refuse("a tree is started for the job of the program that starts it")
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,223 @@
+//! Creations of actors: asked of the head many at a time, and over when the actor has started.
+
+use super::super::{Input, Shard};
+use indexmap::IndexMap;
+use mobula_core::tasks::{self, Place};
+use mobula_runtime::spawn;
+use mobula_types::actor::{
+    ActorAnswer, ActorLocation, ActorReport, ActorRequest, ActorSpec, ActorTarget, CreateActor, ExitKind,
+    Location,
+};
+use mobula_types::frame::AssignmentEnd;
+use mobula_types::{
+    ActorId, Attempt, Failure, FailureKind, JobId, Outcome, Payload, ResultValue, TaskId, Time,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Creations in one question to the head.
+const BATCH: usize = 1000;
+/// Questions that may be under way at once: what comes meanwhile goes together with the next one.
+const MOST_ASKED: usize = 4;
+/// How long it waits after a head could not be reached.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The creations that this node owns.
+#[derive(Debug, Default)]
+pub(crate) struct Creations {
+    /// Those that are not over.
+    open: IndexMap<ActorId, Creation, foldhash::fast::FixedState>,
+    /// Those that the head is to be asked for, in order.
+    waiting: Vec<ActorId>,
+    /// Questions under way.
+    asked: usize,
+    /// Not before this.
+    not_before: Time,
+    /// Actors that were created through this node and live, as far as is known.
+    living: IndexMap<ActorId, JobId, foldhash::fast::FixedState>,
+    /// Of those, the ones that nobody holds a handle of. Said to every head again.
+    unreferenced: BTreeSet<ActorId>,
+}
+
+#[derive(Debug)]
+struct Creation {
+    attempt: Attempt,
+    job: JobId,
+    create: CreateActor,
+}
+
+impl Creations {
+    pub(super) fn next_deadline(&self) -> Time {
+        if self.waiting.is_empty() || self.asked >= MOST_ASKED { Time::NEVER } else { self.not_before }
+    }
+
+    /// A job has ended, and its actors with it.
+    pub(super) fn job_ended(&mut self, job: JobId) {
+        self.living.retain(|_, of| *of != job);
+        self.unreferenced.retain(|actor| self.living.contains_key(actor));
+    }
+}
+
+/// What the head is to be told of a task that creates an actor.
+pub(crate) struct NewActor {
+    pub(crate) task: TaskId,
+    pub(crate) attempt: Attempt,
+    pub(crate) job: JobId,
+    pub(crate) spec: ActorSpec,
+}
+
+impl Shard {
+    pub(in super::super) fn create_actor(&mut self, new: NewActor) {
+        let NewActor { task, attempt, job, spec } = new;
+        let actor = ActorId(task);
+        let create = CreateActor { actor, spec: Arc::new(spec) };
+        self.actors.creations.open.insert(actor, Creation { attempt, job, create });
+        self.actors.creations.waiting.push(actor);
+    }
+
+    /// Asks the head for what waits.
+    pub(super) fn send_creations(&mut self) {
+        let now = self.now;
+        let creations = &mut self.actors.creations;
+        while !creations.waiting.is_empty() && creations.asked < MOST_ASKED && now >= creations.not_before {
+            let count = creations.waiting.len().min(BATCH);
+            let actors: Vec<ActorId> = creations.waiting.drain(..count).collect();
+            let open = actors.iter().filter_map(|actor| creations.open.get(actor));
+            let creates: Vec<CreateActor> = open.map(|creation| creation.create.clone()).collect();
+            if creates.is_empty() {
+                continue;
+            }
+            creations.asked += 1;
+            let (head, inbox) = (self.parts.head.clone(), self.parts.inbox.clone());
+            let asking = spawn("create actors", async move {
+                let actors = creates.iter().map(|create| create.actor).collect();
+                let answer = match head.actors(&ActorRequest::Create(creates)).await {
+                    Ok(ActorAnswer::Created(results)) => Ok(results),
+                    Ok(_) => Err(Failure::new(FailureKind::Malformed, "the head answered something else")),
+                    Err(failure) => Err(failure),
+                };
+                let _shard_ended = inbox.send(Input::ActorsCreated { actors, answer }).await;
+            });
+            self.background.push(asking);
+        }
+    }
+
+    pub(in super::super) fn on_actors_created(
+        &mut self,
+        actors: Vec<ActorId>,
+        answer: Result<Vec<Result<ActorId, Failure>>, Failure>,
+    ) {
+        self.actors.creations.asked -= 1;
+        match answer {
+            Ok(results) => {
+                for (actor, result) in actors.into_iter().zip(results) {
+                    match result {
+                        // It is over when it has started.
+                        Ok(created) if created == actor => {}
+                        Ok(other) => self.created(actor, other),
+                        Err(failure) => self.not_created(actor, failure),
+                    }
+                }
+            }
+            Err(failure) if failure.kind().is_retryable() => {
+                tracing::debug!(%failure, "actors wait for a head that creates them");
+                self.actors.creations.waiting.extend(actors);
+                self.actors.creations.not_before = self.now + PAUSE;
+            }
+            Err(failure) => {
+                actors.into_iter().for_each(|actor| self.not_created(actor, failure.clone()));
+            }
+        }
+    }
+
+    /// Where an actor is that may be on its way into being.
+    pub(super) fn creation_located(&mut self, located: &ActorLocation) {
+        let actor = located.actor;
+        match &located.location {
+            Location::At { .. } => self.created(actor, actor),
+            Location::Pending { .. } => {}
+            Location::Dead { incarnation, reason } => {
+                self.actors.creations.living.swap_remove(&actor);
+                self.actors.creations.unreferenced.remove(&actor);
+                if self.actors.creations.open.contains_key(&actor) {
+                    let failure = match (reason.kind(), reason.failure()) {
+                        (ExitKind::ConstructorFailed, Some(cause)) => {
+                            let message = format!("the actor was not created: {}", cause.message());
+                            Failure::new(FailureKind::ConstructorFailed, message).caused_by(cause.clone())
+                        }
+                        // A constructor that wants no actor.
+                        (ExitKind::Normal, _) => {
+                            Failure::new(FailureKind::ConstructorFailed, "the constructor wanted no actor")
+                        }
+                        _ => reason.to_failure(*incarnation, false),
+                    };
+                    self.not_created(actor, failure.of_incarnation(*incarnation));
+                }
+            }
+        }
+    }
+
+    /// The creation has succeeded: its value is the actor that there is, which may be another of its name.
+    fn created(&mut self, actor: ActorId, is: ActorId) {
+        let Some(creation) = self.actors.creations.open.swap_remove(&actor) else { return };
+        if actor == is {
+            self.actors.creations.living.insert(actor, creation.job);
+        }
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&is.0.high.to_be_bytes());
+        bytes[8..].copy_from_slice(&is.0.low.to_be_bytes());
+        let outcome = Outcome::Value(ResultValue::inline(Payload::from(&bytes[..])));
+        self.end_creation(actor, creation.attempt, outcome);
+    }
+
+    fn not_created(&mut self, actor: ActorId, failure: Failure) {
+        if let Some(creation) = self.actors.creations.open.swap_remove(&actor) {
+            let name = creation.create.spec.template.display_name();
+            let failure = failure.of_task(actor.0, name);
+            self.end_creation(actor, creation.attempt, Outcome::Failed(failure));
+        }
+    }
+
+    fn end_creation(&mut self, actor: ActorId, attempt: Attempt, outcome: Outcome) {
+        let end = AssignmentEnd::Ran { outcome, retryable: false, micros: 0, borrows: Vec::new() };
+        let place = Place::Local;
+        self.tell_tasks(tasks::Event::RoutedEnded { place, task: actor.0, attempt, end });
+    }
+
+    /// A creation was cancelled: an actor that may be there already is not wanted. `false` where it is no creation.
+    pub(in super::super) fn cancel_creation(&mut self, task: TaskId, failure: &Failure) -> bool {
+        let actor = ActorId(task);
+        if !self.actors.creations.open.contains_key(&actor) {
+            return false;
+        }
+        self.not_created(actor, failure.clone());
+        let head = self.parts.head.clone();
+        let stop = ActorRequest::Stop { target: ActorTarget::Id(actor), kill: true, grace: Duration::ZERO };
+        self.own(spawn("stop a cancelled actor", async move {
+            if let Err(failure) = head.actors(&stop).await {
+                tracing::debug!(%failure, "a cancelled actor lives until its job ends");
+            }
+        }));
+        true
+    }
+
+    /// Nobody holds a handle of the actor any more.
+    pub(in super::super) fn actor_unreferenced(&mut self, actor: ActorId) {
+        let creations = &mut self.actors.creations;
+        if creations.living.contains_key(&actor) && creations.unreferenced.insert(actor) {
+            self.parts.head.report_actors(ActorReport::Unreferenced(vec![actor]));
+        }
+    }
+
+    /// A head was joined: it may not have heard of what was asked and said before.
+    pub(super) fn create_again(&mut self) {
+        let creations = &mut self.actors.creations;
+        creations.waiting = creations.open.keys().copied().collect();
+        creations.not_before = Time::ZERO;
+        if !creations.unreferenced.is_empty() {
+            let unreferenced = creations.unreferenced.iter().copied().collect();
+            self.parts.head.report_actors(ActorReport::Unreferenced(unreferenced));
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What frames about actors mean to the machines.
+
+use super::super::Shard;
+use mobula_core::calls;
+use mobula_core::hosting as host;
+use mobula_core::tasks::{self, CallTarget, Place, Requester, SessionKey};
+use mobula_types::actor::{Caller, LaneCall};
+use mobula_types::frame::Call;
+use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, TaskId, WorkerId};
+
+/// What a worker says of a turn, or of a run: their handles differ in this bit.
+pub(crate) const TURN: u64 = 1 << 63;
+
+impl Shard {
+    /// A call of a driver.
+    pub(in super::super) fn on_driver_call(
+        &mut self,
+        session: SessionKey,
+        job: JobId,
+        call: Call,
+    ) -> Result<(), Failure> {
+        self.on_call_frame(session, job, None, Caller::Driver(job), call)
+    }
+
+    /// A call of what runs in a worker: of a task, or of an actor.
+    pub(in super::super) fn on_worker_call(
+        &mut self,
+        session: SessionKey,
+        worker: WorkerId,
+        call: Call,
+    ) -> Result<(), Failure> {
+        let parent = call.parent.and_then(|handle| self.parent_of(worker, handle));
+        let Some((job, task, caller)) = parent else {
+            return Err(Failure::new(FailureKind::Malformed, "a worker's call names no run that makes it"));
+        };
+        self.on_call_frame(session, job, Some(task), caller, call)
+    }
+
+    /// What runs under a handle: its job, its task, and who calls where it calls an actor.
+    pub(in super::super) fn parent_of(
+        &self,
+        worker: WorkerId,
+        handle: u64,
+    ) -> Option<(JobId, TaskId, Caller)> {
+        if handle & TURN != 0 {
+            let turn = self.actors.host.turn(handle)?;
+            return Some((turn.job, turn.task, Caller::Actor(turn.incarnation)));
+        }
+        let (job, task, attempt) = self.executor.task_of(worker, handle)?;
+        Some((job, task, Caller::Task(task, attempt)))
+    }
+
+    fn on_call_frame(
+        &mut self,
+        session: SessionKey,
+        job: JobId,
+        parent: Option<TaskId>,
+        caller: Caller,
+        call: Call,
+    ) -> Result<(), Failure> {
+        let Some(state) = self.sessions.get_mut(session) else { return Ok(()) };
+        let template = state.received.get(call.template)?;
+        let target = CallTarget {
+            caller,
+            actor: call.actor,
+            sequence: call.sequence,
+            answered_below: call.answered_below,
+        };
+        self.tell_tasks(tasks::Event::Called {
+            requester: Requester::Session(session),
+            job,
+            task: call.task,
+            template,
+            arguments: call.arguments,
+            parent,
+            extras: call.extras,
+            call: target,
+        });
+        Ok(())
+    }
+
+    /// What a worker says of its actors and their turns; gives back what is about something else.
+    pub(in super::super) fn on_worker_actor_frame(
+        &mut self,
+        session: SessionKey,
+        worker: WorkerId,
+        frame: Frame,
+    ) -> Result<Option<Frame>, Failure> {
+        let event = match frame {
+            Frame::Done { handle, outcome, retryable, micros, borrows } if handle & TURN != 0 => {
+                let borrows = self.keep_borrows(session, borrows);
+                self.note_owner_of_turn(handle, &outcome);
+                self.turn_over(handle);
+                host::Event::Done { worker, handle, outcome, retryable, micros, borrows }
+            }
+            Frame::Returned { handles } if handles.first().is_some_and(|handle| handle & TURN != 0) => {
+                handles.iter().for_each(|handle| self.turn_over(*handle));
+                host::Event::Returned { worker, handles }
+            }
+            Frame::Unreadable { handle, object, failure } if handle & TURN != 0 => {
+                tracing::debug!(%object, %failure, "a worker cannot read an argument of a call");
+                self.turn_over(handle);
+                host::Event::Returned { worker, handles: vec![handle] }
+            }
+            // Turns hold no CPUs that others could use meanwhile.
+            Frame::Blocked { handle } if handle & TURN != 0 => {
+                return self.resume_turn(worker, handle, false);
+            }
+            Frame::Unblocked { handle } if handle & TURN != 0 => {
+                return self.resume_turn(worker, handle, true);
+            }
+            Frame::ActorStarted { key } => host::Event::ActorStarted { worker, key },
+            Frame::ActorExited { key, reason } => {
+                self.watcher_gone(worker, key);
+                host::Event::ActorExited { worker, key, reason }
+            }
+            Frame::Call(call) => {
+                self.on_worker_call(session, worker, *call)?;
+                return Ok(None);
+            }
+            Frame::Ask { number, parent, ask } => {
+                let asker = parent.and_then(|handle| self.parent_of(worker, handle));
+                self.on_ask(session, number, asker, Some(worker), *ask);
+                return Ok(None);
+            }
+            other => return Ok(Some(other)),
+        };
+        self.tell_host(event);
+        Ok(None)
+    }
+
+    fn resume_turn(&mut self, worker: WorkerId, handle: u64, resume: bool) -> Result<Option<Frame>, Failure> {
+        if resume {
+            self.send_to_worker(worker, Frame::Resume { handle });
+        }
+        Ok(None)
+    }
+
+    /// What another node says of calls; gives back what is about something else.
+    pub(in super::super) fn on_peer_actor_frame(
+        &mut self,
+        session: SessionKey,
+        node: &NodeId,
+        frame: Frame,
+    ) -> Result<Option<Frame>, Failure> {
+        let from = Place::Peer(node.clone());
+        match frame {
+            Frame::OpenLane(lane) => {
+                let mobula_types::frame::Lane { lane, caller, actor, job } = *lane;
+                self.tell_host(host::Event::LaneOpened { from, lane, caller, actor, job });
+            }
+            Frame::LaneCall(call) => {
+                let call = self.read_lane_call(session, *call)?;
+                self.tell_host(host::Event::Called { from, call });
+            }
+            Frame::LaneCallEnded(ended) => {
+                let mobula_types::frame::LaneCallEnded { lane, sequence, end, window } = *ended;
+                self.tell_router(calls::Event::Ended { place: from, lane, sequence, end, window });
+            }
+            Frame::CancelLaneCall { lane, sequence, failure } => {
+                self.tell_host(host::Event::Cancelled { from, lane, sequence, failure });
+            }
+            Frame::CloseLane { lane } => self.tell_host(host::Event::LaneClosed { from, lane }),
+            other => return Ok(Some(other)),
+        }
+        Ok(None)
+    }
+
+    fn read_lane_call(&mut self, session: SessionKey, call: LaneCall) -> Result<calls::HostedCall, Failure> {
+        let gone = || Failure::new(FailureKind::SessionExpired, "the session is over");
+        let state = self.sessions.get_mut(session).ok_or_else(gone)?;
+        Ok(calls::HostedCall {
+            lane: call.lane,
+            sequence: call.sequence,
+            epoch: call.epoch,
+            task: call.task,
+            attempt: call.attempt,
+            template: state.received.get(call.template)?,
+            arguments: call.arguments,
+            inputs: call.inputs,
+            deadline: call.deadline.map(|left| self.now + left),
+            answered_below: call.answered_below,
+        })
+    }
+}

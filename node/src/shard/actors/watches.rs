@@ -1,0 +1,91 @@
+//! Who on this node watches which actors.
+
+use super::super::Shard;
+use mobula_core::tasks::SessionKey;
+use mobula_types::actor::{ActorReport, Down, Incarnation, Watch, WatchKind};
+use mobula_types::{ActorId, Frame, WorkerId};
+use std::collections::BTreeMap;
+
+/// The watches of this node, by number. As many as its actors and sessions have asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Watches {
+    known: BTreeMap<u64, Watcher>,
+    last: u64,
+}
+
+/// Who watches.
+#[derive(Debug)]
+struct Watcher {
+    session: SessionKey,
+    /// An actor of that session: its worker, and its number there.
+    actor: Option<(WorkerId, u32)>,
+    watch: Watch,
+}
+
+impl Watches {
+    /// All, as a head is told of them.
+    pub(super) fn all(&self) -> Vec<Watch> {
+        self.known.values().map(|watcher| watcher.watch).collect()
+    }
+}
+
+/// Somebody who wants to watch.
+pub(super) struct NewWatch {
+    pub(super) session: SessionKey,
+    pub(super) actor: Option<(WorkerId, u32, Incarnation)>,
+    pub(super) target: ActorId,
+    pub(super) kind: WatchKind,
+}
+
+impl Shard {
+    /// Begins a watch, and gives its number.
+    pub(super) fn watch(&mut self, new: NewWatch) -> u64 {
+        let watches = &mut self.actors.watches;
+        watches.last += 1;
+        let watcher = new.actor.map(|(_, _, incarnation)| incarnation);
+        let watch = Watch { number: watches.last, watcher, target: new.target, epoch: None, kind: new.kind };
+        let actor = new.actor.map(|(worker, key, _)| (worker, key));
+        watches.known.insert(watches.last, Watcher { session: new.session, actor, watch });
+        self.parts.head.report_actors(ActorReport::Watch(watch));
+        watch.number
+    }
+
+    /// Ends a watch of a session. Another's is left alone.
+    pub(super) fn unwatch(&mut self, session: SessionKey, number: u64) {
+        let watches = &mut self.actors.watches;
+        if watches.known.get(&number).is_some_and(|watcher| watcher.session == session) {
+            watches.known.remove(&number);
+            self.parts.head.report_actors(ActorReport::Unwatch { number });
+        }
+    }
+
+    /// A head says that something watched has exited: the watch is over, and one that is over already hears nothing.
+    pub(super) fn on_down(&mut self, down: Down) {
+        let Some(watcher) = self.actors.watches.known.remove(&down.number) else { return };
+        let key = watcher.actor.map(|(_, key)| key);
+        let kind = watcher.watch.kind;
+        self.sessions.send(watcher.session, Frame::Down { key, down: Box::new(down), kind });
+    }
+
+    /// An actor that may have watched has exited.
+    pub(super) fn watcher_gone(&mut self, worker: WorkerId, key: u32) {
+        self.end_watches(|watcher| watcher.actor == Some((worker, key)));
+    }
+
+    /// A session that may have watched is over.
+    pub(in super::super) fn watching_session_gone(&mut self, session: SessionKey) {
+        self.end_watches(|watcher| watcher.session == session);
+    }
+
+    fn end_watches(&mut self, is_over: impl Fn(&Watcher) -> bool) {
+        if self.actors.watches.known.is_empty() {
+            return;
+        }
+        let over = self.actors.watches.known.iter().filter(|(_, watcher)| is_over(watcher));
+        let over: Vec<u64> = over.map(|(number, _)| *number).collect();
+        for number in over {
+            self.actors.watches.known.remove(&number);
+            self.parts.head.report_actors(ActorReport::Unwatch { number });
+        }
+    }
+}
