@@ -91,8 +91,8 @@ pub enum Effect {
         task: TaskId,
         /// The attempt.
         attempt: Attempt,
-        /// Where it ran last, if it did: the node whose processes hold what the end says that they borrow.
-        place: Option<Place>,
+        /// Where it ran last: the node whose processes hold what the end says that they borrow. This one, if it did not run.
+        place: Place,
         /// How.
         end: AssignmentEnd,
     },

@@ -7,11 +7,18 @@ use super::{ActorHost, Effect};
 use crate::calls::HostedCall;
 use crate::tasks::Place;
 use mobula_types::actor::{CallEnd, Caller, LaneId};
-use mobula_types::{ActorId, Failure, FailureKind, Incarnation, NodeId, Outcome};
+use mobula_types::{ActorId, Failure, FailureKind, Incarnation, JobId, NodeId, Outcome};
 use std::collections::VecDeque;
 
 impl ActorHost {
-    pub(super) fn lane_opened(&mut self, from: Place, id: LaneId, caller: Caller, actor_id: ActorId) {
+    pub(super) fn lane_opened(
+        &mut self,
+        from: Place,
+        id: LaneId,
+        caller: Caller,
+        actor_id: ActorId,
+        job: JobId,
+    ) {
         let of_peer = self.peers.entry(from.clone()).or_default();
         if of_peer.contains_key(&id) {
             return;
@@ -21,6 +28,7 @@ impl ActorHost {
             id,
             caller,
             actor_id,
+            job,
             actor: None,
             at_actor: 0,
             record: None,
@@ -163,6 +171,7 @@ impl ActorHost {
         }
         for turn in entry.turns {
             self.turns[turn].lane = None;
+            self.turns[turn].orphaned_by = Some(entry.from.clone());
             if self.turns[turn].fetching.is_some() {
                 let handle = self.handle_of(turn);
                 effects.push(Effect::CancelFetch { handle });

@@ -98,6 +98,7 @@ impl ActorHost {
         let turn = self.turns.insert(Turn {
             actor,
             lane: Some(lane),
+            orphaned_by: None,
             record: self.records.number_of(record),
             sequence: call.sequence,
             task: call.task,
@@ -112,7 +113,7 @@ impl ActorHost {
         }
         self.lanes[lane].fetching = true;
         let (handle, inputs) = (self.handle_of(turn), call.inputs.clone());
-        let job = self.actors[actor].start.spec.job;
+        let job = self.lanes[lane].job;
         effects.push(Effect::Fetch { handle, job, inputs });
         self.turns[turn].fetching = Some(Box::new(Fetching { call, previous }));
     }

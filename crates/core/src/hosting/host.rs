@@ -6,7 +6,7 @@ use super::exits::Exits;
 use super::lane::{Lane, Turn};
 use super::timers::Timers;
 use super::worker::{Worker, WorkerKind};
-use super::{Effect, Event, HostingOptions, Isolation};
+use super::{Effect, Event, HostOptions, Isolation};
 use crate::lookup::Lookup;
 use crate::numbered::Numbered;
 use crate::tasks::Place;
@@ -18,13 +18,16 @@ use std::collections::BTreeMap;
 
 pub(super) type Hasher = foldhash::fast::FixedState;
 
+/// The first number of a worker for actors, of one shard: an executor comes nowhere near.
+const ACTOR_WORKERS: u64 = 1 << 40;
+
 /// The highest bit of a turn's handle: no run of the executor has it.
 const TURN: u64 = 1 << 63;
 
 /// Hosts the actors that one node was granted. See the [module](super).
 #[derive(Debug)]
 pub struct ActorHost {
-    pub(super) options: HostingOptions,
+    pub(super) options: HostOptions,
     /// The time of the event that is being handled.
     pub(super) now: Time,
     pub(super) actors: Numbered<Actor>,
@@ -51,11 +54,16 @@ pub struct ActorHost {
     pub(super) draining: bool,
 }
 
+/// Whether a worker was asked for by a hosting machine, rather than by the executor.
+pub const fn is_for_actors(worker: WorkerId) -> bool {
+    worker.0 & ACTOR_WORKERS != 0
+}
+
 impl ActorHost {
     /// A machine that hosts nothing yet.
-    pub fn new(options: HostingOptions) -> Self {
+    pub fn new(options: HostOptions) -> Self {
         ActorHost {
-            next_worker: options.first_worker.0,
+            next_worker: ACTOR_WORKERS,
             options,
             now: Time::ZERO,
             actors: Numbered::new(),
@@ -89,8 +97,8 @@ impl ActorHost {
                 self.done(worker, handle, end, effects);
             }
             Event::InputsReady { handle, inputs } => self.inputs_ready(handle, inputs, effects),
-            Event::LaneOpened { from, lane, caller, actor, job: _ } => {
-                self.lane_opened(from, lane, caller, actor);
+            Event::LaneOpened { from, lane, caller, actor, job } => {
+                self.lane_opened(from, lane, caller, actor, job);
             }
             Event::LaneClosed { from, lane } => self.lane_closed(&from, lane, effects),
             Event::Cancelled { from, lane, sequence, failure } => {
@@ -121,6 +129,12 @@ impl ActorHost {
             Event::Draining => self.drain(effects),
             Event::Tick => self.tick(effects),
         }
+    }
+
+    /// Workers that it asks for are numbered from `first` on among those for actors; from 0 unless set. For the nodes that have
+    /// several of these machines.
+    pub fn number_workers_from(&mut self, first: WorkerId) {
+        self.next_worker = self.next_worker.max(ACTOR_WORKERS | first.0);
     }
 
     /// When the next [`Event::Tick`] is wanted.

@@ -3,7 +3,7 @@
 use crate::calls::HostedCall;
 use crate::tasks::Place;
 use mobula_types::actor::{Caller, LaneId};
-use mobula_types::{ActorId, Attempt, TaskId};
+use mobula_types::{ActorId, Attempt, JobId, TaskId};
 use std::collections::VecDeque;
 
 /// The calls of one caller to one actor, on one path.
@@ -13,6 +13,8 @@ pub(super) struct Lane {
     pub(super) id: LaneId,
     pub(super) caller: Caller,
     pub(super) actor_id: ActorId,
+    /// The job of the calls.
+    pub(super) job: JobId,
     /// The incarnation, and what is known of its caller, while that is here.
     pub(super) actor: Option<usize>,
     pub(super) at_actor: usize,
@@ -33,6 +35,8 @@ pub(super) struct Turn {
     pub(super) actor: usize,
     /// The lane that is answered; none where that is gone.
     pub(super) lane: Option<usize>,
+    /// The node that had that.
+    pub(super) orphaned_by: Option<Place>,
     /// What is known of the caller, by its number.
     pub(super) record: u64,
     pub(super) sequence: u64,

@@ -30,6 +30,6 @@ mod worker;
 
 pub use effect::{Effect, TurnOrder};
 pub use event::{Event, Isolation};
-pub use host::ActorHost;
-pub use options::HostingOptions;
-pub use snapshot::ActorSnapshot;
+pub use host::{ActorHost, is_for_actors};
+pub use options::HostOptions;
+pub use snapshot::{ActorSnapshot, TurnSnapshot};

@@ -1,15 +1,13 @@
 //! The settings of a hosting machine.
 
-use mobula_types::{NodeId, WorkerId};
+use mobula_types::NodeId;
 use std::time::Duration;
 
 /// How a hosting machine behaves. The defaults are those of the documentation; tests change them.
 #[derive(Clone, PartialEq, Debug)]
-pub struct HostingOptions {
+pub struct HostOptions {
     /// This node.
     pub node: NodeId,
-    /// The workers that it asks for are numbered from here on (2^32), apart from those of the executor.
-    pub first_worker: WorkerId,
     /// How many calls of a lane may be unanswered at first (128), and at most (1,000).
     pub window: u32,
     /// The most that it grows to.
@@ -28,12 +26,11 @@ pub struct HostingOptions {
     pub report_again: Duration,
 }
 
-impl HostingOptions {
+impl HostOptions {
     /// The defaults, for that node.
     pub fn new(node: NodeId) -> Self {
-        HostingOptions {
+        HostOptions {
             node,
-            first_worker: WorkerId(1 << 32),
             window: 128,
             max_window: 1_000,
             kept_answers: 2_000,
