@@ -155,6 +155,7 @@ impl From<LaneCall> for wire::LaneCall {
             inputs: call.inputs.into_iter().map(Into::into).collect(),
             deadline_nanos: call.deadline.map(nanos),
             answered_below: call.answered_below,
+            resent: call.resent,
         }
     }
 }
@@ -173,6 +174,7 @@ impl TryFrom<wire::LaneCall> for LaneCall {
             inputs: inputs(call.inputs)?,
             deadline: call.deadline_nanos.map(Duration::from_nanos),
             answered_below: call.answered_below,
+            resent: call.resent,
         })
     }
 }

@@ -29,6 +29,8 @@ pub struct HostedCall {
     pub deadline: Option<Time>,
     /// The caller has the answers of all calls below this number.
     pub answered_below: u64,
+    /// Its driver made it before through another node, so that it may have run, here or at an earlier incarnation.
+    pub resent: bool,
 }
 
 /// What is to be done, in order.
@@ -89,8 +91,8 @@ pub enum Effect {
         task: TaskId,
         /// The attempt.
         attempt: Attempt,
-        /// Where it ran last, if it did: the node whose processes hold what the end says that they borrow.
-        place: Option<Place>,
+        /// Where it ran last: the node whose processes hold what the end says that they borrow. This one, if it did not run.
+        place: Place,
         /// How.
         end: AssignmentEnd,
     },

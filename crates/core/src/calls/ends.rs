@@ -3,6 +3,7 @@
 use super::Effect;
 use super::lane::Spoiled;
 use super::router::CallRouter;
+use crate::tasks::Place;
 use mobula_types::actor::{CallEnd, Epoch, ExitReason, Incarnation, LaneId};
 use mobula_types::frame::AssignmentEnd;
 use mobula_types::{Failure, Outcome};
@@ -77,6 +78,8 @@ impl CallRouter {
         let call = &mut self.calls[key];
         call.retries += 1;
         call.may_have_run = true;
+        // It may run twice, so that nobody has to know whether it has.
+        call.resent = false;
         self.enqueue(key);
     }
 
@@ -127,7 +130,7 @@ impl CallRouter {
         }
         let Some(ready) = call.ready.take() else { return };
         let end = AssignmentEnd::InputsUnavailable { failure };
-        effects.push(Effect::End { task: ready.task, attempt: ready.attempt, place: None, end });
+        effects.push(Effect::End { task: ready.task, attempt: ready.attempt, place: Place::Local, end });
         self.enqueue(key);
     }
 
@@ -158,7 +161,8 @@ impl CallRouter {
     fn end(&mut self, key: usize, end: AssignmentEnd, effects: &mut Vec<Effect>) {
         let call = self.remove_call(key);
         let Some(ready) = call.ready.filter(|_| !call.dropped) else { return };
-        let place = self.lanes[call.lane].opening.as_ref().map(|opening| opening.place.clone());
+        let opening = self.lanes[call.lane].opening.as_ref();
+        let place = opening.map_or(Place::Local, |opening| opening.place.clone());
         effects.push(Effect::End { task: call.task, attempt: ready.attempt, place, end });
     }
 

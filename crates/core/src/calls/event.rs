@@ -23,6 +23,8 @@ pub struct NewCall {
     pub answered_below: u64,
     /// Cast or call, retries.
     pub options: MethodOptions,
+    /// Its driver made it before, through a node that it does not reach any more: it may have run.
+    pub resent: bool,
 }
 
 /// A call whose arguments are all there.

@@ -17,6 +17,8 @@ pub(super) struct Call {
     pub(super) ready: Option<ReadyCall>,
     /// How often it was sent again after it may have run.
     pub(super) retries: u32,
+    /// Its driver made it before, through another node.
+    pub(super) resent: bool,
     /// Whether it may have started somewhere already.
     pub(super) may_have_run: bool,
     /// Why it was cancelled after it was sent.
@@ -36,7 +38,8 @@ impl Call {
             options: call.options,
             ready: None,
             retries: 0,
-            may_have_run: false,
+            resent: call.resent,
+            may_have_run: call.resent,
             cancelled: None,
             dropped: false,
             borrows: Vec::new(),

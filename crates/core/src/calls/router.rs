@@ -85,7 +85,7 @@ impl CallRouter {
             }
             Event::Dropped { task } => self.dropped(task, effects),
             Event::Cancel { task, attempt, failure } => self.cancel(task, attempt, failure, effects),
-            Event::Located(location) => self.located(location, effects),
+            Event::Located(location) => self.actor_located(location, effects),
             Event::PeerUnreachable { node } => self.peer_unreachable(&node, effects),
             Event::NodeLost { node } => self.node_lost(node, effects),
             Event::CallerEnded { caller } => self.caller_ended(caller, effects),
@@ -102,8 +102,8 @@ impl CallRouter {
     }
 
     /// The actors whose locations are wanted, for the inventory that a head is told.
-    pub fn located_actors(&self) -> impl Iterator<Item = ActorId> + '_ {
-        self.actors.iter().map(|(_, actor)| actor.id)
+    pub fn located(&self) -> Vec<ActorId> {
+        self.actors.iter().map(|(_, actor)| actor.id).collect()
     }
 
     /// How many calls have not ended.

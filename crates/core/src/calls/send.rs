@@ -53,6 +53,7 @@ impl CallRouter {
                 inputs: ready.inputs.clone(),
                 deadline: ready.deadline,
                 answered_below: entry.answered_below,
+                resent: call.resent,
             },
         });
         entry.sent.push_back(key);

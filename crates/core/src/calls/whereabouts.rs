@@ -8,7 +8,7 @@ use mobula_types::actor::{ActorLocation, Epoch, ExitKind, ExitReason, Location};
 use mobula_types::{Failure, FailureKind, NodeId};
 
 impl CallRouter {
-    pub(super) fn located(&mut self, location: ActorLocation, effects: &mut Vec<Effect>) {
+    pub(super) fn actor_located(&mut self, location: ActorLocation, effects: &mut Vec<Effect>) {
         let Some(key) = self.find_actor(location.actor) else { return };
         let node = &self.options.node;
         let actor = &mut self.actors[key];

@@ -9,8 +9,27 @@
 //! - Nothing is started after three quarters of the node's lease without a renewal, and actors with `on_isolation = stop`
 //!   have ended by its end.
 
+mod actor;
+mod answer;
+mod arrive;
+mod caller;
+mod deliver;
 mod effect;
 mod event;
+mod exits;
+mod host;
+mod isolation;
+mod lane;
+mod options;
+mod snapshot;
+mod staff;
+mod start;
+mod stop;
+mod timers;
+mod worker;
 
 pub use effect::{Effect, TurnOrder};
 pub use event::{Event, Isolation};
+pub use host::{ActorHost, is_for_actors};
+pub use options::HostOptions;
+pub use snapshot::{ActorSnapshot, TurnSnapshot};

@@ -40,7 +40,7 @@ pub enum Requester {
 }
 
 /// Where an executor is.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Place {
     /// On this node.
     Local,

@@ -29,8 +29,14 @@ impl TaskEngine {
         self.shapes[self.tasks[key.at()].shape.at()].is_routed
     }
 
-    /// A call was recorded: it has its place among its caller's calls from now on.
-    pub(super) fn call_made(&mut self, key: TaskKey, target: CallTarget, effects: &mut Vec<Effect>) {
+    /// A call was recorded: it has its place among its caller's calls from now on. `resent` where it may have run.
+    pub(super) fn call_made(
+        &mut self,
+        key: TaskKey,
+        target: CallTarget,
+        resent: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         let task = &mut self.tasks[key.at()];
         let Target::Method(options) = self.shapes[task.shape.at()].template.options.target else { return };
         task.in_lane = true;
@@ -44,6 +50,7 @@ impl TaskEngine {
             sequence,
             answered_below,
             options,
+            resent,
         }));
     }
 

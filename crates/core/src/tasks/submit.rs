@@ -8,7 +8,7 @@ use crate::tasks::task::{InputHold, Inputs, Phase, TASK_COST, Task};
 use crate::tasks::timers::Timer;
 use crate::tasks::{CallTarget, Effect, Requester, TaskEngine};
 use mobula_types::actor::Target;
-use mobula_types::frame::SubmitExtras;
+use mobula_types::frame::{Progress, SubmitExtras};
 use mobula_types::{
     ArgumentRef, ArgumentShape, Attempt, Failure, FailureKind, JobId, ObjectAddress, ObjectId, Outcome,
     Payload, TaskId, TaskTemplate, Time,
@@ -199,7 +199,8 @@ impl TaskEngine {
         self.set_inputs(key, references, contained, effects);
         self.set_deadline(key);
         if let Some(call) = submission.call {
-            self.call_made(key, call, effects);
+            let resent = reoffer.as_ref().is_some_and(|reoffer| reoffer.progress != Progress::Unsent);
+            self.call_made(key, call, resent, effects);
         }
         match reoffer {
             Some(reoffer) => self.offered_again(key, reoffer, effects),

@@ -44,6 +44,8 @@ pub struct LaneCall {
     pub deadline: Option<Duration>,
     /// The caller has the answers of all calls below this number.
     pub answered_below: u64,
+    /// Its driver made it before through another node, so that it may have run, here or at an earlier incarnation.
+    pub resent: bool,
 }
 
 /// What became of a call at the node that was to host the actor.

@@ -70,6 +70,7 @@ impl Shard {
                 inputs: call.inputs,
                 deadline: left,
                 answered_below: call.answered_below,
+                resent: call.resent,
             })));
         });
     }

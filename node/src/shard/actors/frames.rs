@@ -180,6 +180,7 @@ impl Shard {
             inputs: call.inputs,
             deadline: call.deadline.map(|left| self.now + left),
             answered_below: call.answered_below,
+            resent: call.resent,
         })
     }
 }

@@ -1,0 +1,90 @@
+//! What can be seen of the machine from outside.
+
+use super::ActorHost;
+use crate::tasks::Place;
+use mobula_types::actor::{ActorState, ExitReport, HostedActor};
+use mobula_types::{Incarnation, JobId, TaskId, Time, WorkerId};
+
+/// An actor as it stands here.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ActorSnapshot {
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// Its job.
+    pub job: JobId,
+    /// How it stands.
+    pub state: ActorState,
+    /// The worker that it is in, or that is started for it.
+    pub worker: Option<WorkerId>,
+    /// Calls that are here and not answered.
+    pub pending: u32,
+}
+
+/// A turn that has not ended.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct TurnSnapshot<'a> {
+    /// The node that the call came from, last.
+    pub from: &'a Place,
+    /// The job of the actor: that of what the turn submits.
+    pub job: JobId,
+    /// The call.
+    pub task: TaskId,
+    /// The incarnation that takes it.
+    pub incarnation: Incarnation,
+}
+
+impl ActorHost {
+    /// The turn of that handle.
+    pub fn turn(&self, handle: u64) -> Option<TurnSnapshot<'_>> {
+        let turn = &self.turns[self.turn_of(handle)?];
+        let actor = &self.actors[turn.actor];
+        let from = match turn.lane {
+            Some(lane) => &self.lanes[lane].from,
+            None => turn.orphaned_by.as_ref()?,
+        };
+        let (job, incarnation) = (actor.start.spec.job, actor.incarnation);
+        Some(TurnSnapshot { from, job, task: turn.task, incarnation })
+    }
+
+    /// The number of an incarnation in its worker, once that has been told of it.
+    pub fn key_of(&self, incarnation: Incarnation) -> Option<u32> {
+        let actor = &self.actors[self.find_actor(incarnation.actor)?];
+        let seat = actor.seat.filter(|seat| seat.is_told && actor.incarnation == incarnation)?;
+        Some(seat.key)
+    }
+
+    /// What a head that is joined is told: the actors, and the exits that are not recorded.
+    pub fn inventory(&self, now: Time) -> (Vec<HostedActor>, Vec<ExitReport>) {
+        let known = self.actors.iter().filter(|(_, actor)| !actor.is_unknown);
+        let actors = known
+            .map(|(_, actor)| HostedActor { incarnation: actor.incarnation, state: actor.state() })
+            .collect();
+        (actors, self.exits.reports(now))
+    }
+
+    /// All actors that are here.
+    pub fn actors(&self) -> impl Iterator<Item = ActorSnapshot> + '_ {
+        self.actors.iter().map(|(_, actor)| ActorSnapshot {
+            incarnation: actor.incarnation,
+            job: actor.start.spec.job,
+            state: actor.state(),
+            worker: actor.seat.map(|seat| seat.id),
+            pending: actor.pending,
+        })
+    }
+
+    /// How many actors are here.
+    pub fn actor_count(&self) -> usize {
+        self.actors.len()
+    }
+
+    /// The job whose actors a worker hosts; `None` for the embedded one, and those that are not this machine's.
+    pub fn job_of(&self, worker: WorkerId) -> Option<JobId> {
+        self.workers[*self.workers_by_id.get(&worker)?].job
+    }
+
+    /// The incarnation that a worker knows by a number.
+    pub fn incarnation_of(&self, worker: WorkerId, key: u32) -> Option<Incarnation> {
+        Some(self.actors[self.seated(worker, key)?].incarnation)
+    }
+}

@@ -1,0 +1,119 @@
+//! Grants: an actor gets a worker, and is started there.
+
+use super::actor::{Actor, Phase, Seat};
+use super::worker::{Occupant, WorkerKind, WorkerState};
+use super::{ActorHost, Effect, Isolation};
+use mobula_types::actor::{ActorReport, ExitKind, StartActor};
+use mobula_types::{ExitReason, Failure, FailureKind, WorkerId};
+
+impl ActorHost {
+    pub(super) fn start(&mut self, start: StartActor, effects: &mut Vec<Effect>) {
+        let incarnation = start.incarnation;
+        if let Some(place) = self.find_actor(incarnation.actor) {
+            let here = &self.actors[place];
+            if here.incarnation.epoch == incarnation.epoch && here.phase == Phase::Running {
+                // Said again by a head that may not have heard of it.
+                effects.push(Effect::Report(ActorReport::Started(vec![incarnation])));
+            }
+            if here.incarnation.epoch >= incarnation.epoch {
+                return;
+            }
+            // The head knows that the earlier grant is over, so whatever is left of it has no right to be here.
+            self.end_at_once(place, ExitReason::of(ExitKind::Lost), effects);
+        }
+        if self.say_again(incarnation, effects) || self.exits.reason(incarnation).is_some() {
+            return;
+        }
+        if self.draining {
+            return self.report_exit(incarnation, ExitReason::of(ExitKind::Drained), false, effects);
+        }
+        let place = self.actors.insert(Actor::new(start));
+        self.actors_by_id.insert(&incarnation.actor, place, |place| self.actors[place].incarnation.actor);
+        self.waiting.insert(place);
+        self.give_worker(place, effects);
+    }
+
+    /// Gives what waits for it a worker, where that is possible now.
+    pub(super) fn place_waiting(&mut self, effects: &mut Vec<Effect>) {
+        for place in self.waiting.iter().copied().collect::<Vec<_>>() {
+            self.give_worker(place, effects);
+        }
+    }
+
+    fn give_worker(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        let actor = &self.actors[place];
+        let job = actor.start.spec.job;
+        let Some(has_executable) = self.jobs.get(&job).copied() else { return };
+        if self.isolation != Isolation::None {
+            return;
+        }
+        let kind = match (actor.start.spec.template.options.isolated, actor.keeps) {
+            (true, _) => WorkerKind::Isolated,
+            (false, true) => WorkerKind::Keeping,
+            (false, false) => WorkerKind::Stopping,
+        };
+        let worker = match (has_executable, self.embedded) {
+            (true, _) if kind == WorkerKind::Isolated => self.new_worker(job, kind, effects),
+            (true, _) => match self.shared.get(&(job, kind)) {
+                Some(worker) => *worker,
+                None => self.new_worker(job, kind, effects),
+            },
+            (false, Some(embedded)) => embedded,
+            (false, None) => {
+                let text = "its job has no executable, and the node embeds nothing";
+                let failure =
+                    Failure::new(FailureKind::UnknownFunction, text).on_node(self.options.node.clone());
+                return self.exit(place, ExitReason::failed(ExitKind::ConstructorFailed, failure), effects);
+            }
+        };
+        self.waiting.shift_remove(&place);
+        let entry = &mut self.workers[worker];
+        entry.live += 1;
+        let key = entry.seats.insert(Occupant::Actor(place)) as u32;
+        let (id, is_ready) = (entry.id, entry.state == WorkerState::Ready);
+        let actor = &mut self.actors[place];
+        actor.phase = Phase::Starting;
+        actor.seat = Some(Seat { worker, id, key, is_told: false });
+        if is_ready {
+            self.host(place, effects);
+        }
+    }
+
+    /// Tells a worker, which is there, to start an actor.
+    pub(super) fn host(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        let actor = &mut self.actors[place];
+        let Some(seat) = &mut actor.seat else { return };
+        seat.is_told = true;
+        effects.push(Effect::Host { worker: seat.id, key: seat.key, start: actor.start.clone() });
+    }
+
+    /// The actor of that number in a worker.
+    pub(super) fn seated(&self, worker: WorkerId, key: u32) -> Option<usize> {
+        let worker = &self.workers[*self.workers_by_id.get(&worker)?];
+        match worker.seats.get(key as usize)? {
+            Occupant::Actor(place) => Some(*place),
+            Occupant::Abandoned => None,
+        }
+    }
+
+    pub(super) fn actor_started(&mut self, worker: WorkerId, key: u32, effects: &mut Vec<Effect>) {
+        let Some(place) = self.seated(worker, key) else { return };
+        let actor = &mut self.actors[place];
+        actor.started = true;
+        if actor.phase != Phase::Starting {
+            return;
+        }
+        actor.phase = Phase::Running;
+        effects.push(Effect::Report(ActorReport::Started(vec![actor.incarnation])));
+        for lane in actor.lanes.clone() {
+            self.drain_lane(lane, effects);
+        }
+    }
+
+    pub(super) fn drain(&mut self, effects: &mut Vec<Effect>) {
+        self.draining = true;
+        for place in std::mem::take(&mut self.waiting) {
+            self.exit(place, ExitReason::of(ExitKind::Drained), effects);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Stops and exits.
+
+use super::actor::Phase;
+use super::worker::{Occupant, WorkerState};
+use super::{ActorHost, Effect};
+use mobula_types::actor::{ActorReport, CallEnd, ChildShutdown, ExitKind};
+use mobula_types::{ExitReason, Failure, FailureKind, Incarnation, JobId, Time, WorkerId};
+use std::time::Duration;
+
+impl ActorHost {
+    pub(super) fn stop(
+        &mut self,
+        incarnation: Incarnation,
+        shutdown: ChildShutdown,
+        reason: ExitReason,
+        effects: &mut Vec<Effect>,
+    ) {
+        let here = self.find_actor(incarnation.actor);
+        match here.filter(|place| self.actors[*place].incarnation == incarnation) {
+            Some(place) => {
+                let grace = match shutdown {
+                    ChildShutdown::Brutal => Some(Duration::ZERO),
+                    ChildShutdown::Within(grace) => Some(grace),
+                    ChildShutdown::Infinity => None,
+                };
+                self.stop_actor(place, grace, reason, effects);
+            }
+            None if self.say_again(incarnation, effects) => {}
+            None => {
+                let known = self.exits.reason(incarnation);
+                let reason = known.unwrap_or_else(|| ExitReason::of(ExitKind::Lost));
+                self.report_exit(incarnation, reason, false, effects);
+            }
+        }
+    }
+
+    /// Has an actor stop: no further call starts there. A later order counts where it leaves less time.
+    pub(super) fn stop_actor(
+        &mut self,
+        place: usize,
+        grace: Option<Duration>,
+        reason: ExitReason,
+        effects: &mut Vec<Effect>,
+    ) {
+        let actor = &mut self.actors[place];
+        let Some(seat) = actor.seat.filter(|seat| seat.is_told) else {
+            return self.exit(place, reason, effects);
+        };
+        let dead_at = grace.map_or(Time::NEVER, |grace| self.now + grace + self.options.overrun);
+        if actor.phase == Phase::Stopping && dead_at >= actor.dead_at {
+            return;
+        }
+        let number = self.actors.number_of(place);
+        let actor = &mut self.actors[place];
+        self.timers.deaths.remove(&(actor.dead_at, number));
+        actor.dead_at = dead_at;
+        if dead_at != Time::NEVER {
+            self.timers.deaths.insert((dead_at, number));
+        }
+        actor.stopping = Some(reason.clone());
+        effects.push(Effect::Stop { worker: seat.id, key: seat.key, grace, reason });
+        if actor.phase != Phase::Stopping {
+            actor.phase = Phase::Stopping;
+            for lane in actor.lanes.clone() {
+                self.break_lane(lane, None, effects);
+            }
+        }
+    }
+
+    /// An actor that was told to stop has not done so.
+    pub(super) fn overdue(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        let text = "it did not end in the time that it was given";
+        let failure = Failure::new(FailureKind::ActorDied, text).on_node(self.options.node.clone());
+        let reason = match &self.actors[place].stopping {
+            // What the cluster does to its actors stays that, since supervisors count it in another way.
+            Some(reason)
+                if matches!(reason.kind(), ExitKind::Drained | ExitKind::JobEnded | ExitKind::Isolated) =>
+            {
+                reason.clone()
+            }
+            _ => ExitReason::failed(ExitKind::Killed, failure),
+        };
+        self.abandon(place, reason, effects);
+    }
+
+    /// An actor that is none of the cluster's, or whose grant is over, ends now.
+    pub(super) fn end_at_once(&mut self, place: usize, reason: ExitReason, effects: &mut Vec<Effect>) {
+        if let Some(seat) = self.actors[place].seat.filter(|seat| seat.is_told) {
+            let (worker, key, reason) = (seat.id, seat.key, reason.clone());
+            effects.push(Effect::Stop { worker, key, grace: Some(Duration::ZERO), reason });
+        }
+        self.abandon(place, reason, effects);
+    }
+
+    pub(super) fn unknown(&mut self, incarnations: &[Incarnation], effects: &mut Vec<Effect>) {
+        self.exits.recorded(incarnations);
+        for incarnation in incarnations {
+            let Some(place) = self.find_actor(incarnation.actor) else { continue };
+            let actor = &mut self.actors[place];
+            if actor.incarnation == *incarnation {
+                actor.is_unknown = true;
+                self.stop_actor(place, Some(Duration::ZERO), ExitReason::of(ExitKind::Killed), effects);
+            }
+        }
+    }
+
+    pub(super) fn job_ended(&mut self, job: JobId, effects: &mut Vec<Effect>) {
+        self.jobs.remove(&job);
+        let hosting = self.workers.iter().filter(|(_, worker)| worker.job.is_none_or(|of| of == job));
+        let seated = hosting.flat_map(|(_, worker)| worker.seats.iter()).filter_map(|(_, seat)| match seat {
+            Occupant::Actor(place) => Some(*place),
+            Occupant::Abandoned => None,
+        });
+        let all: Vec<usize> = self.waiting.iter().copied().chain(seated).collect();
+        for place in all {
+            let actor = &self.actors[place];
+            if actor.start.spec.job == job && actor.phase != Phase::Stopping {
+                self.stop_actor(place, Some(Duration::ZERO), ExitReason::of(ExitKind::JobEnded), effects);
+            }
+        }
+        self.timers.workers_by(self.now);
+    }
+
+    pub(super) fn actor_exited(
+        &mut self,
+        worker: WorkerId,
+        key: u32,
+        reason: Option<ExitReason>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(index) = self.workers_by_id.get(&worker).copied() else { return };
+        match self.workers[index].seats.get(key as usize).copied() {
+            Some(Occupant::Actor(place)) => match reason {
+                Some(reason) => self.exit(place, reason, effects),
+                None => self.ignored(place, effects),
+            },
+            Some(Occupant::Abandoned) => {
+                self.workers[index].seats.remove(key as usize);
+                self.note_vacancy(index, effects);
+            }
+            None => {}
+        }
+    }
+
+    /// The constructor wanted no actor.
+    fn ignored(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        let incarnation = self.actors[place].incarnation;
+        let is_unknown = self.remove(place, CallEnd::NotStarted { reason: None }, Leaving::Gone, effects);
+        if !is_unknown {
+            effects.push(Effect::Report(ActorReport::Ignored(incarnation)));
+        }
+    }
+
+    /// An actor has exited, and what it was in its worker is gone.
+    pub(super) fn exit(&mut self, place: usize, reason: ExitReason, effects: &mut Vec<Effect>) {
+        self.exit_as(place, reason, Leaving::Gone, effects);
+    }
+
+    /// An actor is dead for everybody, while its worker may still have it.
+    pub(super) fn abandon(&mut self, place: usize, reason: ExitReason, effects: &mut Vec<Effect>) {
+        let leaving = match self.actors[place].seat {
+            Some(seat) if seat.is_told => Leaving::Behind,
+            _ => Leaving::Gone,
+        };
+        self.exit_as(place, reason, leaving, effects);
+    }
+
+    fn exit_as(&mut self, place: usize, reason: ExitReason, leaving: Leaving, effects: &mut Vec<Effect>) {
+        let actor = &self.actors[place];
+        let (incarnation, started) = (actor.incarnation, actor.started);
+        let is_unknown = self.remove(place, CallEnd::Died { reason: reason.clone() }, leaving, effects);
+        if is_unknown {
+            self.exits.note(incarnation, reason);
+        } else {
+            self.report_exit(incarnation, reason, started, effects);
+        }
+    }
+
+    /// Takes an actor out of the tables. Its calls are answered: with `end` if they may have started. Says whether it was
+    /// none of the cluster's.
+    fn remove(&mut self, place: usize, end: CallEnd, leaving: Leaving, effects: &mut Vec<Effect>) -> bool {
+        for lane in std::mem::take(&mut self.actors[place].lanes) {
+            self.end_lane(lane, &end, effects);
+        }
+        for turn in std::mem::take(&mut self.actors[place].orphans) {
+            self.turns.remove(turn);
+        }
+        let number = self.actors.number_of(place);
+        let id = self.actors[place].incarnation.actor;
+        self.actors_by_id.remove(&id, |place| self.actors[place].incarnation.actor);
+        self.waiting.shift_remove(&place);
+        let Some(actor) = self.actors.remove(place) else { return true };
+        self.timers.deaths.remove(&(actor.dead_at, number));
+        if let Some(seat) = actor.seat {
+            let worker = &mut self.workers[seat.worker];
+            worker.live -= 1;
+            match leaving {
+                Leaving::Gone => drop(worker.seats.try_remove(seat.key as usize)),
+                Leaving::Behind => worker.seats[seat.key as usize] = Occupant::Abandoned,
+            }
+            if worker.state != WorkerState::Killed {
+                self.note_vacancy(seat.worker, effects);
+            }
+        }
+        actor.is_unknown
+    }
+}
+
+/// What is left of an actor in its worker.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    Gone,
+    Behind,
+}
