@@ -27,6 +27,8 @@
 ).
 
 main(Arguments) ->
+    % An end by this signal is seen as one, and is no success without a result.
+    ok = os:set_signal(sigterm, default),
     Modules = load_modules(),
     case parse(Arguments, #{filter => "", trials => 1, quick => false}) of
         {ok, Options} -> measure(Options, Modules);
@@ -60,9 +62,18 @@ measure(#{filter := Filter} = Options, Modules) ->
             refuse(["no row matches the filter; the rows are: ", Names]);
         Rows ->
             ok = logger:set_primary_config(level, none),
-            {ok, Modules} = {bench_vm:become_client(), Modules},
-            Results = [bench_rows:measure(Row, plan(Options), Modules) || Row <- Rows],
-            io:format("~ts~n", [bench_json:encode(bench_rows:report(Results))])
+            run(Rows, plan(Options), Modules)
+    end.
+
+run(Rows, Plan, Modules) ->
+    try
+        ok = bench_vm:become_client(),
+        Results = [bench_rows:measure(Row, Plan, Modules) || Row <- Rows],
+        io:format("~ts~n", [bench_json:encode(bench_rows:report(Results))])
+    catch
+        Class:Reason:Stack ->
+            io:format(standard_error, "peer.escript: a row failed: ~tp~n~tp~n", [{Class, Reason}, Stack]),
+            halt(1)
     end.
 
 matches(#{name := Name}, Filter) ->
@@ -82,6 +93,6 @@ load_modules() ->
     [load_module(Source) || Source <- lists:sort(filelib:wildcard(Sources))].
 
 load_module(Source) ->
-    {ok, Module, Binary} = compile:file(Source, [binary, report, warnings_as_errors]),
+    {ok, Module, Binary} = compile:file(Source, [binary, report_errors]),
     {module, Module} = code:load_binary(Module, Source, Binary),
     {Module, Source, Binary}.

@@ -75,21 +75,24 @@ listening_port(Port) ->
 
 %% Ends the VM and waits until it is gone, so that it takes no time from the next row.
 stop(Port) ->
-    Process = erlang:port_info(Port, os_pid),
-    [erpc:cast(Node, erlang, halt, [0]) || Node <- nodes()],
+    case erlang:port_info(Port, os_pid) of
+        {os_pid, Process} -> stop(Port, Process);
+        undefined -> ok
+    end.
+
+stop(Port, Process) ->
+    _ = [erpc:cast(Node, erlang, halt, [0]) || Node <- nodes()],
     receive
         {Port, {exit_status, _}} -> ok
     after ?STOP_MILLISECONDS -> kill(Port, Process)
     end.
 
-%% For a VM that does not answer: its process by its number, which cannot be another's before its exit is reported.
-kill(Port, {os_pid, Process}) ->
+%% For a VM that does not end by itself.
+kill(Port, Process) ->
     _ = os:cmd("kill -KILL " ++ integer_to_list(Process)),
     receive
         {Port, {exit_status, _}} -> ok
-    end;
-kill(_Port, undefined) ->
-    ok.
+    end.
 
 node_name(Name) ->
     list_to_atom(Name ++ "@127.0.0.1").
