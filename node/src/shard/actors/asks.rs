@@ -1,5 +1,6 @@
 //! What programs ask beside tasks, objects and calls: most of it is passed on to the head.
 
+use super::super::session::Party;
 use super::super::{Input, Shard};
 use super::watches::NewWatch;
 use mobula_core::tasks::SessionKey;
@@ -12,6 +13,13 @@ use mobula_types::{Failure, FailureKind, Frame, JobId, TaskId, WorkerId};
 const MOST_ASKED: usize = 10_000;
 
 impl Shard {
+    fn job_of_session(&self, session: SessionKey) -> Option<JobId> {
+        match self.sessions.party(session)? {
+            Party::Client { job, .. } | Party::Worker { job, .. } => Some(*job),
+            Party::Embedded { .. } | Party::Peer { .. } => None,
+        }
+    }
+
     /// A question of a session. `asker` is what runs in a worker: its job, its task, and who it is.
     pub(in super::super) fn on_ask(
         &mut self,

@@ -5,11 +5,11 @@
 //! session with that node.
 
 mod asks;
-mod calls;
 mod creation;
 mod frames;
 mod hosting;
 mod isolation;
+mod routing;
 mod watches;
 
 use super::Shard;
