@@ -45,7 +45,7 @@ impl Shard {
             }
             Frame::Call(call) => return self.on_driver_call(session, job, *call),
             Frame::Ask { number, ask, .. } => {
-                self.on_ask(session, number, None, None, *ask);
+                self.on_ask(session, number, None, *ask);
                 return Ok(());
             }
             Frame::Goodbye => {

@@ -46,11 +46,11 @@ impl ActorHost {
         Some(TurnSnapshot { from, job, task: turn.task, incarnation })
     }
 
-    /// The number of an incarnation in its worker, once that has been told of it.
-    pub fn key_of(&self, incarnation: Incarnation) -> Option<u32> {
+    /// The worker of an incarnation and its number there, once the worker has been told of it.
+    pub fn seat_of(&self, incarnation: Incarnation) -> Option<(WorkerId, u32)> {
         let actor = &self.actors[self.find_actor(incarnation.actor)?];
         let seat = actor.seat.filter(|seat| seat.is_told && actor.incarnation == incarnation)?;
-        Some(seat.key)
+        Some((seat.id, seat.key))
     }
 
     /// What a head that is joined is told: the actors, and the exits that are not recorded.

@@ -7,7 +7,7 @@ use mobula_core::tasks::SessionKey;
 use mobula_runtime::spawn;
 use mobula_types::actor::{ActorRequest, Caller};
 use mobula_types::frame::{Answer, Ask};
-use mobula_types::{Failure, FailureKind, Frame, JobId, TaskId, WorkerId};
+use mobula_types::{Failure, FailureKind, Frame, JobId, TaskId};
 
 /// Questions to the head that may be under way at once.
 const MOST_ASKED: usize = 10_000;
@@ -26,7 +26,6 @@ impl Shard {
         session: SessionKey,
         number: u64,
         asker: Option<(JobId, TaskId, Caller)>,
-        worker: Option<WorkerId>,
         ask: Ask,
     ) {
         let answer = match ask {
@@ -38,10 +37,10 @@ impl Shard {
                 }
             }
             Ask::Watch { target, kind } => {
-                let actor = match (asker, worker) {
-                    (Some((_, _, Caller::Actor(incarnation))), Some(worker)) => {
-                        let key = self.actors.host.key_of(incarnation);
-                        key.map(|key| (worker, key, incarnation))
+                let actor = match asker {
+                    Some((_, _, Caller::Actor(incarnation))) => {
+                        let seat = self.actors.host.seat_of(incarnation);
+                        seat.map(|(worker, key)| (worker, key, incarnation))
                     }
                     _ => None,
                 };

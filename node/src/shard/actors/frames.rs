@@ -120,7 +120,7 @@ impl Shard {
             }
             Frame::Ask { number, parent, ask } => {
                 let asker = parent.and_then(|handle| self.parent_of(worker, handle));
-                self.on_ask(session, number, asker, Some(worker), *ask);
+                self.on_ask(session, number, asker, *ask);
                 return Ok(None);
             }
             other => return Ok(Some(other)),
