@@ -1,6 +1,6 @@
 //! Every frame survives its journey, and batches are what `mobula.v1.Batch` says.
 
-mod strategies;
+use crate::strategies;
 
 use bytes::{Bytes, BytesMut};
 use mobula_proto::{batch, wire};
