@@ -50,7 +50,7 @@ pub(crate) fn append(frame: &Frame, body: &mut BytesMut) -> bool {
         },
         Frame::Call(call) => return call::append_call(call, body),
         Frame::Turn(turn) if turn.inputs.is_empty() => call::append_turn(turn, body),
-        Frame::LaneCall(call) if call.inputs.is_empty() => call::append_lane_call(call, body),
+        Frame::LaneCall(call) if call.inputs.is_empty() && !call.resent => call::append_lane_call(call, body),
         Frame::LaneCallEnded(ended) => return call::append_lane_call_ended(ended, body),
         _ => return false,
     }

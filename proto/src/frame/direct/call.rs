@@ -144,7 +144,7 @@ pub(super) fn append_turn(turn: &Turn, body: &mut BytesMut) {
     }
 }
 
-/// Appends a call without inputs.
+/// Appends a call without inputs that was not made before through another node.
 pub(super) fn append_lane_call(call: &LaneCall, body: &mut BytesMut) {
     let arguments = call.arguments.as_slice();
     let deadline = call.deadline.map(nanos);

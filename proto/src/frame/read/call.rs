@@ -141,6 +141,7 @@ pub(super) fn read_lane_call(mut fields: Fields<'_>, message: &Bytes, frames: &m
         inputs: Vec::new(),
         deadline,
         answered_below,
+        resent: false,
     })));
     Some(())
 }
