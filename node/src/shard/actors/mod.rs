@@ -14,6 +14,7 @@ mod watches;
 
 use super::Shard;
 pub(crate) use creation::NewActor;
+pub(crate) use frames::Parent;
 pub(crate) use hosting::BroughtInputs;
 
 use creation::Creations;
