@@ -37,6 +37,10 @@ impl TurnQueue {
     pub(crate) fn push(&mut self, turn: QueuedTurn) {
         let handle = turn.call.handle;
         self.unsorted |= self.places.back().is_some_and(|last| last.handle > handle);
+        if self.places.capacity() == 0 {
+            // Most mailboxes never have more than one turn in them.
+            self.places.reserve_exact(1);
+        }
         self.places.push_back(Place { handle, turn: Some(turn) });
     }
 
