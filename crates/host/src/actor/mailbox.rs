@@ -177,3 +177,171 @@ fn limit_of(group: usize, class: &Class, options: &ActorOptions) -> u32 {
     let limit = options.groups.iter().find(|(known, _)| **known == *name).map(|(_, limit)| *limit);
     limit.unwrap_or(options.max_concurrency).max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actor::{Hooks, Method, MethodBody};
+    use crate::{Call, CallResult, CancelToken};
+    use mobula_types::{Attempt, FunctionId, JobId, Outcome, Payload, TaskId, TaskTemplate};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    const GROUPS: [Option<&str>; 3] = [None, Some("io"), Some("unlimited")];
+    const EXCLUSIVE: usize = 3;
+    const OPTIONS: [(u32, u32); 3] = [(1, 1), (2, 1), (3, 2)];
+
+    fn class() -> Class {
+        let body = MethodBody::Inline(|_, _| CallResult::of(Outcome::Values(Vec::new())));
+        let method = |access, group| Method { name: "m", access, group, cancel_safe: false, body };
+        let mut methods: Vec<_> = GROUPS.iter().map(|group| method(Access::Shared, *group)).collect();
+        methods.push(method(Access::Exclusive, None));
+        Class::new("test::Class", Vec::new(), methods, Hooks::default())
+    }
+
+    fn turn(handle: u64, caller: u64, method: usize) -> QueuedTurn {
+        let function = FunctionId::new("m", "1");
+        let call = Call {
+            handle,
+            task: TaskId::default(),
+            attempt: Attempt::default(),
+            template: Arc::new(TaskTemplate { function, signature: None, options: Default::default() }),
+            arguments: Payload::EMPTY,
+            inputs: Vec::new(),
+            deadline: None,
+            cancel: CancelToken::default(),
+            guest: Arc::new(()),
+        };
+        QueuedTurn { caller: Caller::Driver(JobId(caller)), method, call }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        Push {
+            caller: u64,
+            method: usize,
+        },
+        /// As many turns start as can.
+        Start,
+        /// One of those that run ends, by its place.
+        End(usize),
+        /// One of those that wait is taken back, by its place.
+        Take(usize),
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            4 => (0..4_u64, 0..4_usize).prop_map(|(caller, method)| Event::Push { caller, method }),
+            3 => Just(Event::Start),
+            3 => any::<usize>().prop_map(Event::End),
+            1 => any::<usize>().prop_map(Event::Take),
+        ];
+        proptest::collection::vec(event, 1..200)
+    }
+
+    /// Turns as a list, by what is promised of them.
+    #[derive(Default)]
+    struct Model {
+        /// Handle, caller and method, in order of arrival.
+        waiting: Vec<(u64, u64, usize)>,
+        running: BTreeMap<u64, usize>,
+    }
+
+    impl Model {
+        /// A turn has started: whether it was allowed to.
+        fn start(&mut self, handle: u64, limits: &[u32; 3]) {
+            let place = self.waiting.iter().position(|(waiting, ..)| *waiting == handle);
+            let (_, caller, method) = self.waiting.remove(place.expect("it waits"));
+            let before = &self.waiting[..place.expect("it waits")];
+            assert!(
+                before.iter().all(|(_, other, _)| *other != caller),
+                "its caller's turns before it first"
+            );
+            assert!(before.iter().all(|(_, _, method)| *method != EXCLUSIVE), "no writer is overtaken");
+            assert!(self.running.values().all(|method| *method != EXCLUSIVE));
+            if method == EXCLUSIVE {
+                assert!(before.is_empty() && self.running.is_empty(), "it runs alone");
+            }
+            self.running.insert(handle, method);
+            if method != EXCLUSIVE {
+                assert!(self.count_of(method) <= limits[method]);
+            }
+        }
+
+        fn count_of(&self, method: usize) -> u32 {
+            self.running.values().filter(|running| **running == method).count() as u32
+        }
+
+        /// Nothing more starts: whether it is right so.
+        fn check_rest(&self, limits: &[u32; 3]) {
+            if self.running.values().any(|method| *method == EXCLUSIVE) {
+                return;
+            }
+            let Some((_, _, method)) = self.waiting.first() else { return };
+            match *method {
+                EXCLUSIVE => assert!(!self.running.is_empty(), "the first one could start"),
+                method => assert_eq!(self.count_of(method), limits[method], "the first one could start"),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn turns_start_as_promised(events in events(), options in 0..OPTIONS.len()) {
+            let (class, (most, io)) = (class(), OPTIONS[options]);
+            let limits = [most, io, most];
+            let options = ActorOptions {
+                max_concurrency: most,
+                groups: vec![("io".into(), io)],
+                ..ActorOptions::default()
+            };
+            let (mut mailbox, mut model) = (Mailbox::default(), Model::default());
+            let mut next_handle = 0;
+            let mut apply = |event: Event, mailbox: &mut Mailbox, model: &mut Model| match event {
+                Event::Push { caller, method } => {
+                    // Not always in order of their handles.
+                    next_handle += 1;
+                    let handle = if next_handle % 7 == 0 { 1000 - next_handle } else { next_handle };
+                    mailbox.push(turn(handle, caller, method));
+                    model.waiting.push((handle, caller, method));
+                }
+                Event::Start => {
+                    while model.running.values().all(|method| *method != EXCLUSIVE) {
+                        let Some(turn) = mailbox.next(&class, &options) else { break };
+                        model.start(turn.call.handle, &limits);
+                    }
+                    model.check_rest(&limits);
+                }
+                Event::End(place) => {
+                    let running = model.running.len();
+                    if let Some(handle) = model.running.keys().nth(place % running.max(1)).copied() {
+                        let method = model.running.remove(&handle);
+                        if let Some(method) = method.filter(|method| *method != EXCLUSIVE) {
+                            mailbox.ended(&class, method);
+                        }
+                    }
+                }
+                Event::Take(place) => {
+                    if !model.waiting.is_empty() {
+                        let place = place % model.waiting.len();
+                        let (handle, ..) = model.waiting.remove(place);
+                        assert_eq!(mailbox.take(handle).map(|turn| turn.call.handle), Some(handle));
+                        assert!(mailbox.take(handle).is_none());
+                    }
+                }
+            };
+            for event in events {
+                apply(event, &mut mailbox, &mut model);
+                assert_eq!(mailbox.len(), model.waiting.len());
+                assert_eq!(mailbox.is_empty(), model.waiting.is_empty());
+            }
+            // Whatever waits has its turn in the end.
+            while !mailbox.is_empty() || !model.running.is_empty() {
+                apply(Event::Start, &mut mailbox, &mut model);
+                apply(Event::End(0), &mut mailbox, &mut model);
+            }
+            assert!(model.waiting.is_empty() && mailbox.is_quiet());
+        }
+    }
+}
