@@ -8,6 +8,7 @@ use super::mailbox::Mailbox;
 use super::object::State;
 use super::queue::QueuedTurn;
 use super::shared::Shared;
+use crate::panic::guard;
 use crate::{Call, CancelToken};
 use foldhash::HashMap;
 use mobula_types::actor::{ActorOptions, Down, Incarnation};
@@ -168,6 +169,26 @@ impl ActorCell {
         self.reported();
     }
 
+    /// The host is closed: what runs is told, and everything else goes without a report.
+    pub(crate) fn abandon(&self, failure: &Failure) {
+        let mut state = self.state.lock();
+        state.over = true;
+        let tokens = state.tokens();
+        let turns = state.mailbox.drain();
+        // The state may hold on to its own actor.
+        let rest = (state.object.take(), state.starting.take());
+        drop(state);
+        self.discard((turns, rest));
+        tokens.iter().for_each(|token| token.cancel(failure.clone()));
+    }
+
+    /// Drops what is a user's, which may panic.
+    pub(crate) fn discard<T>(&self, what: T) {
+        if let Err(panic) = guard(move || drop(what)) {
+            tracing::warn!(actor = %self.incarnation, class = self.class.name(), %panic, "a destructor of an actor panicked");
+        }
+    }
+
     /// Reports turns that did not start.
     pub(crate) fn give_back(&self, turns: Vec<QueuedTurn>) {
         if !turns.is_empty() {
@@ -239,6 +260,9 @@ impl CellState {
     }
 
     fn next(&mut self, cell: &ActorCell, token: &mut CancelToken) -> Step {
+        if self.over {
+            return Step::Rest;
+        }
         if let Some(ending) = &self.ending {
             let served = self.mailbox.is_empty() && self.signals.is_empty();
             if !self.started || ending.how >= How::Exit || served {

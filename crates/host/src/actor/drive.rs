@@ -118,6 +118,11 @@ async fn start(cell: &Arc<ActorCell>, state: State) {
     }
     {
         let mut inside = cell.state.lock();
+        if inside.over {
+            // The host is closed.
+            drop(inside);
+            return cell.discard(state);
+        }
         inside.object = Some(state);
         if inside.ending.as_ref().is_some_and(|ending| ending.how >= How::Exit) {
             return;
@@ -185,9 +190,7 @@ fn end(cell: &Arc<ActorCell>, reason: Option<ExitReason>) {
     };
     // There are some where it was to stop before it had started.
     cell.give_back(turns);
-    if let Err(panic) = guard(move || drop((object, starting, signals))) {
-        tracing::warn!(actor = %cell.incarnation, class = cell.class.name(), %panic, "the actor's destructor panicked");
-    }
+    cell.discard((object, starting, signals));
     let mut actors = cell.shared.actors.lock();
     if actors.get(&cell.key).is_some_and(|there| Arc::ptr_eq(there, cell)) {
         actors.remove(&cell.key);

@@ -227,14 +227,7 @@ impl ActorHost {
         let actors = std::mem::take(&mut *self.shared.actors.lock());
         self.shared.close();
         let failure = Failure::new(FailureKind::WorkerDied, "the worker ends");
-        for cell in actors.values() {
-            let mut state = cell.state.lock();
-            let tokens = state.tokens();
-            let dropped = state.mailbox.drain();
-            drop(state);
-            drop(dropped);
-            tokens.iter().for_each(|token| token.cancel(failure.clone()));
-        }
+        actors.values().for_each(|cell| cell.abandon(&failure));
     }
 
     fn cell(&self, key: u32) -> Option<Arc<ActorCell>> {

@@ -160,10 +160,8 @@ impl<T> Part<T> {
 
     /// Drops what is left of it.
     pub(crate) fn discard(&mut self) {
-        if let Some(future) = self.future.take()
-            && let Err(panic) = guard(move || drop(future))
-        {
-            tracing::warn!(actor = %self.cell.incarnation, %panic, "a destructor of an actor's turn panicked");
+        if let Some(future) = self.future.take() {
+            self.cell.discard(future);
         }
     }
 }

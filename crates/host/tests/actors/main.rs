@@ -5,6 +5,7 @@ mod ending;
 mod failing;
 mod fairness;
 mod health;
+mod marker;
 mod order;
 mod sharing;
 mod support;

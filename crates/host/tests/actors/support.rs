@@ -374,14 +374,24 @@ pub(crate) struct World {
 impl World {
     /// One of a class, with a constructor.
     pub(crate) fn with(class: &Arc<Class>, constructor: usize, options: ActorOptions) -> Self {
-        let script = Arc::new(Script::default());
-        let options_of_host = ActorHostOptions {
-            health_period: Duration::from_millis(10),
-            ..ActorHostOptions::new(2, Arc::new(Events(script.clone())))
-        };
-        let world = World { host: ActorHost::new(options_of_host), script };
+        let world = World::empty(|options| options);
         world.start(class, constructor, options);
         world
+    }
+
+    /// One that has started, on a host that was changed.
+    pub(crate) fn hosted(change: impl FnOnce(ActorHostOptions) -> ActorHostOptions) -> Self {
+        let world = World::empty(change);
+        world.start(&class(), NEW, ActorOptions::default());
+        world.wait_for("started");
+        world
+    }
+
+    fn empty(change: impl FnOnce(ActorHostOptions) -> ActorHostOptions) -> Self {
+        let (events, script) = World::events();
+        let options =
+            ActorHostOptions { health_period: Duration::from_millis(10), ..ActorHostOptions::new(2, events) };
+        World { host: ActorHost::new(change(options)), script }
     }
 
     pub(crate) fn of(constructor: usize) -> Self {
