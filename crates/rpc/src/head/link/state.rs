@@ -375,7 +375,7 @@ mod tests {
         };
         let mut state = state();
         state.actors(inventory());
-        let mut expected = |state: &mut LinkState, reports: &[ActorReport]| {
+        let expected = |state: &mut LinkState, reports: &[ActorReport]| {
             let told: Vec<_> = state
                 .take_reports()
                 .into_iter()
