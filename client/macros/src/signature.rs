@@ -184,8 +184,7 @@ fn check_owned(subject: Subject, ty: &Type) -> Result<(), Error> {
     struct Search(Subject, Option<Error>);
     impl Visit<'_> for Search {
         fn visit_type_impl_trait(&mut self, ty: &syn::TypeImplTrait) {
-            let message =
-                format!("a parameter of {} needs one type: `impl Trait` stands for many", self.0);
+            let message = format!("a parameter of {} needs one type: `impl Trait` stands for many", self.0);
             self.1 = Some(Error::new_spanned(ty, message));
         }
         fn visit_type_reference(&mut self, ty: &TypeReference) {
@@ -225,11 +224,7 @@ pub(crate) fn first_argument(ty: &Type, name: &str) -> Option<Type> {
 }
 
 impl Output {
-    fn of(
-        subject: Subject,
-        output: &ReturnType,
-        num_returns: Option<(usize, Span)>,
-    ) -> Result<Self, Error> {
+    fn of(subject: Subject, output: &ReturnType, num_returns: Option<(usize, Span)>) -> Result<Self, Error> {
         let ty = match output {
             ReturnType::Default => syn::parse_quote!(()),
             ReturnType::Type(_, ty) => (**ty).clone(),

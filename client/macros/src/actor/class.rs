@@ -3,7 +3,7 @@
 use super::Actor;
 use super::member::{Callable, Constructor, Given, Method};
 use crate::body::{encode, error_returned, take};
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 
@@ -19,7 +19,8 @@ impl Actor {
         let methods = self.members.methods.iter().map(|method| {
             let function = options_name(&method.callable);
             let body = method.options.body(method.options.cast.map(|_| 0));
-            let (announced, cfgs) = (self.announced(&method.callable, &quote!(#function)), &method.callable.cfgs);
+            let (announced, cfgs) =
+                (self.announced(&method.callable, &quote!(#function)), &method.callable.cfgs);
             quote! {
                 #(#cfgs)*
                 fn #function() -> ::mobula::__private::TaskOptions {
@@ -30,7 +31,7 @@ impl Actor {
         });
         let registered = self.members.constructors.iter().map(|constructor| self.constructor(constructor));
         let called = self.members.methods.iter().map(|method| self.method(method));
-        let hooks = self.members.hooks.iter().map(|hook| hook.registration(ty));
+        let hooks = self.members.hooks.iter().map(|hook| self.hook(hook));
         let name = ty.unraw().to_string();
         let line = quote_spanned!(ty.span()=> ::core::line!());
         quote! {
@@ -48,10 +49,9 @@ impl Actor {
                 __mobula_class,
             );
 
-            #[allow(clippy::all, clippy::pedantic)]
-            fn __mobula_class() -> ::std::sync::Arc<::mobula::__private::actor::Class> {
-                #[allow(unused_mut)]
-                let mut __class = ::mobula::__private::actor::ClassBuilder::<#ty>::new(__MOBULA_CLASS.name());
+            #[allow(clippy::all, clippy::pedantic, unused_mut, unused_variables)]
+            fn __mobula_class() -> ::mobula::__private::actor::BuiltClass {
+                let mut __class = ::mobula::__private::actor::ClassBuilder::new(__MOBULA_CLASS.name());
                 #(#registered)*
                 #(#called)*
                 #(#hooks)*
@@ -84,78 +84,119 @@ impl Actor {
     }
 
     fn constructor(&self, constructor: &Constructor) -> TokenStream {
-        let Constructor { callable, fallible, optional } = constructor;
+        let Constructor { callable, fallible, optional, blocking } = constructor;
+        let ty = &self.ty;
         let (cfgs, variable) = (&callable.cfgs, static_name(callable));
         let takes = takes(callable);
         let context = callable.context_statement();
         let call = self.call(callable, None);
         let made = made(*fallible, *optional);
-        let (builder, body) = if callable.is_async {
-            let body = quote!(::core::result::Result::Ok(async move { let __output = #call.await; #made }));
-            (quote!(constructor_async), body)
+        let take_all = quote!(#takes __arguments.finish()?; #context);
+        let state = self.state();
+        let (body, function, run) = if callable.is_async {
+            let run = quote!(::core::result::Result::Ok(async move { let __output = #call.await; #made }));
+            ("Async", quote!(construct_async), run)
         } else {
-            (quote!(constructor), quote!({ let __output = #call; ::core::result::Result::Ok({ #made }) }))
+            let run = quote!(let __output = #call; ::core::result::Result::Ok({ #made }));
+            (if *blocking { "Blocking" } else { "Inline" }, quote!(construct), run)
         };
+        let body = format_ident!("{body}");
         quote! {
             #(#cfgs)*
-            #[allow(unused_mut, unused_variables)]
-            __class.#builder(&#variable, |__call| {
-                ::mobula::__private::actor::#builder(__call, |mut __arguments, __context| {
-                    #takes
-                    __arguments.finish()?;
-                    #context
-                    #body
-                })
-            });
+            __class.constructor(&#variable, ::mobula::__private::actor::ConstructorBody::#body(|__actor, __call| {
+                ::mobula::__private::actor::#function(
+                    __actor,
+                    __call,
+                    ::mobula::__private::actor::State::#state::<#ty>,
+                    |mut __arguments, __context| { #take_all #run },
+                )
+            }));
         }
     }
 
     fn method(&self, method: &Method) -> TokenStream {
         let Method { callable, options, exclusive, receiver } = method;
-        let ty = &self.ty;
         let (cfgs, variable) = (&callable.cfgs, static_name(callable));
         let takes = takes(callable);
         let context = callable.context_statement();
+        let guard = self.guard(*exclusive);
         let this = if *exclusive { quote!(&mut *__this) } else { quote!(&*__this) };
         let call = self.call(callable, Some(this));
         let encode = match options.cast {
-            Some(_) => cast(callable, options.retry_on.as_ref()),
+            Some(_) => cast(callable),
             None => encode(&callable.signature.output, options.retry_on.as_ref()),
         };
         let rules = options.rules();
-        let (access, guard) = if *exclusive { ("exclusive", "Exclusive") } else { ("shared", "Shared") };
-        let guard = format_ident!("{guard}");
-        let take_all = quote! {
-            #takes
-            let __returns = __arguments.finish()?;
-            #context
-        };
-        let (builder, run) = if callable.is_async {
-            let body = quote!(::core::result::Result::Ok(async move { let __output = #call.await; #encode }));
-            (format_ident!("{access}_async"), quote! {
-                ::mobula::__private::actor::turn_async(__call, |mut __arguments, __context| { #take_all #body })
-            })
+        let access = if *exclusive { quote!(Exclusive) } else { quote!(Shared) };
+        let (body, function, run) = if callable.is_async {
+            let run = quote!(::core::result::Result::Ok(async move { let __output = #call.await; #encode }));
+            ("Async", quote!(turn_async), run)
         } else {
-            (format_ident!("{access}"), quote! {
-                ::mobula::__private::actor::turn(__call, |mut __arguments, __context| {
-                    #take_all
-                    let __output = #call;
-                    ::core::result::Result::Ok({ #encode })
-                })
-            })
+            let body = if options.blocking.is_some() { "Blocking" } else { "Inline" };
+            (body, quote!(turn), quote!(let __output = #call; ::core::result::Result::Ok({ #encode })))
         };
-        let is_shareable = (!exclusive).then(|| {
-            quote_spanned!(*receiver=> ::mobula::__private::actor::assert_shareable::<#ty>();)
-        });
+        let body = format_ident!("{body}");
+        let is_shareable = (!exclusive).then(|| self.is_shareable(*receiver));
         quote! {
             #(#cfgs)*
-            #[allow(unused_mut, unused_variables)]
             {
                 #is_shareable
-                __class.#builder(&#variable, #rules, |mut __this: ::mobula::__private::actor::#guard<#ty>, __call| {
-                    #run
-                });
+                __class.method(
+                    &#variable,
+                    ::mobula::__private::actor::Access::#access,
+                    #rules,
+                    ::mobula::__private::actor::MethodBody::#body(|__object, __call| {
+                        ::mobula::__private::actor::#function(__object, __call, |__object, mut __arguments, __context| {
+                            #takes
+                            let __returns = __arguments.finish()?;
+                            #context
+                            #guard
+                            #run
+                        })
+                    }),
+                );
             }
+        }
+    }
+
+    /// Whether several methods may borrow the actor at once.
+    fn has_shared(&self) -> bool {
+        let methods = self.members.methods.iter().map(|method| method.exclusive);
+        let hooks = self.members.hooks.iter().map(|hook| hook.exclusive);
+        methods.chain(hooks).any(|exclusive| !exclusive)
+    }
+
+    /// How the host keeps the actor: `State::shared` or `State::exclusive`.
+    fn state(&self) -> TokenStream {
+        if self.has_shared() { quote!(shared) } else { quote!(exclusive) }
+    }
+
+    /// The statement that borrows the actor as `__this` from `__object`.
+    pub(super) fn guard(&self, exclusive: bool) -> TokenStream {
+        let ty = &self.ty;
+        match (exclusive, self.has_shared()) {
+            (true, false) => quote!(let mut __this = __object.lock::<#ty>()?;),
+            (true, true) => quote!(let mut __this = __object.write::<#ty>()?;),
+            (false, _) => quote!(let __this = __object.read::<#ty>()?;),
+        }
+    }
+
+    /// What fails to compile, at a `&self`, where the actor cannot be shared.
+    pub(super) fn is_shareable(&self, receiver: Span) -> TokenStream {
+        let ty = &self.ty;
+        let message = format!(
+            "`{ty}` is not `Sync`, and its `&self` methods run together: take `&mut self`, or hold what is shared in a \
+             `Mutex`, an atomic or an `Arc` instead of a `RefCell`, `Cell` or `Rc`"
+        );
+        quote_spanned! {receiver=>
+            const _: () = ::core::assert!(
+                {
+                    #[allow(unused_imports)]
+                    use ::mobula::__private::actor::NotShareable as _;
+                    <::mobula::__private::actor::IsShareable<#ty>>::YES
+                },
+                #message
+            );
         }
     }
 
@@ -217,11 +258,13 @@ fn made(fallible: bool, optional: bool) -> TokenStream {
 }
 
 /// As `encode`, for a result that nobody gets.
-fn cast(callable: &Callable, retry_on: Option<&syn::Path>) -> TokenStream {
+fn cast(callable: &Callable) -> TokenStream {
     if !callable.signature.output.fallible {
-        return quote!({ let _nobody_waits = __output; __returns.several().finish() });
+        return quote!({
+            let _nobody_waits = __output;
+            __returns.several().finish()
+        });
     }
-    let _never_retried = retry_on;
     let failed = error_returned(&quote!(false));
     quote! {
         match __output {

@@ -13,7 +13,9 @@ impl Actor {
     /// The struct.
     pub(super) fn declared_handle(&self) -> TokenStream {
         let (handle, ty, visibility) = (self.handle_name(), &self.ty, self.visibility());
-        let document = format!("A handle of a [`{ty}`] actor, which lives at least as long as its handles. Cheap to clone.");
+        let document = format!(
+            "A handle of a [`{ty}`] actor, which lives at least as long as its handles. Cheap to clone."
+        );
         quote! {
             #[doc = #document]
             #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +30,8 @@ impl Actor {
     /// Its functions and traits.
     pub(super) fn handle(&self) -> TokenStream {
         let handle = self.handle_name();
-        let constructors = self.members.constructors.iter().map(|constructor| self.creation(&constructor.callable));
+        let constructors =
+            self.members.constructors.iter().map(|constructor| self.creation(&constructor.callable));
         let methods = self.members.methods.iter().map(|method| self.calling(method));
         quote! {
             #[allow(dead_code, clippy::too_many_arguments)]
@@ -101,7 +104,10 @@ impl Actor {
         let (name, visibility, variable, cfgs) =
             (&callable.name, &callable.visibility, static_name(callable), &callable.cfgs);
         let documentation = documentation(callable, || {
-            format!("A call of [`{ty}::{name}`]. Nothing is sent before it is awaited or submitted.", ty = self.ty)
+            format!(
+                "A call of [`{ty}::{name}`]. Nothing is sent before it is awaited or submitted.",
+                ty = self.ty
+            )
         });
         let (parameters, pushes) = arguments(callable);
         let references = match method.options.cast {

@@ -1,10 +1,11 @@
 //! The hooks of an actor: methods that its host calls, found by their names.
 
+use super::Actor;
 use super::member::{access, context_parameter};
 use crate::mistakes::Mistakes;
 use crate::signature::is_result;
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, FnArg, ImplItemFn, ReturnType, Type};
 
@@ -26,7 +27,8 @@ pub(super) struct Hook {
     pub(super) kind: HookKind,
     pub(super) name: Ident,
     is_async: bool,
-    exclusive: bool,
+    /// `&mut self`.
+    pub(super) exclusive: bool,
     receiver: Span,
     fallible: bool,
     given: Vec<HookGiven>,
@@ -34,9 +36,13 @@ pub(super) struct Hook {
 
 /// What a hook is called with.
 enum HookGiven {
-    Context { lent: bool },
+    Context {
+        lent: bool,
+    },
     /// The reason, or what has exited.
-    Event { lent: bool },
+    Event {
+        lent: bool,
+    },
 }
 
 impl HookKind {
@@ -85,7 +91,8 @@ impl Hook {
             match (context_parameter(input), kind.event()) {
                 (Some(lent), _) => given.push(HookGiven::Context { lent }),
                 (None, Some(_)) if !known => {
-                    let lent = matches!(input, FnArg::Typed(typed) if matches!(&*typed.ty, Type::Reference(_)));
+                    let lent =
+                        matches!(input, FnArg::Typed(typed) if matches!(&*typed.ty, Type::Reference(_)));
                     given.push(HookGiven::Event { lent });
                 }
                 (None, event) => {
@@ -104,39 +111,6 @@ impl Hook {
         Ok(Hook { kind, name, is_async, exclusive, receiver, fallible, given })
     }
 
-    /// The call that registers it with the class's builder.
-    pub(super) fn registration(&self, ty: &Ident) -> TokenStream {
-        let name = &self.name;
-        let (event, builder) = match self.kind {
-            HookKind::Start => (quote!(()), "on_start"),
-            HookKind::Stop => (quote!(::mobula::ExitReason), "on_stop"),
-            HookKind::Down => (quote!(::mobula::Down), "on_down"),
-            HookKind::Health => (quote!(()), "health_check"),
-        };
-        let given = self.given.iter().map(|given| match given {
-            HookGiven::Context { lent: true } => quote!(&__context),
-            HookGiven::Context { lent: false } => quote!(__context.clone()),
-            HookGiven::Event { lent: true } => quote!(&__event),
-            HookGiven::Event { lent: false } => quote!(__event),
-        });
-        let this = if self.exclusive { quote!(&mut *__this) } else { quote!(&*__this) };
-        let wait = self.is_async.then(|| quote!(.await));
-        let ended = self.ended();
-        let (guard, builder) = match self.exclusive {
-            true => (quote!(Exclusive), format_ident!("{builder}")),
-            false => (quote!(Shared), format_ident!("{builder}_shared")),
-        };
-        let registered = quote_spanned! {self.receiver=>
-            __class.#builder(|mut __this: ::mobula::__private::actor::#guard<#ty>, __event: #event, __context: ::mobula::ActorContext| {
-                ::std::boxed::Box::pin(async move {
-                    let __output = #ty::#name(#this #(, #given)*) #wait;
-                    #ended
-                })
-            });
-        };
-        quote!(#[allow(unused_mut, unused_variables)] #registered)
-    }
-
     /// From `__output` to a `Result<(), Failure>`.
     fn ended(&self) -> TokenStream {
         if !self.fallible {
@@ -151,5 +125,42 @@ impl Hook {
                 }
             }
         }
+    }
+}
+
+impl Actor {
+    /// The statement that registers a hook with the class's builder.
+    pub(super) fn hook(&self, hook: &Hook) -> TokenStream {
+        let (ty, name, kind) = (&self.ty, &hook.name, hook.kind);
+        let given = hook.given.iter().map(|given| match given {
+            HookGiven::Context { lent: true } => quote!(&__context),
+            HookGiven::Context { lent: false } => quote!(__context.clone()),
+            HookGiven::Event { lent: true } => quote!(&__event),
+            HookGiven::Event { lent: false } => quote!(__event),
+        });
+        let this = if hook.exclusive { quote!(&mut *__this) } else { quote!(&*__this) };
+        let wait = hook.is_async.then(|| quote!(.await));
+        let (guard, ended) = (self.guard(hook.exclusive), hook.ended());
+        let run = quote! {
+            ::mobula::__private::actor::hook(&__object.clone(), |__context| async move {
+                #guard
+                let __output = #ty::#name(#this #(, #given)*) #wait;
+                #ended
+            })
+        };
+        let is_shareable = (!hook.exclusive).then(|| self.is_shareable(hook.receiver));
+        let body = match kind {
+            HookKind::Start => quote!(__class.on_start(|__object| #run)),
+            HookKind::Down => quote!(__class.on_down(|__object, __event| #run)),
+            HookKind::Stop => quote! {
+                __class.on_stop(|__object, __event| ::mobula::__private::actor::stopping(#run))
+            },
+            HookKind::Health => {
+                let access = if hook.exclusive { quote!(Exclusive) } else { quote!(Shared) };
+                quote!(__class.health_check(::mobula::__private::actor::Access::#access, |__object| #run))
+            }
+        };
+        let body = quote_spanned!(name.span()=> #body;);
+        quote!({ #is_shareable #body })
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Constructor {
     pub(super) fallible: bool,
     /// It may decide that there is to be no actor.
     pub(super) optional: bool,
+    /// It blocks its thread.
+    pub(super) blocking: bool,
 }
 
 /// A function that is called on the handle.
@@ -94,18 +96,18 @@ impl Members {
         }
         match (receiver, made) {
             (Some(_), _) if is_public => {
-                if let Some(method) =
-                    mistakes.keep(Method::of(function, method_options, options))
-                {
+                if let Some(method) = mistakes.keep(Method::of(function, method_options, options)) {
                     self.methods.push(method);
                 }
             }
             (None, Some(made)) if is_public => {
-                let message = "a constructor has no options of its own: give them to #[mobula::actor(…)]";
-                refuse_mark(marked, message, mistakes);
-                if let Some(constructor) = mistakes.keep(Constructor::of(function, made)) {
-                    self.constructors.push(constructor);
+                let constructor = mistakes.keep(Constructor::of(function, made, &method_options));
+                if let (Some(at), true) = (marked, method_options.is_for_methods_alone()) {
+                    let message =
+                        "a constructor has the option `blocking` alone: give others to #[mobula::actor(…)]";
+                    mistakes.merge(Error::new(at, message));
                 }
+                self.constructors.extend(constructor);
             }
             _ => {
                 let message = "only a `pub` function with `self` is called on the handle: make it one, or take \
@@ -150,9 +152,19 @@ fn is_actor(returned: &Type, ty: Option<&Ident>) -> bool {
 }
 
 impl Constructor {
-    fn of(function: &ImplItemFn, made: Made) -> Result<Self, Error> {
+    fn of(function: &ImplItemFn, made: Made, options: &MethodOptions) -> Result<Self, Error> {
         let Made { fallible, optional } = made;
-        Ok(Constructor { callable: Callable::of(Subject::Constructor, function)?, fallible, optional })
+        let callable = Callable::of(Subject::Constructor, function)?;
+        let mut mistakes = Mistakes::default();
+        let blocking = options.blocking;
+        MethodOptions { blocking, ..MethodOptions::default() }.check(
+            callable.is_async,
+            true,
+            &[],
+            &mut mistakes,
+        );
+        mistakes.into_result()?;
+        Ok(Constructor { callable, fallible, optional, blocking: blocking.is_some() })
     }
 }
 
@@ -243,7 +255,9 @@ pub(super) fn context_parameter(input: &FnArg) -> Option<bool> {
         _ => false,
     };
     match &*parameter.ty {
-        Type::Reference(reference) if reference.mutability.is_none() && is_context(&reference.elem) => Some(true),
+        Type::Reference(reference) if reference.mutability.is_none() && is_context(&reference.elem) => {
+            Some(true)
+        }
         ty if is_context(ty) => Some(false),
         _ => None,
     }

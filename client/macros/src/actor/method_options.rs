@@ -9,7 +9,8 @@ use quote::quote;
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Meta, Path, Result};
 
-const KNOWN: &[&str] = &["blocking", "cancel_safe", "cast", "group", "max_task_retries", "retry_on", "timeout"];
+const KNOWN: &[&str] =
+    &["blocking", "cancel_safe", "cast", "group", "max_task_retries", "retry_on", "timeout"];
 
 /// What was given.
 #[derive(Default)]
@@ -40,7 +41,8 @@ impl MethodOptions {
                 mistakes.add(attribute, "give all options in one `#[method(…)]`");
             }
             let Meta::List(list) = &attribute.meta else {
-                mistakes.add(attribute, &format!("expected `#[method(…)]` with some of: {}", KNOWN.join(", ")));
+                mistakes
+                    .add(attribute, &format!("expected `#[method(…)]` with some of: {}", KNOWN.join(", ")));
                 continue;
             };
             metas::each(list.tokens.clone(), mistakes, |name, meta| options.set(name, meta));
@@ -94,9 +96,19 @@ impl MethodOptions {
         }
     }
 
+    /// Whether something else than `blocking` was given.
+    pub(super) fn is_for_methods_alone(&self) -> bool {
+        self.cancel_safe.is_some()
+            || self.cast.is_some()
+            || self.group.is_some()
+            || self.retry_on.is_some()
+            || self.max_task_retries.is_some()
+            || self.timeout.is_some()
+    }
+
     /// The `MethodRules` of the class's registration.
     pub(super) fn rules(&self) -> TokenStream {
-        let (blocking, cancel_safe) = (self.blocking.is_some(), self.cancel_safe.is_some());
+        let cancel_safe = self.cancel_safe.is_some();
         let group = match &self.group {
             Some((group, _)) => quote!(::core::option::Option::Some(#group)),
             None => quote!(::core::option::Option::None),
@@ -104,7 +116,6 @@ impl MethodOptions {
         quote! {
             ::mobula::__private::actor::MethodRules {
                 group: #group,
-                blocking: #blocking,
                 cancel_safe: #cancel_safe,
             }
         }

@@ -53,7 +53,8 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
 fn checked_type(block: &ItemImpl) -> Result<Ident, Error> {
     let mut mistakes = Mistakes::default();
     if let Some((_, path, _)) = &block.trait_ {
-        mistakes.add(path, "#[mobula::actor] goes on an `impl` block of the type's own, not on one of a trait");
+        mistakes
+            .add(path, "#[mobula::actor] goes on an `impl` block of the type's own, not on one of a trait");
     }
     if !block.generics.params.is_empty() {
         let message = "an actor cannot be generic: a worker finds its class by its name, and there is no one class of \

@@ -99,7 +99,10 @@ impl Options {
         for (name, limit) in metas::list(meta, "groups(name = limit, …)")? {
             let limit: u32 = literal::number(&limit, "how many methods of the group run at once")?;
             if limit == 0 {
-                return Err(syn::Error::new_spanned(meta, format!("no method of the group `{name}` could ever run")));
+                return Err(syn::Error::new_spanned(
+                    meta,
+                    format!("no method of the group `{name}` could ever run"),
+                ));
             }
             self.actor.push(quote!(actor.groups.push((#name.into(), #limit));));
             self.groups.push(name);
