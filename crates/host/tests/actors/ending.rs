@@ -97,10 +97,12 @@ fn a_stop_during_the_constructor_waits_for_it() {
 fn an_actor_that_asks_for_it_exits_after_the_turn() {
     for method in [LEAVE, LEAVE_SHARED] {
         let world = World::new();
+        world.deliver(9, ADD_WAITING);
         let mut turns = vec![world.turn(1, method), world.turn(2, ADD)];
         world.host.deliver_batch(&mut turns);
+        world.script.open(9);
         world.wait_for("exited Normal");
-        assert_eq!(world.notes_of(&["done", "on_stop"]), ["done 1", "on_stop Normal"]);
+        assert_eq!(world.notes_of(&["done", "on_stop"]), ["done 9", "done 1", "on_stop Normal"]);
         assert_eq!(world.script.count("returned 2"), 1);
     }
 }
