@@ -87,4 +87,14 @@ impl ActorHost {
     pub fn incarnation_of(&self, worker: WorkerId, key: u32) -> Option<Incarnation> {
         Some(self.actors[self.seated(worker, key)?].incarnation)
     }
+
+    /// Nothing is left of any call.
+    #[cfg(test)]
+    pub(crate) fn assert_no_calls(&self) {
+        let tables = (self.turns.len(), self.lanes.len(), self.records.len());
+        assert_eq!(tables, (0, 0, 0));
+        for (_, actor) in self.actors.iter() {
+            assert_eq!((actor.pending, actor.lanes.len(), actor.orphans.len()), (0, 0, 0));
+        }
+    }
 }

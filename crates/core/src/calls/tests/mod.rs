@@ -1,0 +1,4 @@
+//! Proofs of the router of calls, alone and with the machines that host actors.
+
+mod random;
+mod world;
