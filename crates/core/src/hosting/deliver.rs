@@ -46,6 +46,9 @@ impl ActorHost {
     }
 
     fn judge(&mut self, lane: usize, call: &HostedCall) -> Verdict {
+        if self.is_superseded(lane, call) {
+            return refused(FailureKind::Fenced, "its driver makes it through another node now");
+        }
         let Some(record) = self.lanes[lane].record else {
             return Verdict::Answer(CallEnd::NotStarted { reason: None });
         };

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 fn befall(world: &mut World, (what, which, how): (u8, usize, bool)) {
+    world.has_faults |= matches!(what, 88..=93) || !how && (80..=87).contains(&what);
     match what {
         0..=19 => world.call(which % 4, which / 4 % ACTORS, u32::from(which.is_multiple_of(5)), false),
         20..=22 => world.call(which % 4, which / 4 % ACTORS, 0, true),

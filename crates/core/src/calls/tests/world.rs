@@ -72,6 +72,8 @@ pub(super) struct World {
     home_of_driver: usize,
     homes: BTreeSet<usize>,
     term: u32,
+    /// Whether calls with retries may have been tried again.
+    pub(super) has_faults: bool,
     /// Whether a home has calls of the driver that it will never be told of again.
     has_zombies: bool,
     /// The last start of each caller's calls at each incarnation.
@@ -120,6 +122,7 @@ impl World {
             home_of_driver: 0,
             homes: [0].into(),
             term: 1,
+            has_faults: false,
             has_zombies: false,
             last_started: BTreeMap::new(),
         };
@@ -326,7 +329,8 @@ impl World {
         known.starts += 1;
         assert!(known.starts == 1 || known.retries > 0, "{} starts twice", order.task);
         assert_eq!(known.caller, order.caller);
-        if known.starts > 1 {
+        // What may run again may do so after later ones.
+        if known.starts > 1 || known.retries > 0 && self.has_faults {
             return;
         }
         let last = self.last_started.entry((incarnation, known.caller)).or_default();
@@ -648,6 +652,10 @@ impl World {
                 (known.home, known.attempt, known.is_ready) = (home, attempt, false);
                 again.push((*task, known.clone()));
             }
+        }
+        for node in 0..NODES {
+            let owner_term = OwnerTerm(self.term);
+            self.tell_host(node, hosting::Event::Adopted { job: JOB, owner_term });
         }
         for (task, known) in again {
             self.make(task, &known, true);
