@@ -617,7 +617,11 @@ impl World {
             }
         }
         if self.home_of_driver == node {
-            (0..NODES).for_each(|home| if self.home_of_driver == node { self.take_over(home) });
+            (0..NODES).for_each(|home| {
+                if self.home_of_driver == node {
+                    self.take_over(home)
+                }
+            });
         }
         if self.home_of_driver == node {
             // Nowhere to go: the job is at its end.
