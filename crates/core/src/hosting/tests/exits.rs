@@ -55,67 +55,76 @@ fn a_constructor_may_want_no_actor() {
     assert_eq!(effects, [Effect::Report(ActorReport::Ignored(incarnation(1, 1)))]);
 }
 
+/// What befalls one of eight actors.
+fn befall(
+    host: &mut Host,
+    (what, which): (u8, u64),
+    epochs: &mut [u64; 8],
+    workers: &[WorkerId],
+) -> Vec<Effect> {
+    let epoch = epochs[which as usize];
+    let latest = incarnation(which, epoch);
+    let exits = host.host.inventory(host.now).1;
+    let here = host.host.actors().find(|actor| actor.incarnation == latest);
+    let seat = here.as_ref().and_then(|actor| Some((actor.worker?, host.host.key_of(latest)?)));
+    let is_known = here.is_some() || exits.iter().any(|exit| exit.incarnation == latest);
+    match (what, seat) {
+        (0..=2, _) if !is_known => {
+            epochs[which as usize] += 1;
+            host.event(Event::Start(start_with(which, epoch + 1, which == 0, ActorOptions::default())))
+        }
+        (3 | 4, _) => {
+            workers.iter().flat_map(|worker| host.event(Event::WorkerStarted { worker: *worker })).collect()
+        }
+        (5, _) => match workers.get(which as usize).copied() {
+            Some(worker) => host.event(Event::WorkerLost { worker, failure: failure() }),
+            None => Vec::new(),
+        },
+        (6, Some((worker, key))) => host.event(Event::ActorStarted { worker, key }),
+        (7, Some((worker, key))) => {
+            let reason = Some(ExitReason::of(ExitKind::Panicked));
+            host.event(Event::ActorExited { worker, key, reason })
+        }
+        (8, _) if is_known => {
+            let (shutdown, reason) = (ChildShutdown::Brutal, ExitReason::of(ExitKind::Shutdown));
+            host.event(Event::Stop { incarnation: latest, shutdown, reason })
+        }
+        (9, _) => {
+            let some = exits.iter().map(|exit| exit.incarnation).take(which as usize).collect();
+            host.event(Event::ExitsRecorded(some))
+        }
+        _ => host.pass(Duration::from_secs(which)),
+    }
+}
+
 proptest! {
     /// Whatever happens, each incarnation that was granted is here, or its exit is told until it is recorded.
     #[test]
     fn no_exit_is_forgotten(steps in prop::collection::vec((0_u8..12, 0_u64..8), 0..150)) {
         let mut host = Host::new();
         let mut epochs = [0_u64; 8];
-        let (mut granted, mut recorded) = (BTreeSet::new(), BTreeSet::new());
-        let mut workers = BTreeSet::new();
-        for (what, which) in steps {
-            let of_which = incarnation(which, epochs[which as usize]);
-            let gone = host.host.inventory(host.now).1;
-            let effects = match what {
-                0..=2 if gone.iter().all(|exit| exit.incarnation != of_which)
-                    && host.host.actors().all(|actor| actor.incarnation != of_which) =>
-                {
-                    epochs[which as usize] += 1;
-                    granted.insert(incarnation(which, epochs[which as usize]));
-                    host.event(Event::Start(start_with(which, epochs[which as usize], which == 0, ActorOptions::default())))
-                }
-                3 | 4 => workers.iter().flat_map(|worker| host.event(Event::WorkerStarted { worker: *worker })).collect(),
-                5 => match workers.iter().nth(which as usize).copied() {
-                    Some(worker) => {
-                        workers.remove(&worker);
-                        host.event(Event::WorkerLost { worker, failure: failure() })
-                    }
-                    None => Vec::new(),
-                },
-                6 | 7 => match (host.host.key_of(of_which), host.host.actors().find(|actor| actor.incarnation == of_which)) {
-                    (Some(key), Some(actor)) if what == 6 => {
-                        let reason = Some(ExitReason::of(ExitKind::Panicked));
-                        host.event(Event::ActorExited { worker: actor.worker.unwrap(), key, reason })
-                    }
-                    (Some(key), Some(actor)) => host.event(Event::ActorStarted { worker: actor.worker.unwrap(), key }),
-                    _ => Vec::new(),
-                },
-                8 if granted.contains(&of_which) && !recorded.contains(&of_which) => {
-                    let reason = ExitReason::of(ExitKind::Shutdown);
-                    host.event(Event::Stop { incarnation: of_which, shutdown: ChildShutdown::Brutal, reason })
-                }
-                9 => {
-                    let some: Vec<Incarnation> = gone.iter().map(|exit| exit.incarnation).take(which as usize).collect();
-                    recorded.extend(some.iter().copied());
-                    host.event(Event::ExitsRecorded(some))
-                }
-                _ => host.pass(Duration::from_secs(which)),
-            };
-            for effect in &effects {
-                match effect {
-                    Effect::StartWorker { worker, .. } => drop(workers.insert(*worker)),
-                    Effect::Kill { worker, .. } => drop(workers.remove(worker)),
-                    _ => {}
-                }
-            }
+        let (mut open, mut workers) = (BTreeSet::new(), Vec::new());
+        for step in steps {
+            let before = host.host.inventory(host.now).1;
+            let effects = befall(&mut host, step, &mut epochs, &workers);
+            workers.extend(effects.iter().filter_map(|effect| match effect {
+                Effect::StartWorker { worker, .. } => Some(*worker),
+                _ => None,
+            }));
             let (actors, exits) = host.host.inventory(host.now);
-            let here: BTreeSet<_> = actors.iter().map(|actor| actor.incarnation).collect();
-            let told: BTreeSet<_> = exits.iter().map(|exit| exit.incarnation).collect();
-            prop_assert!(here.is_disjoint(&told));
-            for incarnation in &granted {
-                let known = here.contains(incarnation) || told.contains(incarnation);
-                prop_assert_eq!(known, !recorded.contains(incarnation), "{}", incarnation);
+            let here: BTreeSet<Incarnation> = actors.iter().map(|actor| actor.incarnation).collect();
+            let told: BTreeSet<Incarnation> = exits.iter().map(|exit| exit.incarnation).collect();
+            if step.0 == 9 {
+                let recorded = before.iter().map(|exit| exit.incarnation).take(step.1 as usize);
+                recorded.for_each(|incarnation| drop(open.remove(&incarnation)));
             }
+            let latest = incarnation(step.1, epochs[step.1 as usize]);
+            if step.0 <= 2 && here.contains(&latest) {
+                open.insert(latest);
+            }
+            prop_assert!(here.is_disjoint(&told));
+            let known: BTreeSet<Incarnation> = here.union(&told).copied().collect();
+            prop_assert_eq!(&known, &open);
         }
     }
 }
