@@ -34,6 +34,8 @@ const BOXED: &[&str] = &[
     ".mobula.v1.Frame.kind.lane_call",
     ".mobula.v1.Frame.kind.lane_call_ended",
     ".mobula.v1.Frame.kind.cancel_lane_call",
+    ".mobula.v1.Record.kind.actor",
+    ".mobula.v1.Record.kind.supervisor",
     ".mobula.v1.Outcome.end.failure",
     ".mobula.v1.TaskOptions.target.constructor",
 ];

@@ -4,6 +4,7 @@ use mobula_core::membership::LinkKey;
 use mobula_rpc::head::{
     FunctionStatus, HeadMessages, HeadRefusal, JoinRequest, NodeReport, NodeReports, TaskEventList,
 };
+use mobula_types::actor::{ActorAnswer, ActorRequest};
 use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::{
@@ -33,4 +34,5 @@ pub(crate) enum Command {
     ListTasks { filter: TaskFilter, limit: usize, reply: Reply<TaskEventList> },
     LocateExecutable { hash: ExecutableHash, reply: Reply<Vec<NodeId>> },
     Drain { node: NodeName, reply: Reply<()> },
+    Actors { asker: Option<NodeId>, request: ActorRequest, reply: Reply<ActorAnswer> },
 }

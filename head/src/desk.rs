@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use mobula_registry::{LeaseId, Registry, RegistryError};
 use mobula_rpc::head::{
     FunctionStatus, HeadMessages, HeadRefusal, HeadService, HeadStatus, JoinRequest, NodeReports,
-    TaskEventList,
+    TaskEventList, allowance,
 };
 use mobula_types::actor::{ActorAnswer, ActorRequest};
 use mobula_types::job::JobState;
@@ -80,6 +80,14 @@ impl Desk {
 
     /// Asks the leader, if that is this head.
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, HeadRefusal> {
+        self.ask_within(ANSWER_DEADLINE, command).await
+    }
+
+    async fn ask_within<T>(
+        &self,
+        within: Duration,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, HeadRefusal> {
         let (commands, leader) = {
             let standing = self.standing.lock();
             (standing.leading.as_ref().map(|(_, commands)| commands.clone()), standing.leader.clone())
@@ -90,22 +98,22 @@ impl Desk {
             commands.send(command(reply)).await.ok()?;
             answer.await.ok()
         };
-        match tokio::time::timeout(ANSWER_DEADLINE, asked).await {
+        match tokio::time::timeout(within, asked).await {
             Ok(Some(answer)) => answer,
             // It stopped leading meanwhile.
             Ok(None) => Err(HeadRefusal::not_leader(None)),
-            Err(_) => Err(self.too_slow().into()),
+            Err(_) => Err(self.too_slow(within).into()),
         }
     }
 
-    fn too_slow(&self) -> Failure {
+    fn too_slow(&self, within: Duration) -> Failure {
         let problem = self.standing.lock().registry_problem.clone();
         let why = if problem.is_empty() {
             "it is overloaded".to_owned()
         } else {
             format!("its registry: {problem}")
         };
-        let message = format!("head {} did not answer within {ANSWER_DEADLINE:?}: {why}", self.address);
+        let message = format!("head {} did not answer within {within:?}: {why}", self.address);
         Failure::new(FailureKind::TimedOut, message)
     }
 }
@@ -183,10 +191,11 @@ impl HeadService for Desk {
 
     async fn actors(
         &self,
-        _asker: Option<NodeId>,
-        _request: ActorRequest,
+        asker: Option<NodeId>,
+        request: ActorRequest,
     ) -> Result<ActorAnswer, HeadRefusal> {
-        Err(Failure::new(FailureKind::Unavailable, "this head does not host actors yet").into())
+        let within = ANSWER_DEADLINE + allowance(&request);
+        self.ask_within(within, |reply| Command::Actors { asker, request, reply }).await
     }
 
     async fn status(&self) -> HeadStatus {

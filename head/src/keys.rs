@@ -1,7 +1,8 @@
 //! Where things are in the registry: `/mobula/<cluster>/<kind>/…`.
 
 use crate::error::HeadError;
-use mobula_types::{JobId, NodeName};
+use mobula_types::actor::SpecKey;
+use mobula_types::{ActorId, JobId, NodeName};
 use std::fmt::Write;
 
 /// The keys of one cluster.
@@ -73,6 +74,48 @@ impl Keys {
     /// The job whose record is under a key.
     pub(crate) fn job_of(&self, key: &str) -> Option<JobId> {
         key.strip_prefix(&self.jobs())?.parse().ok()
+    }
+
+    /// Actors' records.
+    pub(crate) fn actors(&self) -> String {
+        format!("{}/actors/", self.prefix)
+    }
+
+    pub(crate) fn actor(&self, actor: ActorId) -> String {
+        format!("{}{actor}", self.actors())
+    }
+
+    /// Supervisors' records.
+    pub(crate) fn supervisors(&self) -> String {
+        format!("{}/supervisors/", self.prefix)
+    }
+
+    pub(crate) fn supervisor(&self, supervisor: ActorId) -> String {
+        format!("{}{supervisor}", self.supervisors())
+    }
+
+    /// What actors are started from, by a hash of it.
+    pub(crate) fn specs(&self) -> String {
+        format!("{}/specs/", self.prefix)
+    }
+
+    pub(crate) fn spec(&self, key: SpecKey) -> String {
+        format!("{}{:032x}", self.specs(), key.0)
+    }
+
+    /// Whose the names of actors and supervisors are.
+    pub(crate) fn actor_names(&self) -> String {
+        format!("{}/names/", self.prefix)
+    }
+
+    pub(crate) fn actor_name(&self, namespace: &str, name: &str) -> String {
+        format!("{}{}/{}", self.actor_names(), escape(namespace), escape(name))
+    }
+
+    /// The namespace and the name at the end of a key.
+    pub(crate) fn actor_name_of(&self, key: &str) -> Option<(String, String)> {
+        let (namespace, name) = key.strip_prefix(&self.actor_names())?.split_once('/')?;
+        Some((unescape(namespace)?, unescape(name)?))
     }
 
     /// The name at the end of a key.

@@ -24,6 +24,7 @@ mod shard;
 mod state;
 mod task_list;
 mod thin;
+mod thin_actor;
 mod transfer;
 mod workers;
 

@@ -20,6 +20,7 @@ pub(crate) enum Method {
     OpenJob,
     SubmitJob,
     SubmitTask,
+    CallActor,
     PutObject,
 }
 

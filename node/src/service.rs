@@ -241,8 +241,8 @@ impl NodeService for Service {
         self.tell(Call::Cancel { job: access.job, task, force, recursive }).await
     }
 
-    async fn call_actor(&self, _request: CallActor) -> Result<ObjectValue, Failure> {
-        Err(Failure::new(FailureKind::Unavailable, "this node does not call actors yet"))
+    async fn call_actor(&self, request: CallActor) -> Result<ObjectValue, Failure> {
+        self.call_actor_thin(request).await
     }
 
     async fn actors(&self, request: ActorRequest) -> Result<ActorAnswer, Failure> {

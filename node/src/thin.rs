@@ -37,7 +37,7 @@ impl ThinCalls {
         ThinCalls { requests, next: Arc::new(AtomicU64::new(first)) }
     }
 
-    fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 }
@@ -147,7 +147,7 @@ impl Service {
     }
 }
 
-fn encode_arguments(arguments: &Arguments) -> Result<Payload, Failure> {
+pub(crate) fn encode_arguments(arguments: &Arguments) -> Result<Payload, Failure> {
     match arguments {
         Arguments::MessagePack(bytes) => Ok(Payload::from(bytes.clone())),
         Arguments::Json(text) if text.is_empty() => Ok(Payload::EMPTY),

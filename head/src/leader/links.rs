@@ -3,7 +3,7 @@
 use super::{End, Leader};
 use crate::command::{Command, Reply};
 use futures::StreamExt;
-use mobula_core::jobs;
+use mobula_core::{jobs, supervision};
 use mobula_core::membership::{self, LinkKey};
 use mobula_rpc::head::{
     Grant, HeadMessage, HeadMessages, HeadOrder, HeadRefusal, JoinRequest, NodeReport, NodeReports,
@@ -95,6 +95,7 @@ impl Leader {
         let (sender, messages) = mpsc::channel(capacity);
         link.sender = Some(sender);
         link.node = Some(node.clone());
+        self.links_by_node.insert(node.clone(), key);
         self.send(key, HeadOrder::Granted(grant));
         if reply.send(Ok(messages)).is_err() {
             // Its stream's end is heard of by itself.
@@ -103,14 +104,27 @@ impl Leader {
         self.directory.advertise(&node, &request.registration.functions);
         self.executables.replace(&node, request.executables);
         let (drivers, departed) = (request.drivers, request.departed);
-        self.tell_jobs(jobs::Event::NodeJoined { node, drivers, departed });
+        self.tell_jobs(jobs::Event::NodeJoined { node: node.clone(), drivers, departed });
+        self.tell_actors(supervision::Event::NodeJoined { node });
     }
 
     pub(super) fn refuse(&mut self, link: LinkKey, refusal: HeadRefusal) {
-        if let Some(Joining { reply, .. }) = self.links.remove(&link).and_then(|link| link.joining) {
+        if let Some(Joining { reply, .. }) = self.remove_link(link).and_then(|link| link.joining) {
             // Who asked may have given up.
             let _given_up = reply.send(Err(refusal));
         }
+    }
+
+    /// Forgets a link. A node that has no other is told nothing any more.
+    pub(super) fn remove_link(&mut self, key: LinkKey) -> Option<Link> {
+        let link = self.links.remove(&key)?;
+        if let Some(node) = &link.node
+            && self.links_by_node.get(node) == Some(&key)
+        {
+            self.links_by_node.remove(node);
+            self.parted.push(node.clone());
+        }
+        Some(link)
     }
 
     /// Tells a node that it is dead, and closes its stream.
@@ -130,7 +144,7 @@ impl Leader {
 
     /// Closes the stream of a node that does not read. It joins again, and is told everything.
     fn too_slow(&mut self, link: LinkKey) {
-        self.links.remove(&link);
+        self.remove_link(link);
         let ended = Command::LinkEnded { link, failure: None };
         if self.loopback.try_send(ended).is_err() {
             // No room to come back to it: now, then, although the machine is in the middle of its effects.
@@ -147,7 +161,7 @@ impl Leader {
     }
 
     pub(super) fn link_ended(&mut self, link: LinkKey, failure: Option<Failure>) {
-        if let Some(Link { node: Some(node), .. }) = self.links.remove(&link) {
+        if let Some(Link { node: Some(node), .. }) = self.remove_link(link) {
             match failure {
                 Some(failure) => tracing::warn!(%node, %failure, "the stream of a node broke"),
                 None => tracing::info!(%node, "the stream of a node has ended"),
@@ -172,7 +186,6 @@ impl Leader {
             NodeReport::LeaseAcknowledged { lease_id } => {
                 self.tell_membership(membership::Event::LeaseAcknowledged { link, lease_id });
             }
-            NodeReport::Actors(_) => tracing::debug!(%node, "a report of actors is not looked at"),
             NodeReport::Leave => self.tell_membership(membership::Event::Leaving { link }),
             NodeReport::DriverAttached { job, session } => {
                 self.tell_jobs(jobs::Event::Attached { node, job, session });
@@ -185,6 +198,7 @@ impl Leader {
                 self.tell_jobs(jobs::Event::Summary { node, job, summary });
             }
             NodeReport::Executable { hash, held } => self.executables.change(&node, hash, held),
+            NodeReport::Actors(report) => self.tell_actors(supervision::Event::Reported { node, report }),
             NodeReport::TaskEvents { events, left_out } => self.tasks.report(&node, events, left_out),
         }
     }

@@ -4,6 +4,7 @@
 //! tells, outcomes of writes, probes, and time. It never waits for the registry or for a node: writes queue in the
 //! [`Writer`], and a node that does not read what it is told loses its stream and joins again.
 
+mod actors;
 mod answers;
 mod links;
 mod perform;
@@ -23,12 +24,14 @@ use links::Link;
 use mobula_core::directory::{Directory, Executables};
 use mobula_core::jobs::{self, Jobs, RequestKey};
 use mobula_core::membership::{self, Inheritance, LinkKey, Membership};
+use mobula_core::supervision::{self, Supervision};
 use mobula_proto::registry::ClusterRecord;
 use mobula_registry::{
     Condition, Lease, Operation, Registry, RegistryError, Transaction, Watch, WatchBatch, WatchEvent,
     WatchStart,
 };
 use mobula_runtime::{Shutdown, clock};
+use mobula_types::actor::ActorAnswer;
 use mobula_types::{ClusterId, JobInfo, NodeId, NodeName, ProbeAnswer, Time, ViewDelta};
 use purpose::{Admission, Purpose};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,8 +73,13 @@ pub(crate) struct Leader {
     directory: Directory,
     executables: Executables,
     jobs: Jobs,
+    supervision: Supervision,
+    actor_requests: BTreeMap<supervision::RequestKey, Reply<ActorAnswer>>,
     tasks: TaskEvents,
     links: BTreeMap<LinkKey, Link>,
+    links_by_node: BTreeMap<NodeId, LinkKey>,
+    /// Nodes that have lost their link in this turn.
+    parted: Vec<NodeId>,
     next_link: u64,
     next_request: u64,
     requests: BTreeMap<RequestKey, Reply<JobInfo>>,
@@ -103,6 +111,8 @@ impl Leader {
         heads_were_away: bool,
     ) -> (Self, mpsc::Sender<Command>) {
         let now = clock::now();
+        let mut image = image;
+        let of_actors = actors::inheritance(&mut image);
         let inheritance = Inheritance {
             nodes: image.nodes,
             generation_floor: image.cluster.generation_floor,
@@ -113,6 +123,9 @@ impl Leader {
         let mut effects = Vec::new();
         let membership =
             Membership::lead(now, leadership.term, head.options.membership(), inheritance, &mut effects);
+        let mut actor_effects = Vec::new();
+        let options = head.options.supervision();
+        let supervision = Supervision::lead(now, options, of_actors, &mut actor_effects);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let mut leader = Leader {
             desk: head.desk.clone(),
@@ -129,9 +142,13 @@ impl Leader {
             membership,
             directory: Directory::default(),
             executables: Executables::default(),
+            supervision,
+            actor_requests: BTreeMap::new(),
             jobs: Jobs::lead(now, head.options.jobs(), image.jobs, image.unreadable_jobs),
             tasks: TaskEvents::new(head.options.task_events),
             links: BTreeMap::new(),
+            links_by_node: BTreeMap::new(),
+            parted: Vec::new(),
             next_link: 0,
             next_request: 0,
             requests: BTreeMap::new(),
@@ -146,6 +163,7 @@ impl Leader {
             end: None,
         };
         leader.perform_all(effects);
+        leader.perform_actors(actor_effects);
         (leader, commands)
     }
 
@@ -165,6 +183,9 @@ impl Leader {
         loop {
             if let Some(end) = self.end {
                 return end;
+            }
+            for node in std::mem::take(&mut self.parted) {
+                self.tell_actors(supervision::Event::NodeParted { node });
             }
             // Not a branch below: behind queues that a flood never leaves empty, it would have no turn.
             if self.next_deadline().min(next_heads) <= clock::now() {
@@ -202,13 +223,15 @@ impl Leader {
     }
 
     fn next_deadline(&self) -> Time {
-        self.membership.next_deadline().min(self.jobs.next_deadline())
+        self.membership.next_deadline().min(self.jobs.next_deadline()).min(self.supervision.next_deadline())
     }
 
     fn tick(&mut self) {
         self.desk.standing.lock().registry_problem = self.leadership.problem();
         self.tell_membership(membership::Event::Tick);
         self.tell_jobs(jobs::Event::Tick);
+        self.tell_actors(supervision::Event::Tick);
+        self.forget_actor_requests();
         self.watchers.retain(|watcher| !watcher.is_closed());
         self.drains.retain(|(_, reply)| !reply.is_closed());
     }

@@ -2,7 +2,7 @@
 
 use super::Leader;
 use super::purpose::Admission;
-use mobula_core::jobs;
+use mobula_core::{jobs, supervision};
 use mobula_core::membership::{Effect, LinkKey};
 use mobula_registry::LeaseId;
 use mobula_rpc::head::{Grant, HeadOrder, HeadRefusal, probe};
@@ -25,7 +25,7 @@ impl Leader {
             Effect::LeaseInForce { link, lease_id } => self.send(link, HeadOrder::LeaseInForce { lease_id }),
             Effect::Refuse { link, failure } => self.refuse(link, failure.into()),
             Effect::Fenced { link, failure } => self.fenced(link, failure),
-            Effect::Close { link } => drop(self.links.remove(&link)),
+            Effect::Close { link } => drop(self.remove_link(link)),
             Effect::View(delta) => self.broadcast_view(&delta),
             Effect::ViewTo { link, view } => self.send(link, HeadOrder::View(view)),
             Effect::Fence { link, dead } => self.send(link, HeadOrder::Fence { node: dead }),
@@ -47,12 +47,12 @@ impl Leader {
             jobs::Effect::Write { record, write } => self.write_job(&record, write),
             jobs::Effect::Delete { job } => self.delete_job(job),
             jobs::Effect::Announce(info) => {
+                self.tell_actors_of_job(&info);
                 tracing::info!(job = %info.job, name = %info.spec.name, state = ?info.state, reason = %info.reason, "job");
                 self.broadcast(&job_order(info));
             }
             jobs::Effect::Tell { node, info } => {
-                let link = self.links.iter().find(|(_, link)| link.node.as_ref() == Some(&node));
-                if let Some(link) = link.map(|(link, _)| *link) {
+                if let Some(link) = self.links_by_node.get(&node).copied() {
                     self.send(link, job_order(info));
                 }
             }
@@ -111,7 +111,8 @@ impl Leader {
         tracing::warn!(%node, "a node is dead");
         self.directory.remove_node(&node);
         self.executables.remove_node(&node);
-        self.tell_jobs(jobs::Event::NodeLost { node });
+        self.tell_jobs(jobs::Event::NodeLost { node: node.clone() });
+        self.tell_actors(supervision::Event::NodeLost { node });
     }
 
     fn probe(&mut self, node: NodeId, address: Arc<str>) {
@@ -133,7 +134,20 @@ impl Leader {
         mobula_runtime::spawn("revoke lease", revoking).detach();
     }
 
+    fn tell_actors_of_job(&mut self, info: &JobInfo) {
+        let job = info.job;
+        self.tell_actors(match info.state {
+            JobState::Running => {
+                let has_executable = info.spec.executable.is_some();
+                supervision::Event::JobOpened { job, has_executable }
+            }
+            JobState::Ended | JobState::Failed | JobState::Stopped => supervision::Event::JobEnded { job },
+        });
+    }
+
     fn broadcast_view(&mut self, delta: &ViewDelta) {
+        let view = std::sync::Arc::new(self.membership.view().clone());
+        self.tell_actors(supervision::Event::View(view));
         self.broadcast(&HeadOrder::View(delta.clone()));
         // One that is too slow asks again, and starts with the whole view.
         self.watchers.retain(|watcher| watcher.try_send(delta.clone()).is_ok());

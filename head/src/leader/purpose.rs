@@ -3,6 +3,7 @@
 use super::Leader;
 use mobula_core::jobs::{self, JobWrite};
 use mobula_core::membership::{self, NodeWrite};
+use mobula_core::supervision;
 use mobula_proto::registry::{ClusterRecord, encode_cluster, encode_job, encode_node};
 use mobula_registry::{Lease, LeaseId, Operation, RegistryError, Revision};
 use mobula_runtime::clock;
@@ -23,6 +24,8 @@ pub(super) enum Purpose {
     Job { job: JobId, write: JobWrite },
     /// A job's record is deleted.
     DeleteJob { job: JobId },
+    /// Records of actors and supervisors change.
+    Actors { write: u64 },
 }
 
 /// A lease for a node that is to be admitted, or why there is none.
@@ -130,13 +133,19 @@ impl Leader {
             }
             Purpose::Node { node, write } => {
                 self.tell_membership(membership::Event::Written { node: node.clone(), write });
-                if write == NodeWrite::Drain {
-                    self.drained(&node);
+                match write {
+                    NodeWrite::Drain => {
+                        self.drained(&node);
+                        self.tell_actors(supervision::Event::NodeDraining { node });
+                    }
+                    NodeWrite::Fenced => self.tell_actors(supervision::Event::NodeFenced { node }),
+                    NodeWrite::Death => {}
                 }
             }
             Purpose::Forget { node } => self.tell_membership(membership::Event::Forgotten { node }),
             Purpose::Job { job, write } => self.tell_jobs(jobs::Event::Written { job, write }),
             Purpose::DeleteJob { job } => self.tell_jobs(jobs::Event::Deleted { job }),
+            Purpose::Actors { write } => self.tell_actors(supervision::Event::Written { write }),
         }
     }
 
@@ -157,6 +166,10 @@ impl Leader {
             Purpose::Job { job, write } => {
                 let failure = unavailable(&error);
                 self.tell_jobs(jobs::Event::NotWritten { job, write, failure });
+            }
+            Purpose::Actors { write } => {
+                let failure = unavailable(&error);
+                self.tell_actors(supervision::Event::NotWritten { write, failure });
             }
             Purpose::Node { .. } | Purpose::Forget { .. } | Purpose::DeleteJob { .. } => {
                 self.step_down(&error)

@@ -27,6 +27,20 @@ impl Shard {
                     extras: SubmitExtras { references, deadline, ..SubmitExtras::default() }.boxed(),
                 });
             }
+            Call::CallActor { job, task, template, arguments, references, deadline, target, reply } => {
+                let Some(call) = self.number_call(CallWaits::Submit(reply)) else { return };
+                let deadline = deadline.map(|deadline| deadline.since(self.now));
+                self.tell_tasks(tasks::Event::Called {
+                    requester: Requester::Call { job, call },
+                    job,
+                    task,
+                    template,
+                    arguments,
+                    parent: None,
+                    extras: SubmitExtras { references, deadline, ..SubmitExtras::default() }.boxed(),
+                    call: target,
+                });
+            }
             Call::Get { address, job, until, reply } => {
                 let object = address.object;
                 self.get(address, GetCall { job, object, until, reply });

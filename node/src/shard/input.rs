@@ -67,6 +67,17 @@ pub(crate) enum Call {
         deadline: Option<Time>,
         reply: Reply<Option<Failure>>,
     },
+    /// Call an actor for a thin client.
+    CallActor {
+        job: JobId,
+        task: TaskId,
+        template: Arc<TaskTemplate>,
+        arguments: Payload,
+        references: Vec<ArgumentRef>,
+        deadline: Option<Time>,
+        target: mobula_core::tasks::CallTarget,
+        reply: Reply<Option<Failure>>,
+    },
     /// An object's value, when it is there; `TimedOut` where it is not by then.
     Get { address: ObjectAddress, job: JobId, until: Time, reply: Reply<Outcome> },
     /// Put a value for a thin client.

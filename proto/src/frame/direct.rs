@@ -10,6 +10,20 @@ use prost::encoding::{
     uint64,
 };
 
+/// A field that is left out where it is zero.
+macro_rules! unless_zero {
+    (length $kind:ident, $tag:expr, $value:expr) => {
+        if $value == Default::default() { 0 } else { $kind::encoded_len($tag, &$value) }
+    };
+    (put $kind:ident, $tag:expr, $value:expr, $body:expr) => {
+        if $value != Default::default() {
+            $kind::encode($tag, &$value, $body);
+        }
+    };
+}
+
+pub(super) mod call;
+
 /// The number of `Batch.frames`.
 const FRAMES: u32 = 3;
 /// The numbers of the kinds in `Frame.kind`.
@@ -34,6 +48,10 @@ pub(crate) fn append(frame: &Frame, body: &mut BytesMut) -> bool {
             Some(value) if borrows.is_empty() => append_done(*handle, value, *retryable, *micros, body),
             _ => return false,
         },
+        Frame::Call(call) => return call::append_call(call, body),
+        Frame::Turn(turn) if turn.inputs.is_empty() => call::append_turn(turn, body),
+        Frame::LaneCall(call) if call.inputs.is_empty() && !call.resent => call::append_lane_call(call, body),
+        Frame::LaneCallEnded(ended) => return call::append_lane_call_ended(ended, body),
         _ => return false,
     }
     true
@@ -68,18 +86,6 @@ fn put_bytes(tag: u32, bytes: &[u8], body: &mut BytesMut) {
     encode_key(tag, WireType::LengthDelimited, body);
     encode_varint(bytes.len() as u64, body);
     body.put_slice(bytes);
-}
-
-/// A field that is left out where it is zero.
-macro_rules! unless_zero {
-    (length $kind:ident, $tag:expr, $value:expr) => {
-        if $value == Default::default() { 0 } else { $kind::encoded_len($tag, &$value) }
-    };
-    (put $kind:ident, $tag:expr, $value:expr, $body:expr) => {
-        if $value != Default::default() {
-            $kind::encode($tag, &$value, $body);
-        }
-    };
 }
 
 fn is_plain(submit: &Submit) -> bool {

@@ -3,6 +3,9 @@
 //! What is read here is what [`direct`](super::direct) writes: fields in ascending order, each at most once. Anything else,
 //! malformed bytes included, is left to the general way, which says what is wrong; so both always agree.
 
+mod call;
+
+use super::direct::call::{CALL, LANE_CALL, LANE_CALL_ENDED, TURN};
 use super::direct::{COMPLETED, DONE, RUN, SUBMIT};
 use crate::value::COPIED_LENGTH;
 use bytes::Bytes;
@@ -33,6 +36,10 @@ fn read_usual(frame: &[u8], message: &Bytes, frames: &mut Vec<Frame>) -> Option<
         COMPLETED => read_completed(fields, message, frames),
         RUN => read_run(fields, message, frames),
         DONE => read_done(fields, message, frames),
+        CALL => call::read_call(fields, message, frames),
+        TURN => call::read_turn(fields, message, frames),
+        LANE_CALL => call::read_lane_call(fields, message, frames),
+        LANE_CALL_ENDED => call::read_lane_call_ended(fields, message, frames),
         _ => None,
     }
 }

@@ -46,11 +46,11 @@ impl ActorHost {
         Some(TurnSnapshot { from, job, task: turn.task, incarnation })
     }
 
-    /// The number of an incarnation in its worker, once that has been told of it.
-    pub fn key_of(&self, incarnation: Incarnation) -> Option<u32> {
+    /// The worker of an incarnation and its number there, once the worker has been told of it.
+    pub fn seat_of(&self, incarnation: Incarnation) -> Option<(WorkerId, u32)> {
         let actor = &self.actors[self.find_actor(incarnation.actor)?];
         let seat = actor.seat.filter(|seat| seat.is_told && actor.incarnation == incarnation)?;
-        Some(seat.key)
+        Some((seat.id, seat.key))
     }
 
     /// What a head that is joined is told: the actors, and the exits that are not recorded.
@@ -83,9 +83,10 @@ impl ActorHost {
         self.workers[*self.workers_by_id.get(&worker)?].job
     }
 
-    /// The incarnation that a worker knows by a number.
-    pub fn incarnation_of(&self, worker: WorkerId, key: u32) -> Option<Incarnation> {
-        Some(self.actors[self.seated(worker, key)?].incarnation)
+    /// The incarnation that a worker knows by a number, and its job.
+    pub fn incarnation_of(&self, worker: WorkerId, key: u32) -> Option<(Incarnation, JobId)> {
+        let actor = &self.actors[self.seated(worker, key)?];
+        Some((actor.incarnation, actor.start.spec.job))
     }
 
     /// Nothing is left of any call.

@@ -11,7 +11,7 @@ use std::time::Duration;
 const STARTS_AND_STOPS: Duration = Duration::from_secs(60);
 
 /// How much longer than others a request may take.
-pub(crate) fn allowance(request: &ActorRequest) -> Duration {
+pub fn allowance(request: &ActorRequest) -> Duration {
     match request {
         ActorRequest::Stop { grace, .. } => *grace,
         ActorRequest::Restart(_)

@@ -6,7 +6,7 @@
 //! | a node | [`HeadLink`]: membership, lease, reports; its handle also asks what [`HeadClient`] asks |
 //! | everybody else | [`HeadClient`] |
 
-pub(crate) mod actors;
+mod actors;
 mod adapter;
 mod client;
 pub(crate) mod convert;
@@ -17,6 +17,7 @@ mod server;
 mod service;
 mod targets;
 
+pub use actors::allowance;
 pub use client::{HeadClient, HeadClientOptions, ViewStream};
 pub use link::{CallGuard, HeadEvent, HeadLink, HeadLinkHandle, HeadLinkOptions, LeaseClock, probe};
 pub use message::{Grant, HeadMessage, HeadOrder, JoinRequest, NodeReport};

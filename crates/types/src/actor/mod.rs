@@ -6,6 +6,7 @@ mod id;
 mod info;
 mod options;
 mod order;
+mod record;
 mod request;
 mod spec;
 mod tree;
@@ -18,6 +19,10 @@ pub use options::{ActorOptions, Lifetime, MethodOptions, OnIsolation, Target};
 pub use order::{
     ActorLocation, ActorOrder, ActorReport, Down, ExitReport, HostedActor, Location, StartActor, Watch,
     WatchKind,
+};
+pub use record::{
+    ActorRecord, ChildRecord, DecisionEnd, DecisionRecord, RecordChange, SpecKey, SpecRecord,
+    SupervisorRecord,
 };
 pub use request::{ActorAnswer, ActorFilter, ActorRequest, ActorTarget, CreateActor, SupervisorTarget};
 pub use spec::{ActorSpec, Placement};

@@ -5,15 +5,16 @@
 //! session with that node.
 
 mod asks;
-mod calls;
 mod creation;
 mod frames;
 mod hosting;
 mod isolation;
+mod routing;
 mod watches;
 
 use super::Shard;
 pub(crate) use creation::NewActor;
+pub(crate) use frames::Parent;
 pub(crate) use hosting::BroughtInputs;
 
 use creation::Creations;
@@ -136,6 +137,7 @@ impl Shard {
             }
             ActorOrder::ExitsRecorded(exits) => self.tell_host(host::Event::ExitsRecorded(exits)),
             ActorOrder::Down(down) => self.on_down(down),
+            ActorOrder::LinkDown { linked, exited, reason } => self.on_link_down(linked, exited, reason),
             ActorOrder::Reconciled { unknown } => {
                 self.tell_host(host::Event::Unknown { incarnations: unknown })
             }

@@ -1,7 +1,7 @@
 //! Calls with one answer, and logs.
 
 use super::NodeClient;
-use crate::head::actors::allowance;
+use crate::head::allowance;
 use crate::head::convert::status_from_wire as head_status_from_wire;
 use crate::head::{FunctionStatus, HeadStatus};
 use crate::node::convert::{

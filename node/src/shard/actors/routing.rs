@@ -18,7 +18,7 @@ impl Shard {
                 self.tell_host(host::Event::Called { from: Place::Local, call });
             }
             Effect::Send { place: Place::Peer(node), call } => self.send_call(&node, call),
-            Effect::End { place, task, attempt, end } => {
+            Effect::End { task, attempt, place, end } => {
                 self.tell_tasks(tasks::Event::RoutedEnded { place, task, attempt, end });
             }
             Effect::Locate { actor } => self.parts.head.report_actors(ActorReport::Locate(vec![actor])),

@@ -1,6 +1,9 @@
 //! Arbitrary frames.
 
+pub(crate) mod actors;
+mod calls;
 mod parts;
+pub(crate) mod requests;
 
 use mobula_types::frame::{
     Assignment, AssignmentEnd, Charges, FoundJob, Input, Progress, Reoffer, Run, RunExtras, Submit,
@@ -284,5 +287,5 @@ fn plain_frame() -> BoxedStrategy<Frame> {
 
 /// Any frame.
 pub(crate) fn frame() -> impl Strategy<Value = Frame> {
-    prop_oneof![2 => plain_frame(), 1 => client_frame(), 1 => node_frame(), 1 => worker_frame(), 1 => peer_frame()]
+    prop_oneof![2 => plain_frame(), 2 => calls::plain_frame(), 2 => calls::frame(), 1 => client_frame(), 1 => node_frame(), 1 => worker_frame(), 1 => peer_frame()]
 }

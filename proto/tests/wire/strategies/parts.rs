@@ -1,5 +1,6 @@
 //! What frames are made of.
 
+use super::actors::target;
 use mobula_types::actor::{ActorId, Epoch, Incarnation};
 use mobula_types::error::{FailureDetail, UserError};
 use mobula_types::labels::LabelCondition;
@@ -17,11 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Text that is there: an absent text travels as an empty one.
-fn some_text() -> impl Strategy<Value = Arc<str>> {
+pub(crate) fn some_text() -> impl Strategy<Value = Arc<str>> {
     "[a-zäß:]{1,12}".prop_map(Into::into)
 }
 
-fn text() -> impl Strategy<Value = Arc<str>> {
+pub(crate) fn text() -> impl Strategy<Value = Arc<str>> {
     "[a-zäß:]{0,12}".prop_map(Into::into)
 }
 
@@ -127,7 +128,7 @@ fn one_failure(cause: impl Strategy<Value = Option<Failure>> + 'static) -> Boxed
         .boxed()
 }
 
-fn function_id() -> impl Strategy<Value = FunctionId> {
+pub(crate) fn function_id() -> impl Strategy<Value = FunctionId> {
     (some_text(), text()).prop_map(|(name, version)| FunctionId { name, version })
 }
 
@@ -170,8 +171,10 @@ fn strategy() -> impl Strategy<Value = mobula_types::Strategy> {
 
 pub(crate) fn template() -> impl Strategy<Value = TaskTemplate> {
     let numbers = (any::<u32>(), any::<u32>(), any::<Option<u64>>(), any::<i32>());
-    let options = (text(), resources(), strategy(), numbers, any::<bool>(), any::<bool>());
-    let options = options.prop_map(|(name, resources, strategy, numbers, fail_if_infeasible, isolated)| {
+    let flags = any::<(bool, bool)>();
+    let options = (text(), resources(), strategy(), numbers, flags, target());
+    let options = options.prop_map(|(name, resources, strategy, numbers, flags, target)| {
+        let (fail_if_infeasible, isolated) = flags;
         let (num_returns, max_retries, timeout, priority) = numbers;
         TaskOptions {
             name,
@@ -183,6 +186,7 @@ pub(crate) fn template() -> impl Strategy<Value = TaskTemplate> {
             priority,
             fail_if_infeasible,
             isolated,
+            target,
         }
     });
     (function_id(), any::<Option<u64>>(), options).prop_map(|(function, signature, options)| TaskTemplate {
