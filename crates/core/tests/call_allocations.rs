@@ -38,6 +38,7 @@ struct Node {
     host: ActorHost,
     router_effects: Vec<calls::Effect>,
     host_effects: Vec<hosting::Effect>,
+    spare: Vec<hosting::Effect>,
     method: Arc<TaskTemplate>,
     ended: u64,
 }
@@ -69,6 +70,7 @@ impl Node {
             host,
             router_effects: Vec::new(),
             host_effects: Vec::new(),
+            spare: Vec::new(),
             method: template(Target::Method(MethodOptions::default())),
             ended: 0,
         }
@@ -108,7 +110,8 @@ impl Node {
                 };
                 self.host.on_event(Time::ZERO, event, &mut self.host_effects);
             }
-            let mut effects = std::mem::take(&mut self.host_effects);
+            let mut effects = std::mem::take(&mut self.spare);
+            std::mem::swap(&mut effects, &mut self.host_effects);
             for effect in effects.drain(..) {
                 match effect {
                     hosting::Effect::Turn(order) => {
@@ -130,8 +133,7 @@ impl Node {
                     other => panic!("{other:?}"),
                 }
             }
-            effects.append(&mut self.host_effects);
-            self.host_effects = effects;
+            self.spare = effects;
         }
     }
 }
