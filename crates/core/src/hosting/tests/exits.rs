@@ -66,7 +66,7 @@ fn befall(
     let latest = incarnation(which, epoch);
     let exits = host.host.inventory(host.now).1;
     let here = host.host.actors().find(|actor| actor.incarnation == latest);
-    let seat = here.as_ref().and_then(|actor| Some((actor.worker?, host.host.key_of(latest)?)));
+    let seat = host.host.seat_of(latest);
     let is_known = here.is_some() || exits.iter().any(|exit| exit.incarnation == latest);
     match (what, seat) {
         (0..=2, _) if !is_known => {
@@ -115,8 +115,8 @@ proptest! {
             let here: BTreeSet<Incarnation> = actors.iter().map(|actor| actor.incarnation).collect();
             let told: BTreeSet<Incarnation> = exits.iter().map(|exit| exit.incarnation).collect();
             if step.0 == 9 {
-                let recorded = before.iter().map(|exit| exit.incarnation).take(step.1 as usize);
-                recorded.for_each(|incarnation| drop(open.remove(&incarnation)));
+                let recorded: Vec<_> = before.iter().map(|exit| exit.incarnation).take(step.1 as usize).collect();
+                open.retain(|incarnation| !recorded.contains(incarnation));
             }
             let latest = incarnation(step.1, epochs[step.1 as usize]);
             if step.0 <= 2 && here.contains(&latest) {
