@@ -2,7 +2,7 @@
 
 use super::usual;
 use crate::actor::generated::{call, call_options, creation, creation_options, deserialize, serialize};
-use crate::actor::{ActorCall, ActorHandle, ActorRef, Creation};
+use crate::actor::{ActorCall, ActorHandle, ActorPool, ActorRef, Creation};
 use crate::link::testing::{Driver, FakeBulk, FakeNode, JOB};
 use crate::{CallBuilder, ErrorKind, ObjectRef};
 use bytes::Bytes;
@@ -313,4 +313,30 @@ async fn a_monitor_hears_of_the_exit_through_whoever_is_the_home() {
     let down = Down { number: 9, incarnation, reason: ExitReason::of(ExitKind::NodeLost) };
     heir.sender.send(Frame::Down { key: None, down: Box::new(down.clone()), kind: WatchKind::Monitor });
     assert_eq!(monitor.unwrap().await.unwrap(), down);
+}
+
+#[tokio::test]
+async fn a_pool_gives_the_next_item_to_whoever_is_done() {
+    let mut driver = usual().await;
+    let tallies = [TallyHandle::new(&driver.cluster).start(), TallyHandle::new(&driver.cluster).start()];
+    for _ in 0..2 {
+        driver.node.next_submit().await;
+    }
+    let mut pool = ActorPool::new(tallies.clone());
+    let (results, calls) = tokio::join!(pool.map(|tally, by: u64| tally.add(by), 0..10_u64), async {
+        let mut calls = Vec::new();
+        // The second of the two is always the one that is done.
+        let slow = next_call(&mut driver.node).await;
+        for _ in 0..9 {
+            let call = next_call(&mut driver.node).await;
+            driver.node.complete(call.task, &u64::from(call.arguments.as_slice()[0]));
+            calls.push(call.actor);
+        }
+        driver.node.complete(slow.task, &u64::from(slow.arguments.as_slice()[0]));
+        calls
+    });
+    assert!(results.unwrap().into_iter().eq(0..10));
+    assert!(calls.iter().all(|actor| *actor == tallies[1].id()), "{calls:?}");
+    let error = pool.next().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }
