@@ -81,8 +81,11 @@ impl Supervision {
             self.launch_child(id, exit.ordinal);
             return Verdict::Nothing;
         }
-        if !exit.started && !exit.reason.counts() && (is_start || child.trial != Trial::None) {
-            // It did not fail; its node did.
+        if self.is_poisoned(id, exit) {
+            return Verdict::Nothing;
+        }
+        if !exit.started && !exit.reason.counts() {
+            // It did not fail, and nobody has seen it: its node did not get it started.
             self.launch_child(id, exit.ordinal);
             return Verdict::Nothing;
         }
@@ -90,14 +93,14 @@ impl Supervision {
             return Verdict::StartFailed;
         }
         if is_start {
-            supervisor.deferred.push(exit.clone());
+            if let Some(supervisor) = self.supervisors.get_mut(&id) {
+                supervisor.deferred.push(exit.clone());
+            }
             return Verdict::Nothing;
         }
+        let Some(child) = self.child_mut(id, exit.ordinal) else { return Verdict::Nothing };
         if child.trial != Trial::None && !exit.started {
             return self.trial_failed(id, exit);
-        }
-        if self.is_poisoned(id, exit) {
-            return Verdict::Nothing;
         }
         let Some(child) = self.child_mut(id, exit.ordinal) else { return Verdict::Nothing };
         let wanted = match child.restart {
