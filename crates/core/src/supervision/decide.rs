@@ -63,7 +63,12 @@ impl Supervision {
     }
 
     fn judge(&mut self, id: ActorId, exit: &ChildExit) -> Verdict {
+        let Some(supervisor) = self.supervisors.get(&id) else { return Verdict::Nothing };
+        let is_past = supervisor.epoch != exit.above || self.has_later(exit);
         let Some(supervisor) = self.supervisors.get_mut(&id) else { return Verdict::Nothing };
+        if !supervisor.running || is_past {
+            return Verdict::Nothing;
+        }
         supervisor.paused.remove(&exit.ordinal);
         let stopping = supervisor.is_stopping(exit.ordinal);
         let starting = supervisor.is_starting(exit.ordinal);
@@ -114,6 +119,14 @@ impl Supervision {
         let significant = self.child_mut(id, exit.ordinal).is_some_and(|child| child.significant);
         self.child_ended(id, exit.ordinal, &exit.reason);
         if significant && self.shuts_down(id) { Verdict::Shutdown } else { Verdict::Nothing }
+    }
+
+    /// Whether it was started once more since that exit.
+    fn has_later(&self, exit: &ChildExit) -> bool {
+        let id = exit.incarnation.actor;
+        let actor = self.actors.get(&id).map(|actor| actor.epoch);
+        let epoch = actor.or_else(|| self.supervisors.get(&id).map(|supervisor| supervisor.epoch));
+        epoch.is_some_and(|epoch| epoch != exit.incarnation.epoch)
     }
 
     /// A child is not started again: its spec stays, unless it is temporary.

@@ -223,7 +223,8 @@ fn shutdown_of_a_supervisor_that_takes_too_long() {
     world.now = world.now + SECOND;
     world.tell(crate::supervision::Event::Tick);
     let orders = world.nodes.values().flat_map(|node| &node.inbox);
-    let brutal = |order: &&ActorOrder| matches!(order, ActorOrder::Stop { shutdown: ChildShutdown::Brutal, .. });
+    let brutal =
+        |order: &&ActorOrder| matches!(order, ActorOrder::Stop { shutdown: ChildShutdown::Brutal, .. });
     assert_eq!(orders.filter(brutal).count(), 2);
     world.settle();
     assert!(world.records.supervisors.is_empty());
@@ -302,7 +303,10 @@ fn node_loss_is_one_set_and_not_counted() {
     world.lose(&lost);
     world.settle();
     assert_eq!(world.trace.iter().filter(|step| matches!(step, Step::Start(_))).count(), 0, "not fenced");
-    assert_eq!(world.trace.iter().filter(|step| matches!(step, Step::Stop(_))).count(), kept.len() + usize::from(first == 0 && world.running("c0").is_some()));
+    assert_eq!(
+        world.trace.iter().filter(|step| matches!(step, Step::Stop(_))).count(),
+        kept.len() + usize::from(first == 0 && world.running("c0").is_some())
+    );
     world.fence(&lost);
     world.settle();
     let starts: Vec<Step> = (first..9).map(|number| Step::Start(format!("c{number}"))).collect();
@@ -363,8 +367,7 @@ fn drain_moves_without_counting() {
 
 #[test]
 fn significant_children_any() {
-    let significant =
-        ChildSpec { significant: true, restart: RestartType::Transient, ..child("a") };
+    let significant = ChildSpec { significant: true, restart: RestartType::Transient, ..child("a") };
     let spec = SupervisorSpec {
         auto_shutdown: AutoShutdown::AnySignificant,
         ..tree(OneForOne, vec![significant, child("b")])
@@ -378,11 +381,8 @@ fn significant_children_any() {
 
 #[test]
 fn significant_children_all() {
-    let significant = |class: &str| ChildSpec {
-        significant: true,
-        restart: RestartType::Temporary,
-        ..child(class)
-    };
+    let significant =
+        |class: &str| ChildSpec { significant: true, restart: RestartType::Temporary, ..child(class) };
     let spec = SupervisorSpec {
         auto_shutdown: AutoShutdown::AllSignificant,
         ..tree(OneForOne, vec![significant("a"), significant("b"), child("c")])
@@ -405,7 +405,8 @@ fn children_at_run_time() {
         world.ask(ActorRequest::StartChild { supervisor: target(), actor: id(20), child: child("d") });
     world.settle();
     assert!(matches!(world.answer(request), Ok(ActorAnswer::Started(info)) if &*info.id == "d"));
-    let request = world.ask(ActorRequest::StartChild { supervisor: target(), actor: id(21), child: child("d") });
+    let request =
+        world.ask(ActorRequest::StartChild { supervisor: target(), actor: id(21), child: child("d") });
     assert_eq!(world.answer(request).unwrap_err().kind(), FailureKind::AlreadyExists);
     let (supervisor, child_id) = named("b");
     let request = world.ask(ActorRequest::TerminateChild { supervisor, child: child_id });
@@ -455,7 +456,8 @@ fn children_may_want_no_actor() {
 
 #[test]
 fn declared_children_return_with_their_supervisor_and_added_ones_do_not() {
-    let inner = tree(OneForAll, vec![child("x"), ChildSpec { restart: RestartType::Temporary, ..child("t") }]);
+    let inner =
+        tree(OneForAll, vec![child("x"), ChildSpec { restart: RestartType::Temporary, ..child("t") }]);
     let mut world = world_with(tree(OneForAll, vec![child("a"), below("inner", inner)]));
     let request = world.ask(ActorRequest::Tree(None));
     let Ok(ActorAnswer::Tree { supervisors, .. }) = world.answer(request) else { panic!() };
@@ -479,7 +481,9 @@ fn a_restart_that_is_asked_for_is_not_counted() {
     let (_, incarnation) = world.running("a").unwrap();
     let request = world.ask(ActorRequest::Restart(ActorTarget::Id(incarnation.actor)));
     world.settle();
-    assert!(matches!(world.answer(request), Ok(ActorAnswer::Done { ended: Some((ended, _)) }) if ended == incarnation));
+    assert!(
+        matches!(world.answer(request), Ok(ActorAnswer::Done { ended: Some((ended, _)) }) if ended == incarnation)
+    );
     assert_eq!(world.take_trace(), steps("-a +a"));
 }
 

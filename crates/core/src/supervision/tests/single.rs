@@ -74,9 +74,8 @@ fn many_creations_go_out_in_one_order_and_are_level() {
 #[test]
 fn names_are_unique_and_freed() {
     let mut world = World::new(2);
-    let spec = |class: &str, get_or_create| {
-        spec_with(class, ActorOptions { get_or_create, ..named("queue") })
-    };
+    let spec =
+        |class: &str, get_or_create| spec_with(class, ActorOptions { get_or_create, ..named("queue") });
     assert_eq!(created(&mut world, 1, spec("a", false)), Ok(id(1)));
     assert_eq!(created(&mut world, 2, spec("b", false)).unwrap_err().kind(), FailureKind::AlreadyExists);
     assert_eq!(created(&mut world, 3, spec("c", true)), Ok(id(1)));
@@ -114,12 +113,8 @@ fn a_repeated_exit_report_is_acknowledged_again() {
     let (home, incarnation) = world.running("a").unwrap();
     world.exit("a", ExitKind::Normal);
     world.settle();
-    let exit = ExitReport {
-        incarnation,
-        reason: ExitReason::of(ExitKind::Normal),
-        age: SECOND,
-        started: true,
-    };
+    let exit =
+        ExitReport { incarnation, reason: ExitReason::of(ExitKind::Normal), age: SECOND, started: true };
     report(&mut world, home.clone(), ActorReport::Exited(vec![exit]));
     let last = world.nodes[&home].inbox.back();
     assert_eq!(last, Some(&ActorOrder::ExitsRecorded(vec![incarnation])));
@@ -183,7 +178,8 @@ fn bad_input_is_refused() {
 fn monitors_get_exactly_one_down() {
     let mut world = World::new(2);
     created(&mut world, 1, spec("a")).unwrap();
-    let monitor = |number, target| Watch { number, watcher: None, target, epoch: None, kind: WatchKind::Monitor };
+    let monitor =
+        |number, target| Watch { number, watcher: None, target, epoch: None, kind: WatchKind::Monitor };
     watch(&mut world, node(2), monitor(1, id(1)));
     watch(&mut world, node(2), monitor(2, id(1)));
     report(&mut world, node(2), ActorReport::Unwatch { number: 2 });
@@ -201,7 +197,8 @@ fn monitors_get_exactly_one_down() {
 fn monitors_survive_a_change_of_heads() {
     let mut world = World::new(2);
     created(&mut world, 1, spec("a")).unwrap();
-    let monitor = Watch { number: 1, watcher: None, target: id(1), epoch: Some(Epoch(1)), kind: WatchKind::Monitor };
+    let monitor =
+        Watch { number: 1, watcher: None, target: id(1), epoch: Some(Epoch(1)), kind: WatchKind::Monitor };
     watch(&mut world, node(2), monitor);
     world.exit("a", ExitKind::Error);
     world.fail_over();
@@ -286,7 +283,11 @@ fn a_creation_that_an_earlier_head_did_not_start_waits_for_its_arguments() {
     world.lose(&node(1));
     world.fence(&node(1));
     world.settle();
-    assert_eq!(world.alive().len() + world.records.actors.len(), 2 * world.alive().len(), "nobody sends them");
+    assert_eq!(
+        world.alive().len() + world.records.actors.len(),
+        2 * world.alive().len(),
+        "nobody sends them"
+    );
 }
 
 #[test]

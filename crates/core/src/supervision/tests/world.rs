@@ -62,6 +62,7 @@ pub(super) struct World {
     random: u64,
     /// Grants and exits, checked to be in turn.
     pub(super) orders: usize,
+    pub(super) verbose: bool,
 }
 
 pub(super) fn node(number: u64) -> NodeId {
@@ -94,6 +95,7 @@ impl World {
             view: ClusterView::default(),
             random: seed,
             orders: 0,
+            verbose: false,
         };
         world.tell(Event::JobOpened { job: JOB, has_executable: true });
         (1..=nodes).for_each(|number| world.add_node(node(number)));
@@ -101,7 +103,8 @@ impl World {
     }
 
     pub(super) fn random(&mut self, below: usize) -> usize {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.random >> 33) as usize) % below.max(1)
     }
 
@@ -137,8 +140,14 @@ impl World {
         known.inbox.clear();
         let actors = known.actors.iter();
         let report = ActorReport::Inventory {
-            actors: actors.map(|(incarnation, state)| HostedActor { incarnation: *incarnation, state: *state }).collect(),
-            exits: known.exits.iter().map(|(exit, at)| ExitReport { age: now.since(*at), ..exit.clone() }).collect(),
+            actors: actors
+                .map(|(incarnation, state)| HostedActor { incarnation: *incarnation, state: *state })
+                .collect(),
+            exits: known
+                .exits
+                .iter()
+                .map(|(exit, at)| ExitReport { age: now.since(*at), ..exit.clone() })
+                .collect(),
             located: known.located.keys().copied().collect(),
             watches: known.watches.values().copied().collect(),
         };
@@ -184,11 +193,14 @@ impl World {
             specs: records.specs.into_values().collect(),
             actors: records.actors.into_values().collect(),
             supervisors: records.supervisors.into_values().collect(),
-            names: records.names.into_iter().map(|((namespace, name), actor)| (namespace, name, actor)).collect(),
+            names: records
+                .names
+                .into_iter()
+                .map(|((namespace, name), actor)| (namespace, name, actor))
+                .collect(),
         };
         let mut effects = Vec::new();
-        self.machine =
-            Supervision::lead(self.now, SupervisionOptions::default(), inheritance, &mut effects);
+        self.machine = Supervision::lead(self.now, SupervisionOptions::default(), inheritance, &mut effects);
         for known in self.nodes.values_mut() {
             known.connected = false;
             known.inbox.clear();
@@ -206,14 +218,23 @@ impl World {
 
     pub(super) fn tell(&mut self, event: Event) {
         let mut effects = Vec::new();
+        if self.verbose {
+            eprintln!("> {event:?}");
+        }
         self.machine.on_event(self.now, wall(self.now), event, &mut effects);
         if let Err(problem) = self.machine.check() {
-            panic!("{problem}; {:#?}", self.trace);
+            if self.verbose {
+                effects.iter().for_each(|effect| eprintln!("    {effect:?}"));
+            }
+            panic!("{problem}; {:?}", self.trace);
         }
         self.perform(effects);
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {
+        if self.verbose {
+            effects.iter().for_each(|effect| eprintln!("    {effect:?}"));
+        }
         for effect in effects {
             match effect {
                 Effect::Write { write, changes, may_fail } => {
@@ -240,7 +261,11 @@ impl World {
         assert_eq!(self.states.get(node), Some(&InheritedNode::Alive), "granted where it must not be");
         for start in starts {
             let record = &self.records.actors[&start.incarnation.actor];
-            assert_eq!((record.epoch, record.node.as_ref()), (start.incarnation.epoch, Some(node)), "not durable");
+            assert_eq!(
+                (record.epoch, record.node.as_ref()),
+                (start.incarnation.epoch, Some(node)),
+                "not durable"
+            );
             let before = self.granted.insert(start.incarnation, node.clone());
             assert!(before.is_none_or(|before| before == *node), "an epoch is granted twice");
             self.classes.insert(start.incarnation.actor, start.spec.template.function.name.to_string());
@@ -345,7 +370,12 @@ impl World {
         let class = &self.classes[&incarnation.actor];
         if self.failing.contains(class) {
             let failure = Failure::new(FailureKind::TaskPanicked, "no such file");
-            self.report_exit(id, incarnation, ExitReason::failed(ExitKind::ConstructorFailed, failure), false);
+            self.report_exit(
+                id,
+                incarnation,
+                ExitReason::failed(ExitKind::ConstructorFailed, failure),
+                false,
+            );
             return true;
         }
         let report = if self.ignoring.contains(class) {
