@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+pub(crate) mod actor;
+mod actor_rows;
 pub(crate) mod down;
 pub(crate) mod get;
 pub(crate) mod head;
@@ -10,7 +12,9 @@ pub(crate) mod node;
 mod serve;
 mod state;
 pub(crate) mod status;
+pub(crate) mod supervise;
 pub(crate) mod task;
+pub(crate) mod tree;
 pub(crate) mod up;
 pub(crate) mod use_context;
 pub(crate) mod version;
