@@ -87,3 +87,50 @@ pub(crate) enum Command {
     /// Print the version
     Version,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    fn parses(line: &str) -> bool {
+        Arguments::try_parse_from(line.split(' ')).is_ok()
+    }
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn actors_are_called_and_trees_are_loaded_and_stopped() {
+        for line in [
+            "mobula actor call tally add -1 {} --timeout 5s --namespace prod",
+            "mobula actor call tally add --cast",
+            "mobula actor stop tally --grace 5s",
+            "mobula list actors --state running --limit 5 --watch",
+            "mobula list supervisors --namespace prod",
+            "mobula get actor tally --namespace prod",
+            "mobula get supervisor tally -o yaml",
+            "mobula tree --watch",
+            "mobula tree ingest -o json",
+            "mobula supervise tree.yaml --check",
+            "mobula supervise - --executable ./x --wait",
+            "mobula supervise stop ingest --cluster http://node:7421",
+            "mobula --cluster http://node:7421 supervise stop ingest",
+        ] {
+            assert!(parses(line), "{line}");
+        }
+        for line in [
+            "mobula supervise",
+            "mobula supervise stop",
+            "mobula supervise tree.yaml --check --wait",
+            "mobula actor call tally",
+            "mobula actor call tally add --cast --binary",
+            "mobula list actors --state asleep",
+            "mobula actor stop tally --grace soon",
+        ] {
+            assert!(!parses(line), "{line}");
+        }
+    }
+}

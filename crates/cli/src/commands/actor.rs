@@ -1,6 +1,7 @@
 //! `mobula actor`: actors called, stopped and started again from a shell.
 
 use super::actor_rows::{shown, target};
+use super::json_arguments::{json_text, json_values};
 use super::task::origin;
 use crate::arguments::GlobalArguments;
 use crate::connection::{Connection, Target};
@@ -78,30 +79,20 @@ pub(crate) struct CallArguments {
 
 /// Runs the command.
 pub(crate) async fn run(command: ActorCommand, global: &GlobalArguments) -> Outcome {
-    let (who, request, done): (_, fn(ActorTarget, Duration) -> ActorRequest, _) = match &command {
+    let (who, verb, done, stop) = match &command {
         ActorCommand::Call(arguments) => return call(arguments, global).await,
-        ActorCommand::Stop { who, .. } => {
-            (who, |target, grace| ActorRequest::Stop { target, kill: false, grace }, "stopped")
-        }
-        ActorCommand::Kill(who) => {
-            (who, |target, grace| ActorRequest::Stop { target, kill: true, grace }, "killed")
-        }
-        ActorCommand::Restart(who) => (who, |target, _grace| ActorRequest::Restart(target), "restarted"),
-    };
-    let verb = match &command {
-        ActorCommand::Call(_) => "call",
-        ActorCommand::Stop { .. } => "stop",
-        ActorCommand::Kill(_) => "kill",
-        ActorCommand::Restart(_) => "restart",
-    };
-    let grace = match &command {
-        ActorCommand::Stop { grace, .. } => grace.0,
-        _ => Duration::ZERO,
+        ActorCommand::Stop { who, grace } => (who, "stop", "stopped", Some((false, grace.0))),
+        ActorCommand::Kill(who) => (who, "kill", "killed", Some((true, Duration::ZERO))),
+        ActorCommand::Restart(who) => (who, "restart", "restarted", None),
     };
     let target = target(&who.name, &who.namespace);
     let what = format!("{verb} the actor {}", shown(&target));
     let connection = Connection::open(&Target::find(global)?).await?;
-    let answer = connection.actors(&what, &request(target, grace)).await.map_err(advise_who)?;
+    let request = match stop {
+        Some((kill, grace)) => ActorRequest::Stop { target, kill, grace },
+        None => ActorRequest::Restart(target),
+    };
+    let answer = connection.actors(&what, &request).await.map_err(advise_who)?;
     let ActorAnswer::Done { ended } = answer else { return Err(connection.odd_answer(&what)) };
     print(global.output, &ended_json(done, &who.name, ended.as_ref()), || {
         ended_text(done, &who.name, ended.as_ref())
@@ -148,18 +139,6 @@ async fn call(arguments: &CallArguments, global: &GlobalArguments) -> Outcome {
         let _ends_anyway = connection.close_job(access).await;
     }
     show(&result?, arguments, &method, global.output)
-}
-
-/// Each argument is one JSON value; text that is none is a mistake of quoting more often than a string that was meant.
-fn json_values(what: &str, arguments: &[String]) -> Outcome<Vec<Value>> {
-    let parse = |(index, text): (usize, &String)| {
-        serde_json::from_str(text).map_err(|error| {
-            CommandFailure::usage(format!("argument {} of {what} is not JSON: {text}", index + 1))
-                .because(&error)
-                .advise("a text is written '\"so\"', with the quotation marks inside those of the shell")
-        })
-    };
-    arguments.iter().enumerate().map(parse).collect()
 }
 
 /// Calls, and waits for the answer. The node waits a bounded time; the same request, made again, waits for the same call.
@@ -213,10 +192,7 @@ fn show(value: &ObjectValue, arguments: &CallArguments, method: &str, format: Ou
     }
     let json = value.json.as_deref().and_then(|json| serde_json::from_str::<Value>(json).ok());
     match json {
-        Some(json) => print(format, &json, || match &json {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        }),
+        Some(json) => print(format, &json, || json_text(&json)),
         None => {
             let length = value.value.len();
             print(format, &serde_json::json!({ "bytes": length }), || {
@@ -231,17 +207,6 @@ mod tests {
     use super::*;
     use mobula_types::TaskId;
     use mobula_types::actor::{ActorId, Epoch, ExitKind};
-
-    #[test]
-    fn a_bare_word_is_refused_with_how_to_quote_it() {
-        let values = json_values("tally.add", &["3".into(), "\"x\"".into()]).expect("both are JSON");
-        assert_eq!(values, [serde_json::json!(3), serde_json::json!("x")]);
-        let failure = json_values("rooms.join", &["1".into(), "lobby".into()]).expect_err("a bare word");
-        assert_eq!(failure.exit, Exit::Usage);
-        let text = failure.to_string();
-        assert!(text.starts_with("argument 2 of rooms.join is not JSON: lobby\n"), "{text}");
-        assert!(text.contains("what to do: a text is written '\"so\"'"), "{text}");
-    }
 
     #[test]
     fn an_end_is_said_with_its_reason() {

@@ -7,6 +7,7 @@ pub(crate) mod get;
 pub(crate) mod head;
 pub(crate) mod healthcheck;
 pub(crate) mod job;
+mod json_arguments;
 pub(crate) mod list;
 pub(crate) mod node;
 mod serve;

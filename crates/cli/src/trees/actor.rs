@@ -77,7 +77,7 @@ fn actor_options(fields: &Fields<'_>) -> Result<ActorOptions, Problem> {
     let default = ActorOptions::default();
     let mut groups = Vec::new();
     for entry in fields.map("groups")? {
-        groups.push((Arc::from(entry.key.as_str()), count(&entry.value, &entry.key, 1)?));
+        groups.push((Arc::from(&*entry.key), count(&entry.value, &entry.key, 1)?));
     }
     Ok(ActorOptions {
         namespace: fields.text("namespace")?.map_or(default.namespace, Into::into),
@@ -103,7 +103,7 @@ fn resources(fields: &Fields<'_>) -> Result<Resources, Problem> {
         ..Resources::default()
     };
     for entry in fields.map("custom")? {
-        resources.custom.insert(entry.key.as_str().into(), amount(&entry.value, &entry.key)?);
+        resources.custom.insert((&*entry.key).into(), amount(&entry.value, &entry.key)?);
     }
     Ok(resources)
 }
@@ -164,7 +164,7 @@ fn json(value: &Located, left: &mut usize) -> Result<serde_json::Value, Problem>
         Value::Null => serde_json::Value::Null,
         Value::Bool(truth) => (*truth).into(),
         Value::Number(number) => serde_json::Value::Number(number.clone()),
-        Value::Text(text) => text.as_str().into(),
+        Value::Text(text) => (&**text).into(),
         Value::NotJson(text) => {
             return Err(Problem::new(value.at, format!("'{text}' is no JSON value"))
                 .advise("an argument is a JSON value; write it in quotes where it is meant as a text"));
@@ -174,7 +174,7 @@ fn json(value: &Located, left: &mut usize) -> Result<serde_json::Value, Problem>
             serde_json::Value::Array(elements.collect::<Result<_, _>>()?)
         }
         Value::Map(entries) => {
-            let entries = entries.iter().map(|entry| Ok((entry.key.clone(), json(&entry.value, left)?)));
+            let entries = entries.iter().map(|entry| Ok((entry.key.to_string(), json(&entry.value, left)?)));
             serde_json::Value::Object(entries.collect::<Result<_, _>>()?)
         }
     })

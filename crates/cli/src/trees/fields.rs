@@ -31,7 +31,7 @@ impl<'a> Fields<'a> {
             ));
         };
         for entry in entries.iter() {
-            if !keys.contains(&entry.key.as_str()) {
+            if !keys.contains(&&*entry.key) {
                 let what = format!("unknown key '{}' in {what}", entry.key);
                 return Err(suggest(Problem::new(entry.key_at, what), &entry.key, keys));
             }
@@ -41,7 +41,7 @@ impl<'a> Fields<'a> {
 
     /// The entry of a key, if it is there and says something.
     pub(super) fn entry(&self, key: &str) -> Option<&'a Entry> {
-        self.entries.iter().find(|entry| entry.key == key && !matches!(entry.value.value, Value::Null))
+        self.entries.iter().find(|entry| *entry.key == *key && !matches!(entry.value.value, Value::Null))
     }
 
     /// The value of a key, if it is there.
@@ -170,7 +170,7 @@ pub(super) fn word<T: Copy>(value: &Located, key: &str, words: &Words<T>) -> Res
         let what = format!("'{key}' is {}, not {}", one_of(&known), value.value.kind());
         return Err(Problem::new(value.at, what));
     };
-    match words.iter().find(|(word, _)| word == text) {
+    match words.iter().find(|(word, _)| **word == **text) {
         Some((_, meaning)) => Ok(*meaning),
         None => Err(suggest(Problem::new(value.at, format!("unknown {key} '{text}'")), text, &known)),
     }
@@ -187,6 +187,11 @@ pub(super) fn one_of(words: &[&str]) -> String {
 
 /// Says which known word was probably meant; where none is alike, which there are.
 fn suggest(problem: Problem, wrong: &str, known: &[&str]) -> Problem {
+    // What is a part of a known word is meant by it, whatever else is alike.
+    let part = known.iter().find(|word| wrong.len() >= 3 && word.contains(wrong));
+    if let Some(word) = part {
+        return problem.advise(format!("did you mean {word}?"));
+    }
     let nearest = known
         .iter()
         .map(|word| (strsim::jaro_winkler(word, wrong), *word))

@@ -31,9 +31,9 @@ pub(super) enum Value {
     /// A number.
     Number(serde_json::Number),
     /// A text.
-    Text(String),
+    Text(Rc<str>),
     /// A plain word that YAML reads as something that JSON has not, such as `.inf`.
-    NotJson(String),
+    NotJson(Rc<str>),
     /// A list.
     List(Rc<Vec<Located>>),
     /// A mapping, in the order of the file.
@@ -44,7 +44,7 @@ pub(super) enum Value {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// Its key.
-    pub(super) key: String,
+    pub(super) key: Rc<str>,
     /// Where the key begins.
     pub(super) key_at: Position,
     /// Its value.

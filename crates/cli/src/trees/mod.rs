@@ -3,6 +3,7 @@
 
 mod actor;
 mod fields;
+mod json;
 mod located;
 mod plan;
 mod supervisor;

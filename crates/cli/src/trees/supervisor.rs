@@ -67,7 +67,7 @@ pub(super) fn read_tree(document: &Located) -> Result<TreePlan, Problem> {
             let what = format!("the variable {} is a text, not {found}", entry.key);
             return Err(Problem::new(entry.value.at, what).advise("write numbers and truth values in quotes"));
         };
-        environment.insert(entry.key.clone(), value.clone());
+        environment.insert(entry.key.to_string(), value.to_string());
     }
     let root = Reader::default().supervisor(&fields, 1)?;
     Ok(TreePlan { namespace: namespace.into(), name: name.into(), executable, environment, root })
@@ -139,7 +139,7 @@ impl Reader {
 
     fn child(&mut self, element: &Located, level: usize) -> Result<(ChildPlan, Position), Problem> {
         let is_supervisor = match &element.value {
-            Value::Map(entries) => entries.iter().any(|entry| entry.key == "supervisor"),
+            Value::Map(entries) => entries.iter().any(|entry| &*entry.key == "supervisor"),
             _ => false,
         };
         let (what, keys) = match is_supervisor {

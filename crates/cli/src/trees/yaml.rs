@@ -3,8 +3,9 @@
 //! The parser gives events, and the values are built from them here: so there is a bound on their depth and number before
 //! anything is built, an alias within what it stands for is found out, and no value loses its place.
 
+use super::json::Rewritten;
 use super::located::{Entry, Located, Position, Problem, Value};
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -19,10 +20,14 @@ const MOST_VALUES: usize = 4_000_000;
 /// # Errors
 /// Where it is no YAML, has none or several documents, refers to itself, or is larger than anybody would write.
 pub(super) fn parse(text: &str) -> Result<Located, Problem> {
+    let rewritten = Rewritten::of(text);
     let mut builder = Builder::default();
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| unreadable(&error))?;
-        builder.take(event, position(span.start))?;
+    for event in Parser::new_from_str(&rewritten.text) {
+        let (event, span) = event.map_err(|error| {
+            let at = rewritten.in_file(position(*error.marker()));
+            Problem::new(at, format!("this is neither YAML nor JSON: {}", error.info()))
+        })?;
+        builder.take(event, rewritten.in_file(position(span.start)))?;
     }
     builder.document.ok_or_else(|| {
         let start = Position { line: 1, column: 1 };
@@ -32,10 +37,6 @@ pub(super) fn parse(text: &str) -> Result<Located, Problem> {
 
 fn position(marker: Marker) -> Position {
     Position { line: marker.line(), column: marker.col() + 1 }
-}
-
-fn unreadable(error: &ScanError) -> Problem {
-    Problem::new(position(*error.marker()), format!("this is neither YAML nor JSON: {}", error.info()))
 }
 
 /// Builds values from events.
@@ -60,7 +61,7 @@ struct Open {
 
 enum Content {
     List(Vec<Located>),
-    Map { entries: Vec<Entry>, places: HashMap<String, Position>, key: Option<(String, Position)> },
+    Map { entries: Vec<Entry>, places: HashMap<Rc<str>, Position>, key: Option<(Rc<str>, Position)> },
 }
 
 impl Builder {
@@ -184,10 +185,10 @@ fn unknown_tag(tag: &Tag, at: Position) -> Problem {
 
 fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, at: Position) -> Result<Value, Problem> {
     match tag {
-        Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(Value::Text(text.into_owned())),
+        Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(Value::Text(text.into())),
         Some(tag) => Err(unknown_tag(tag, at)),
         None if style == ScalarStyle::Plain => Ok(plain(text)),
-        None => Ok(Value::Text(text.into_owned())),
+        None => Ok(Value::Text(text.into())),
     }
 }
 
@@ -200,12 +201,12 @@ fn plain(text: Cow<'_, str>) -> Value {
         _ => {}
     }
     if matches!(text.trim_start_matches(['+', '-']).to_ascii_lowercase().as_str(), ".inf" | ".nan") {
-        return Value::NotJson(text.into_owned());
+        return Value::NotJson(text.into());
     }
     match number(&text) {
         Some(Some(number)) => Value::Number(number),
-        Some(None) => Value::NotJson(text.into_owned()),
-        None => Value::Text(text.into_owned()),
+        Some(None) => Value::NotJson(text.into()),
+        None => Value::Text(text.into()),
     }
 }
 

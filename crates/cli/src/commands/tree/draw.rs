@@ -7,6 +7,8 @@ use crate::output::is_coloured;
 const TITLES: [&str; 7] = ["NAME", "CLASS", "STATE", "NODE", "EPOCH", "RESTARTS", "LAST EXIT"];
 /// Which of the columns the state is.
 const STATE: usize = 2;
+/// The state of a child that the head did not describe.
+const UNLISTED: &str = "present";
 /// The most characters of a reason where no terminal says how wide it is.
 const REASON: usize = 100;
 
@@ -57,6 +59,10 @@ pub(super) fn draw(trees: &[Grown], look: &Look) -> String {
         let left_out = lines.len() - room;
         lines.truncate(room);
         lines.push(format!("… and {left_out} more: `mobula tree SUPERVISOR` shows a part"));
+    } else if rows.iter().any(|row| row[STATE] == UNLISTED) {
+        lines.push(format!(
+            "… of what is {UNLISTED} the head said no more at once: `mobula tree SUPERVISOR` shows a part"
+        ));
     }
     lines.join("\n")
 }
@@ -232,14 +238,15 @@ empty            supervisor, rest-for-one  running                    0";
         assert_eq!(lines[4], "… and 4 more: `mobula tree SUPERVISOR` shows a part");
         let narrow = draw(&trees(), &Look { width: Some(90), ..Look::default() });
         assert!(narrow.lines().all(|line| line.chars().count() <= 90), "{narrow}");
-        assert!(narrow.contains("Panicked: …"), "{narrow}");
+        assert!(narrow.contains("Panicked:…"), "{narrow}");
     }
 
     #[test]
     fn a_tree_that_never_ends_is_drawn_to_a_depth() {
         let own = supervisor(1, "loop", None, vec![child("again", 1, ChildState::Present, true)]);
         let text = draw(&Grown::all(&[own], &[]), &Look::default());
-        assert_eq!(text.lines().count(), 66, "{text}");
+        assert_eq!(text.lines().count(), 67, "{text}");
+        assert!(text.contains("… of what is present the head said no more at once"), "{text}");
     }
 
     #[test]
