@@ -11,8 +11,9 @@ use super::shared::Shared;
 use crate::panic::guard;
 use crate::{Call, CancelToken};
 use foldhash::HashMap;
-use mobula_types::actor::{ActorOptions, Down, Incarnation};
-use mobula_types::{ExitReason, Failure};
+use mobula_runtime::{TaskHandle, clock};
+use mobula_types::actor::{ActorOptions, Down, ExitKind, Incarnation};
+use mobula_types::{ExitReason, Failure, Time};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::collections::VecDeque;
@@ -56,6 +57,8 @@ pub(crate) struct CellState {
     pub(crate) ignored: bool,
     /// It has exited.
     pub(crate) over: bool,
+    /// When the grace of a stop is over, and the task that waits for it.
+    pub(crate) grace: Option<(Time, TaskHandle<()>)>,
     /// How many threads are about to report turns of it.
     pub(crate) reporting: u32,
 }
@@ -167,6 +170,23 @@ impl ActorCell {
         }
         self.give_back(returned);
         self.reported();
+    }
+
+    /// Ends the grace of a stop then, unless one that ends sooner runs already.
+    pub(crate) fn expire_at(self: &Arc<Self>, deadline: Time) {
+        let mut state = self.state.lock();
+        if state.over || state.grace.as_ref().is_some_and(|(sooner, _)| *sooner <= deadline) {
+            return;
+        }
+        let cell = Arc::downgrade(self);
+        let expire = async move {
+            clock::sleep_until(deadline).await;
+            if let Some(cell) = cell.upgrade() {
+                // The reason was given with the stop.
+                cell.end(Ending::new(How::Expired, ExitReason::of(ExitKind::Shutdown)));
+            }
+        };
+        state.grace = self.shared.spawn_owned("actor-grace", expire).map(|task| (deadline, task));
     }
 
     /// The host is closed: what runs is told, and everything else goes without a report.

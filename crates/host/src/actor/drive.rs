@@ -183,11 +183,12 @@ async fn stop(cell: &Arc<ActorCell>) {
 
 /// The actor is over: what is left of it goes, and then its exit is reported.
 fn end(cell: &Arc<ActorCell>, reason: Option<ExitReason>) {
-    let (turns, object, starting, signals) = {
+    let (turns, object, starting, signals, grace) = {
         let mut state = cell.state.lock();
-        let turns = state.mailbox.drain();
-        (turns, state.object.take(), state.starting.take(), std::mem::take(&mut state.signals))
+        let (turns, signals) = (state.mailbox.drain(), std::mem::take(&mut state.signals));
+        (turns, state.object.take(), state.starting.take(), signals, state.grace.take())
     };
+    drop(grace);
     // There are some where it was to stop before it had started.
     cell.give_back(turns);
     cell.discard((object, starting, signals));

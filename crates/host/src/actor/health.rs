@@ -101,3 +101,31 @@ async fn ring(shared: Weak<Shared>, pause: Duration) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_good_check_makes_up_for_those_before() {
+        let mut checks = Checks::default();
+        for _ in 0..3 {
+            for failed in [true, true, false] {
+                assert!(!checks.ring());
+                assert!(checks.is_due());
+                checks.begin();
+                assert!(!checks.end(failed));
+            }
+        }
+    }
+
+    #[test]
+    fn one_that_waits_has_not_failed_and_one_that_runs_has() {
+        let mut checks = Checks::default();
+        assert!((0..10).all(|_| !checks.ring()), "it has not begun");
+        checks.begin();
+        assert!(!checks.ring());
+        assert!(!checks.ring());
+        assert!(checks.ring());
+    }
+}

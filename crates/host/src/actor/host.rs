@@ -185,15 +185,9 @@ impl ActorHost {
             Some(Duration::ZERO) => cell.end(Ending::new(How::Dead, reason)),
             None => cell.end(Ending::new(How::Drain, reason)),
             Some(grace) => {
-                let deadline = Some(clock::now() + grace);
-                cell.end(Ending { deadline, ..Ending::new(How::Drain, reason.clone()) });
-                let cell = Arc::downgrade(&cell);
-                self.shared.spawn("actor-grace", async move {
-                    clock::sleep(grace).await;
-                    if let Some(cell) = cell.upgrade() {
-                        cell.end(Ending::new(How::Expired, reason));
-                    }
-                });
+                let deadline = clock::now() + grace;
+                cell.end(Ending { deadline: Some(deadline), ..Ending::new(How::Drain, reason) });
+                cell.expire_at(deadline);
             }
         }
     }

@@ -7,6 +7,7 @@ use super::host::ActorHostOptions;
 use super::thread::{Numbers, enter, leave};
 use crate::CrashMarker;
 use foldhash::HashMap;
+use mobula_runtime::TaskHandle;
 use parking_lot::Mutex;
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -95,9 +96,18 @@ impl Shared {
 
     /// Starts a task on the threads. It ends by itself, or with the host. Does nothing on a host without threads.
     pub(crate) fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
-        if let Some(handle) = self.handle.get() {
-            mobula_runtime::spawn_on(handle, name, future).detach();
+        if let Some(task) = self.spawn_owned(name, future) {
+            task.detach();
         }
+    }
+
+    /// As [`spawn`](Self::spawn), of a task that ends with what this gives.
+    pub(crate) fn spawn_owned(
+        &self,
+        name: &'static str,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<TaskHandle<()>> {
+        self.handle.get().map(|handle| mobula_runtime::spawn_on(handle, name, future))
     }
 
     /// Ends the threads without waiting for them.

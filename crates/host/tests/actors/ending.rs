@@ -97,10 +97,12 @@ fn a_stop_during_the_constructor_waits_for_it() {
 fn an_actor_that_asks_for_it_exits_after_the_turn() {
     for method in [LEAVE, LEAVE_SHARED] {
         let world = World::new();
+        world.deliver(9, ADD_WAITING);
         let mut turns = vec![world.turn(1, method), world.turn(2, ADD)];
         world.host.deliver_batch(&mut turns);
+        world.script.open(9);
         world.wait_for("exited Normal");
-        assert_eq!(world.notes_of(&["done", "on_stop"]), ["done 1", "on_stop Normal"]);
+        assert_eq!(world.notes_of(&["done", "on_stop"]), ["done 9", "done 1", "on_stop Normal"]);
         assert_eq!(world.script.count("returned 2"), 1);
     }
 }
@@ -188,6 +190,60 @@ fn each_turn_ends_once_and_before_the_exit_whenever_the_stop_comes() {
         let exit = world.place("exited Shutdown");
         let late = world.script.notes().iter().skip(exit).filter(|note| note.starts_with("done")).count();
         assert_eq!(late, 0, "{:?}", world.script.notes());
+    }
+}
+
+#[test]
+fn each_turn_ends_once_whatever_happens() {
+    const TURNS: u64 = 60;
+    for seed in 0..80_u64 {
+        let mut random = seed;
+        let mut next = |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % below
+        };
+        let options =
+            ActorOptions { max_concurrency: 3, groups: vec![("io".into(), 1)], ..Default::default() };
+        let world = World::with(&class(), [NEW, NEW_WAITING, NEW_BLOCKING][next(3) as usize], options);
+        let mut taken = Vec::new();
+        for handle in 1..=TURNS {
+            // Most turns are harmless; one in so many ends the actor.
+            let method = if next(40) == 0 {
+                [PANICS, PANICS_LATER, LEAVE][next(3) as usize]
+            } else {
+                next(8) as usize
+            };
+            let (key, turn) = world.turn_of(next(4), handle, method);
+            world.host.deliver(key, turn);
+            if next(2) == 0 {
+                world.script.open(next(TURNS + 1));
+            }
+            let other = 1 + next(handle);
+            if next(3) == 0 && world.host.cancel(KEY, other, &cancelled()) {
+                taken.push(other);
+            }
+        }
+        let grace = [Some(Duration::ZERO), Some(Duration::from_millis(1)), LONG, None];
+        world.stop(grace[next(4) as usize], ExitKind::Shutdown);
+        (0..=TURNS).for_each(|handle| world.script.open(handle));
+        let is_end = |note: &str| note.starts_with("done") || note.starts_with("returned");
+        let ends = |notes: &[String]| notes.iter().filter(|note| is_end(note)).count();
+        world.script.wait_until("the exit and all ends", |notes| {
+            notes.iter().any(|note| note.starts_with("exited")) && ends(notes) + taken.len() >= TURNS as usize
+        });
+        let notes = world.script.notes();
+        let mut handles: Vec<u64> = notes
+            .iter()
+            .filter(|note| is_end(note))
+            .filter_map(|note| note.split(' ').nth(1)?.parse().ok())
+            .chain(taken)
+            .collect();
+        handles.sort_unstable();
+        assert_eq!(handles, (1..=TURNS).collect::<Vec<_>>(), "seed {seed}: {notes:?}");
+        let exits = notes.iter().filter(|note| note.starts_with("exited")).count();
+        assert_eq!(exits, 1, "seed {seed}: {notes:?}");
+        let after = notes.iter().skip_while(|note| !note.starts_with("exited"));
+        assert_eq!(after.filter(|note| note.starts_with("done")).count(), 0, "seed {seed}: {notes:?}");
     }
 }
 

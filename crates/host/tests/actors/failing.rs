@@ -16,11 +16,13 @@ fn wait_for_exit(world: &World, start: &str) -> String {
 fn a_panic_ends_the_actor_and_returns_what_is_queued() {
     install_panic_hook(None);
     let world = World::new();
+    world.deliver(9, ADD_WAITING);
     let mut turns = vec![world.turn(1, PANICS), world.turn(2, ADD), world.turn(3, READ)];
     world.host.deliver_batch(&mut turns);
+    world.script.open(9);
     let exit = wait_for_exit(&world, "exited Panicked");
     assert!(exit.contains("a turn"), "{exit}");
-    assert_eq!(world.notes_of(&["done", "on_stop"]), ["done 1 TaskPanicked"]);
+    assert_eq!(world.notes_of(&["done", "on_stop"]), ["done 9", "done 1 TaskPanicked"]);
     assert_eq!(world.notes_of(&["returned"]), ["returned 2", "returned 3"]);
     assert_eq!(world.script.notes().last().unwrap(), &exit);
 }

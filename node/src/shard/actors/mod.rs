@@ -137,6 +137,7 @@ impl Shard {
             }
             ActorOrder::ExitsRecorded(exits) => self.tell_host(host::Event::ExitsRecorded(exits)),
             ActorOrder::Down(down) => self.on_down(down),
+            ActorOrder::LinkDown { linked, exited, reason } => self.on_link_down(linked, exited, reason),
             ActorOrder::Reconciled { unknown } => {
                 self.tell_host(host::Event::Unknown { incarnations: unknown })
             }
