@@ -1,6 +1,6 @@
 //! `mobula actor`: actors called, stopped and started again from a shell.
 
-use super::actor_rows::{shown, target};
+use super::actor_words::{shown, target};
 use super::json_arguments::{json_text, json_values};
 use super::task::origin;
 use crate::arguments::GlobalArguments;

@@ -1,7 +1,9 @@
 //! `mobula get`: one thing in full.
 
-use super::actor_rows::{ActorRow, SupervisorRow, shown, target};
+use super::actor_rows::ActorRow;
+use super::actor_words::{shown, target};
 use super::state::TaskRow;
+use super::supervisor_rows::SupervisorRow;
 use crate::arguments::GlobalArguments;
 use crate::connection::{Connection, Target};
 use crate::failure::{CommandFailure, Exit, Outcome};

@@ -1,7 +1,8 @@
 //! `mobula list`: what there is in the cluster.
 
-use super::actor_rows::{ActorRow, SupervisorRow};
+use super::actor_rows::ActorRow;
 use super::state::{FunctionRow, JobRow, NodeRow, TaskRow};
+use super::supervisor_rows::SupervisorRow;
 use crate::arguments::GlobalArguments;
 use crate::connection::{Connection, Target};
 use crate::failure::Outcome;

@@ -2,6 +2,7 @@
 
 pub(crate) mod actor;
 mod actor_rows;
+mod actor_words;
 pub(crate) mod down;
 pub(crate) mod get;
 pub(crate) mod head;
@@ -14,6 +15,7 @@ mod serve;
 mod state;
 pub(crate) mod status;
 pub(crate) mod supervise;
+mod supervisor_rows;
 pub(crate) mod task;
 pub(crate) mod tree;
 pub(crate) mod up;

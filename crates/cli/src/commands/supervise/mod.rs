@@ -2,7 +2,7 @@
 
 mod source;
 
-use super::actor_rows::{shown, target};
+use super::actor_words::{shown, target};
 use super::task::origin;
 use crate::arguments::GlobalArguments;
 use crate::connection::{Connection, Target};

@@ -1,7 +1,7 @@
 //! Draws trees for people: a line for each supervisor and actor, in columns.
 
 use super::grown::Grown;
-use crate::commands::actor_rows::cut;
+use crate::commands::actor_words::cut;
 use crate::output::is_coloured;
 
 const TITLES: [&str; 7] = ["NAME", "CLASS", "STATE", "NODE", "EPOCH", "RESTARTS", "LAST EXIT"];

@@ -1,6 +1,6 @@
 //! From the flat lists that a head answers with to trees.
 
-use crate::commands::actor_rows::{actor_state, child_state, strategy_name};
+use crate::commands::actor_words::{actor_state, child_state, strategy_name};
 use mobula_types::actor::{ActorId, ActorInfo, ChildInfo, ChildState, SupervisorInfo, SupervisorSpec};
 use serde::Serialize;
 use std::collections::HashMap;

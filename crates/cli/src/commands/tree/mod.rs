@@ -3,7 +3,7 @@
 mod draw;
 mod grown;
 
-use super::actor_rows::{shown, target};
+use super::actor_words::{shown, target};
 use crate::arguments::GlobalArguments;
 use crate::connection::{Connection, Target};
 use crate::failure::{Exit, Outcome};
