@@ -98,6 +98,9 @@ pub(crate) struct Leader {
     commands: mpsc::Receiver<Command>,
     loopback: mpsc::Sender<Command>,
     end: Option<End>,
+    /// When jobs without a driver are looked at next.
+    next_keep: Time,
+    keep_interval: Duration,
 }
 
 impl Leader {
@@ -161,6 +164,8 @@ impl Leader {
             commands: receiver,
             loopback: commands.clone(),
             end: None,
+            next_keep: now,
+            keep_interval: head.options.job_grace / 3,
         };
         leader.perform_all(effects);
         leader.perform_actors(actor_effects);
@@ -223,7 +228,8 @@ impl Leader {
     }
 
     fn next_deadline(&self) -> Time {
-        self.membership.next_deadline().min(self.jobs.next_deadline()).min(self.supervision.next_deadline())
+        let machines = self.membership.next_deadline().min(self.jobs.next_deadline());
+        machines.min(self.supervision.next_deadline()).min(self.next_keep)
     }
 
     fn tick(&mut self) {
@@ -232,6 +238,10 @@ impl Leader {
         self.tell_jobs(jobs::Event::Tick);
         self.tell_actors(supervision::Event::Tick);
         self.forget_actor_requests();
+        if clock::now() >= self.next_keep {
+            self.next_keep = clock::now() + self.keep_interval;
+            self.keep_detached_jobs();
+        }
         self.watchers.retain(|watcher| !watcher.is_closed());
         self.drains.retain(|(_, reply)| !reply.is_closed());
     }

@@ -129,6 +129,11 @@ impl Supervision {
         timer.min(self.dead.next_deadline()).min(self.specs.next_deadline())
     }
 
+    /// Whether actors or supervisors of a job are there.
+    pub fn is_in_use(&self, job: JobId) -> bool {
+        self.jobs.get(&job).is_some_and(|known| known.users > 0)
+    }
+
     /// How many writes are not durable yet: what a driver slows those down by who create.
     pub fn outstanding_writes(&self) -> usize {
         self.writes.outstanding()

@@ -13,6 +13,7 @@ mod routing;
 mod watches;
 
 use super::Shard;
+use crate::detached::DetachedJobs;
 pub(crate) use creation::NewActor;
 pub(crate) use frames::Parent;
 pub(crate) use hosting::BroughtInputs;
@@ -37,6 +38,7 @@ pub(crate) struct Actors {
     host_effects: Vec<host::Effect>,
     creations: Creations,
     watches: Watches,
+    detached: DetachedJobs,
     /// Questions to the head that were not answered yet.
     asked: usize,
     /// Inputs of turns on their way here.
@@ -58,6 +60,7 @@ impl Actors {
             host_effects: Vec::new(),
             creations: Creations::default(),
             watches: Watches::default(),
+            detached: DetachedJobs::default(),
             asked: 0,
             fetches: IndexMap::default(),
             pins: IndexMap::default(),
@@ -68,6 +71,7 @@ impl Actors {
     /// A job has ended.
     pub(crate) fn job_ended(&mut self, job: mobula_types::JobId) {
         self.creations.job_ended(job);
+        self.detached.forget(job);
     }
 
     /// When something is due.

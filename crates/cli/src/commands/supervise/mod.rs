@@ -127,6 +127,7 @@ async fn open_job(
         environment: plan.environment.clone(),
         weight: 1,
         origin: origin(),
+        detached: true,
         ..JobSpec::default()
     };
     let opened = connection.open_job(RequestId::random(), spec).await?;
