@@ -244,6 +244,7 @@ impl Shard {
             Input::FetchedForTurn { handle, result } => self.on_fetched_for_turn(handle, result),
             Input::ActorsCreated { actors, answer } => self.on_actors_created(actors, answer),
             Input::HeadAnswered { session, number, answer } => self.on_head_answered(session, number, answer),
+            Input::MemberFound(found) => self.on_member_found(*found),
             Input::JobKnown { job, info } => self.on_job_known(job, info),
             Input::Call(call) => self.on_call(call),
         }

@@ -26,6 +26,7 @@ mod staff;
 mod start;
 mod stop;
 mod timers;
+mod told;
 mod worker;
 
 pub use effect::{Effect, TurnOrder};

@@ -7,6 +7,7 @@
 mod asks;
 mod creation;
 mod frames;
+mod groups;
 mod hosting;
 mod isolation;
 mod routing;
@@ -14,9 +15,11 @@ mod watches;
 
 use super::Shard;
 pub(crate) use creation::NewActor;
+pub(crate) use groups::FoundMember;
 pub(crate) use hosting::BroughtInputs;
 
 use creation::Creations;
+use groups::GroupsOfNode;
 use indexmap::IndexMap;
 use mobula_core::calls::{self, CallRouter, RouterOptions};
 use mobula_core::hosting::{self as host, ActorHost, HostOptions, Isolation};
@@ -34,6 +37,7 @@ pub(crate) struct Actors {
     host: ActorHost,
     router_effects: Vec<calls::Effect>,
     host_effects: Vec<host::Effect>,
+    groups: GroupsOfNode,
     creations: Creations,
     watches: Watches,
     /// Questions to the head that were not answered yet.
@@ -55,6 +59,7 @@ impl Actors {
             host: ActorHost::new(host_options),
             router_effects: Vec::new(),
             host_effects: Vec::new(),
+            groups: GroupsOfNode::new(node),
             creations: Creations::default(),
             watches: Watches::default(),
             asked: 0,
@@ -69,10 +74,15 @@ impl Actors {
         self.creations.job_ended(job);
     }
 
+    /// Whether the machines want nothing.
+    fn is_done(&self) -> bool {
+        self.router_effects.is_empty() && self.host_effects.is_empty() && self.groups.is_done()
+    }
+
     /// When something is due.
     pub(crate) fn next_deadline(&self) -> Time {
         let machines = self.router.next_deadline().min(self.host.next_deadline());
-        machines.min(self.creations.next_deadline())
+        machines.min(self.creations.next_deadline()).min(self.groups.next_deadline())
     }
 }
 
@@ -93,14 +103,15 @@ impl Shard {
         if self.now >= self.actors.host.next_deadline() {
             self.tell_host(host::Event::Tick);
         }
+        self.tick_groups();
         self.look_at_lease();
     }
 
-    /// Performs everything that both machines want, until nothing more follows between them. `true` where the task engine was
+    /// Performs everything that the machines want, until nothing more follows between them. `true` where the task engine was
     /// told something, and may want more.
     pub(super) fn perform_actor_effects(&mut self) -> bool {
         let mut told = false;
-        while !(self.actors.router_effects.is_empty() && self.actors.host_effects.is_empty()) {
+        while !self.actors.is_done() {
             let mut effects = std::mem::take(&mut self.actors.router_effects);
             for effect in effects.drain(..) {
                 told |= matches!(effect, calls::Effect::End { .. });
@@ -114,6 +125,7 @@ impl Shard {
             }
             effects.append(&mut self.actors.host_effects);
             self.actors.host_effects = effects;
+            self.perform_group_effects();
         }
         self.send_creations();
         told || !self.task_effects.is_empty()
@@ -137,8 +149,10 @@ impl Shard {
             ActorOrder::ExitsRecorded(exits) => self.tell_host(host::Event::ExitsRecorded(exits)),
             ActorOrder::Down(down) => self.on_down(down),
             ActorOrder::Reconciled { unknown } => {
+                unknown.iter().for_each(|incarnation| self.note_exit(*incarnation));
                 self.tell_host(host::Event::Unknown { incarnations: unknown })
             }
+            ActorOrder::Rosters(updates) => self.on_rosters(updates),
         }
     }
 
@@ -149,6 +163,7 @@ impl Shard {
         let located = self.actors.router.located();
         let watches = self.actors.watches.all();
         self.parts.head.report_actors(ActorReport::Inventory { actors, exits, located, watches });
+        self.tell_head_of_groups();
         self.create_again();
     }
 }
