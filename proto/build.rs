@@ -34,6 +34,10 @@ const BOXED: &[&str] = &[
     ".mobula.v1.Frame.kind.lane_call",
     ".mobula.v1.Frame.kind.lane_call_ended",
     ".mobula.v1.Frame.kind.cancel_lane_call",
+    ".mobula.v1.Frame.kind.publish",
+    ".mobula.v1.Frame.kind.published",
+    ".mobula.v1.Frame.kind.enrol",
+    ".mobula.v1.Frame.kind.distribute",
     ".mobula.v1.Outcome.end.failure",
     ".mobula.v1.TaskOptions.target.constructor",
 ];

@@ -2,6 +2,7 @@
 
 use super::enums::{watch_kind_from_wire, watch_kind_to_wire};
 use super::exit::{exit_from_wire, exit_to_wire, reason};
+use super::group::{updates_from_wire, updates_to_wire};
 use super::options::shutdown;
 use super::spec::{SpecReader, SpecWriter};
 use super::{incarnations_from_wire, incarnations_to_wire};
@@ -27,6 +28,7 @@ impl From<&ActorOrder> for wire::ActorOrder {
             ActorOrder::ExitsRecorded(list) => Order::ExitsRecorded(incarnations_to_wire(list)),
             ActorOrder::Down(down) => Order::Down(down.into()),
             ActorOrder::Reconciled { unknown } => Order::Reconciled(incarnations_to_wire(unknown)),
+            ActorOrder::Rosters(updates) => Order::Rosters(updates_to_wire(updates)),
         };
         wire::ActorOrder { order: Some(order) }
     }
@@ -48,6 +50,7 @@ impl TryFrom<wire::ActorOrder> for ActorOrder {
             Order::ExitsRecorded(list) => ActorOrder::ExitsRecorded(incarnations_from_wire(list)),
             Order::Down(down) => ActorOrder::Down(down.try_into()?),
             Order::Reconciled(list) => ActorOrder::Reconciled { unknown: incarnations_from_wire(list) },
+            Order::Rosters(list) => ActorOrder::Rosters(updates_from_wire(list)?),
         })
     }
 }
