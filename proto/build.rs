@@ -38,6 +38,8 @@ const BOXED: &[&str] = &[
     ".mobula.v1.Frame.kind.published",
     ".mobula.v1.Frame.kind.enrol",
     ".mobula.v1.Frame.kind.distribute",
+    ".mobula.v1.Record.kind.actor",
+    ".mobula.v1.Record.kind.supervisor",
     ".mobula.v1.Outcome.end.failure",
     ".mobula.v1.TaskOptions.target.constructor",
 ];

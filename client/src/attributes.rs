@@ -58,6 +58,83 @@
 /// bits); a caller and a worker whose hashes differ hear of it in a `FunctionMismatch`.
 pub use mobula_macros::remote;
 
+/// Makes the type of an `impl` block an actor: state that stays on one node, and takes calls one at a time.
+///
+/// The block stays what it was, so that a unit test of it needs no cluster. Beside it there is a handle, `TallyHandle` for a
+/// `Tally`: its associated functions are the type's constructors, which make a [`Creation`](crate::Creation); its methods
+/// are the type's, which make an [`ActorCall`](crate::ActorCall). What else handles can do is in
+/// [`ActorHandle`](crate::ActorHandle).
+///
+/// ```no_run
+/// use mobula::prelude::*;
+///
+/// struct Tally {
+///     total: u64,
+/// }
+///
+/// #[mobula::actor]
+/// impl Tally {
+///     pub fn new(start: u64) -> Self {
+///         Tally { total: start }
+///     }
+///     pub fn add(&mut self, by: u64) -> u64 {
+///         self.total += by;
+///         self.total
+///     }
+///     pub fn read(&self) -> u64 {
+///         self.total
+///     }
+/// }
+///
+/// #[mobula::main]
+/// async fn main(_cluster: Cluster) -> mobula::Result<()> {
+///     let tally = TallyHandle::new(0_u64).named("tally").spawn().await?;
+///     tally.add(3_u64).await?;
+///     let later: ObjectRef<u64> = tally.add(4_u64).submit();
+///     println!("{} {}", later.await?, tally.read().await?);
+///     Ok(())
+/// }
+/// ```
+///
+/// # What of the block is remote
+/// - A *constructor* is a `pub fn` without `self` that returns `Self`, `Result<Self, E>`, `Option<Self>` or
+///   `Result<Option<Self>, E>`, async or not. With `None` there is to be no actor, and that is no failure: under a supervisor
+///   the child counts as started. There may be several.
+/// - A *method* is a `pub fn` with `&mut self` or `&self`. `&mut self` methods run alone, and the actor is not re-entered
+///   while one awaits; `&self` methods run together, so that the type must be `Sync`. Both are served in the order in which
+///   they come. One that is not `async` runs on the thread of the actors and must not block, unless it is marked
+///   `#[method(blocking)]`.
+/// - A *hook* is found by its name, `pub` or not: `on_start` runs behind the constructor, `on_stop` before the exit (it may
+///   take a `reason: &ExitReason`), `on_down` when something that is watched has exited (`down: Down`), `health_check` every
+///   10 s: three failures in a row end the actor as `Unhealthy`. Each returns nothing or a `Result<(), E>`, async or not.
+/// - A parameter of type [`ActorContext`](crate::ActorContext), or a reference to it, is filled in by the host.
+/// - Everything else stays plain Rust. Parameters and results are as for [`remote`].
+///
+/// # Options
+/// | option | means |
+/// |---|---|
+/// | `handle = Name` | the handle's name |
+/// | `max_concurrency = 1000` | how many `&self` methods run at once |
+/// | `groups(io = 4)` | concurrency groups: how many of a group's methods run at once |
+/// | `mailbox = 10000` | how many calls may wait before callers are slowed |
+/// | `max_pending_calls = 0` | how many may wait before further ones fail with `MailboxFull`; 0 for no such bound |
+/// | `on_isolation = "keep"` | it runs on where its node has lost every head, instead of being stopped |
+/// | `isolation = "process"` | a worker process of its own |
+/// | `num_cpus = 0`, `num_gpus`, `memory`, `resources(…)`, `labels(…)`, `strategy` | as for [`remote`] |
+///
+/// and of a method, as `#[method(…)]`:
+///
+/// | option | means |
+/// |---|---|
+/// | `blocking` | it may block: it runs on a thread of its own (of a constructor too) |
+/// | `group = "io"` | its concurrency group |
+/// | `cancel_safe` | an async `&mut self` method that may be dropped at an await when its call is cancelled |
+/// | `cast` | nobody waits for it: calling it gives no result |
+/// | `max_task_retries = 3` | how often a call that may have started is sent again (0) |
+/// | `retry_on = path` | a function `fn(&E) -> bool`: which errors are tried again, as often as `max_task_retries` says |
+/// | `timeout = "5s"` | how long a call may run |
+pub use mobula_macros::actor;
+
 /// Makes an async `main` the program's entry, for drivers and for the workers that nodes start from the same program.
 ///
 /// In a worker process the function's body never runs. Otherwise it runs on a multi-threaded Tokio runtime, with the

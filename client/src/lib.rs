@@ -27,6 +27,7 @@
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+pub mod actor;
 mod arg;
 mod attributes;
 mod cancel;
@@ -45,10 +46,13 @@ mod remote;
 pub mod test;
 mod worker;
 
+pub use actor::{
+    ActorCall, ActorContext, ActorHandle, ActorPool, Creation, Monitor, SupervisorHandle, Timer, spawn_many,
+};
 pub use arg::{Arg, IntoArg};
 #[cfg(feature = "local")]
 pub use attributes::test;
-pub use attributes::{main, remote};
+pub use attributes::{actor, main, remote};
 pub use cancel::{Cancel, cancel};
 #[cfg(feature = "clap")]
 pub use cluster::ClusterArgs;
@@ -58,6 +62,10 @@ pub use cluster::{CLUSTER_VARIABLE, Cluster, ClusterBuilder, IntoAddresses, init
 pub use context::{Context, Scope, TaskContext, context, spawn, task_context};
 pub use error::{Error, ErrorKind, Result};
 pub use mobula_rpc::ClusterToken;
+pub use mobula_types::actor::{
+    ActorId, ActorInfo, ActorState, ChildShutdown, Down, Epoch, ExitKind, ExitReason, Incarnation,
+    OnIsolation, RestartType,
+};
 pub use mobula_types::{
     Failure, LabelExpression, Labels, NodeId, NodeName, ObjectId, Quantity, Resources, Strategy, TaskId,
     TaskOptions,

@@ -3,5 +3,6 @@
 #[cfg(feature = "clap")]
 pub use crate::ClusterArgs;
 pub use crate::{
-    Cluster, Error, ErrorKind, ObjectRef, RemoteCall, Strategy, as_completed, cancel, get_batch, put, wait,
+    ActorContext, ActorHandle, Cluster, Error, ErrorKind, ObjectRef, RemoteCall, Strategy, as_completed,
+    cancel, get_batch, put, wait,
 };

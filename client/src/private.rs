@@ -28,6 +28,8 @@
 //! `RemoteCall`'s parameter is what `submit` returns: `ObjectRef<T>`, with `num_returns = n` a tuple of `ObjectRef`s, with
 //! `num_returns = 0` the unit. A `Result<T, E>` counts as `T`.
 
+pub use crate::actor::generated as actor;
+pub use crate::actor::{ActorClass, CLASSES};
 pub use crate::registry::{FUNCTIONS, RemoteFunction};
 pub use crate::remote::CallBuilder;
 pub use crate::worker::body::{Arguments, Returned, Returns, run_async, run_blocking};
@@ -38,8 +40,10 @@ pub use crate::worker::entry::{run_test, run_test_with_workers};
 pub use crate::worker::user_error::{ResultType, error_returned};
 pub use linkme;
 pub use mobula_host::{AsyncCall, Body, Call, CallResult};
+pub use mobula_types::actor::{ActorOptions, OnIsolation};
 pub use mobula_types::labels::{LabelCondition, LabelExpression};
 pub use mobula_types::{Quantity, Strategy, TaskOptions};
+pub use serde;
 
 /// What finds out how an error can travel.
 pub mod error_probe {

@@ -2,11 +2,13 @@
 
 use crate::keys::Keys;
 use bytes::Bytes;
+use mobula_proto::actor_registry::{decode_actor, decode_name, decode_spec, decode_supervisor};
 use mobula_proto::registry::{
     ClusterRecord, RecordError, decode_cluster, decode_head, decode_job, decode_node,
 };
 use mobula_registry::{Entry, Listing, Registry, RegistryError, Revision, WatchStart, list_all};
-use mobula_types::{JobId, JobRecord, NodeName, NodeRecord};
+use mobula_types::actor::{ActorRecord, SpecRecord, SupervisorRecord};
+use mobula_types::{ActorId, JobId, JobRecord, NodeName, NodeRecord};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,11 +45,21 @@ pub(crate) struct Image {
     pub(crate) quarantined: Vec<String>,
     pub(crate) reserved_names: BTreeSet<NodeName>,
     pub(crate) unreadable_jobs: BTreeSet<JobId>,
+    pub(crate) actors: ActorImage,
     /// At which revision each key was put.
     pub(crate) revisions: BTreeMap<String, Revision>,
     /// Where to watch for ends of leases from.
     pub(crate) alive_from: WatchStart,
     pub(crate) revision: Revision,
+}
+
+/// What the registry holds of actors and supervisors.
+#[derive(Debug, Default)]
+pub(crate) struct ActorImage {
+    pub(crate) actors: Vec<ActorRecord>,
+    pub(crate) supervisors: Vec<SupervisorRecord>,
+    pub(crate) specs: Vec<SpecRecord>,
+    pub(crate) names: Vec<(Arc<str>, Arc<str>, ActorId)>,
 }
 
 impl Image {
@@ -56,6 +68,10 @@ impl Image {
         let alive = list_all(registry, &keys.alive()).await?;
         let nodes = list_all(registry, &keys.nodes()).await?;
         let jobs = list_all(registry, &keys.jobs()).await?;
+        let actors = list_all(registry, &keys.actors()).await?;
+        let supervisors = list_all(registry, &keys.supervisors()).await?;
+        let specs = list_all(registry, &keys.specs()).await?;
+        let names = list_all(registry, &keys.actor_names()).await?;
         let mut image = Image {
             cluster: cluster.0,
             nodes: Vec::new(),
@@ -63,14 +79,16 @@ impl Image {
             quarantined: Vec::new(),
             reserved_names: BTreeSet::new(),
             unreadable_jobs: BTreeSet::new(),
+            actors: ActorImage::default(),
             revisions: BTreeMap::from([(keys.cluster(), cluster.1)]),
             alive_from: alive.watch_start(),
             revision: alive.revision,
         };
         let living: BTreeSet<String> = alive.entries.iter().map(|entry| entry.key.clone()).collect();
         image.remember(&alive);
-        image.remember(&nodes);
-        image.remember(&jobs);
+        for listing in [&nodes, &jobs, &actors, &supervisors, &specs, &names] {
+            image.remember(listing);
+        }
         for entry in nodes.entries {
             image.take_node(keys, entry, &living)?;
         }
@@ -79,6 +97,24 @@ impl Image {
             match image.take(entry, decode_job)? {
                 Some(job) => image.jobs.push(job),
                 None => image.unreadable_jobs.extend(id),
+            }
+        }
+        for entry in actors.entries {
+            let actor = image.take(entry, decode_actor)?;
+            image.actors.actors.extend(actor);
+        }
+        for entry in supervisors.entries {
+            let supervisor = image.take(entry, decode_supervisor)?;
+            image.actors.supervisors.extend(supervisor);
+        }
+        for entry in specs.entries {
+            let spec = image.take(entry, decode_spec)?;
+            image.actors.specs.extend(spec);
+        }
+        for entry in names.entries {
+            let name = keys.actor_name_of(&entry.key);
+            if let (Some((namespace, name)), Some(owner)) = (name, image.take(entry, decode_name)?) {
+                image.actors.names.push((namespace.into(), name.into(), owner));
             }
         }
         Ok(image)

@@ -2,6 +2,7 @@
 
 use mobula_core::jobs::JobsOptions;
 use mobula_core::membership::MembershipOptions;
+use mobula_core::supervision::SupervisionOptions;
 use mobula_registry::Registry;
 use mobula_rpc::ClusterToken;
 use std::net::SocketAddr;
@@ -90,6 +91,10 @@ impl HeadOptions {
             fast_death: self.fast_death,
             ..MembershipOptions::default()
         }
+    }
+
+    pub(crate) fn supervision(&self) -> SupervisionOptions {
+        SupervisionOptions { seed: rand::random(), ..SupervisionOptions::default() }
     }
 
     pub(crate) fn jobs(&self) -> JobsOptions {

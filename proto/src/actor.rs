@@ -1,7 +1,7 @@
 //! Actors: how they are kept, how they end, their trees, and what heads and nodes tell each other of them.
 
 mod answer;
-mod enums;
+pub(crate) mod enums;
 pub(crate) mod exit;
 pub(crate) mod group;
 mod info;

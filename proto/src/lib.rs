@@ -31,6 +31,7 @@ pub mod wire {
 }
 
 pub mod actor;
+pub mod actor_registry;
 pub mod batch;
 pub mod error;
 pub mod failure;

@@ -42,11 +42,11 @@ impl From<ConvertError> for RecordError {
     }
 }
 
-fn encode(kind: Kind) -> Bytes {
+pub(crate) fn encode(kind: Kind) -> Bytes {
     wire::Record { schema: SCHEMA, kind: Some(kind) }.encode_to_vec().into()
 }
 
-fn decode(bytes: Bytes) -> Result<Kind, RecordError> {
+pub(crate) fn decode(bytes: Bytes) -> Result<Kind, RecordError> {
     let record = wire::Record::decode(bytes).map_err(|error| RecordError::Unreadable(error.to_string()))?;
     if record.schema > SCHEMA {
         return Err(RecordError::NewerSchema { found: record.schema });
@@ -54,7 +54,7 @@ fn decode(bytes: Bytes) -> Result<Kind, RecordError> {
     record.kind.ok_or_else(|| RecordError::Unreadable("it is empty".to_owned()))
 }
 
-fn other_kind(expected: &str) -> RecordError {
+pub(crate) fn other_kind(expected: &str) -> RecordError {
     RecordError::Unreadable(format!("it is not the record of a {expected}"))
 }
 

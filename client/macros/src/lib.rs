@@ -5,8 +5,12 @@
 
 use proc_macro::TokenStream;
 
+mod actor;
+mod body;
 mod entry;
 mod literal;
+mod metas;
+mod mistakes;
 mod options;
 mod remote;
 mod signature;
@@ -16,6 +20,12 @@ mod test_options;
 #[proc_macro_attribute]
 pub fn remote(options: TokenStream, item: TokenStream) -> TokenStream {
     remote::expand(options.into(), item.into()).into()
+}
+
+/// Makes the type of an `impl` block an actor. See `mobula::actor`.
+#[proc_macro_attribute]
+pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
+    actor::expand(options.into(), item.into()).into()
 }
 
 /// Makes an async `main` the program's entry, for drivers and workers. See `mobula::main`.

@@ -1,13 +1,13 @@
 //! The options of `#[mobula::remote(…)]`.
 
 use crate::literal;
+use crate::metas::{self, expected, value};
+use crate::mistakes::Mistakes;
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use std::collections::BTreeMap;
-use syn::parse::Parser;
-use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Ident, LitStr, Meta, MetaNameValue, Path, Result, Token};
+use syn::{Error, Expr, Ident, Meta, Path, Result};
 
 const KNOWN: &[&str] = &[
     "handle",
@@ -42,35 +42,11 @@ pub(crate) struct Options {
 
 impl Options {
     /// Reads the options; gives what is readable along with all mistakes.
-    pub(crate) fn parse(tokens: TokenStream) -> (Self, Option<Error>) {
+    pub(crate) fn parse(tokens: TokenStream) -> (Self, Mistakes) {
         let mut options = Options::default();
-        let mut mistakes: Option<Error> = None;
-        let mut note = |error: Error| match &mut mistakes {
-            Some(mistakes) => mistakes.combine(error),
-            None => mistakes = Some(error),
-        };
-        let metas = match Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens) {
-            Ok(metas) => metas,
-            Err(error) => {
-                note(error);
-                return (options, mistakes);
-            }
-        };
-        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
-        for meta in &metas {
-            let name = meta.path().get_ident().map(ToString::to_string).unwrap_or_default();
-            if seen.insert(name.clone(), meta.span()).is_some() {
-                note(Error::new(meta.path().span(), format!("`{name}` is given twice")));
-            } else if let Err(error) = options.set(&name, meta) {
-                note(error);
-            }
-        }
-        if let (Some(labels), Some(_)) = (seen.get("labels"), seen.get("strategy")) {
-            note(Error::new(
-                *labels,
-                "`labels` is a strategy of its own: give `labels` or `strategy`, not both",
-            ));
-        }
+        let mut mistakes = Mistakes::default();
+        let seen = metas::each(tokens, &mut mistakes, |name, meta| options.set(name, meta));
+        refuse_labels_and_strategy(&seen, &mut mistakes);
         (options, mistakes)
     }
 
@@ -95,17 +71,10 @@ impl Options {
     fn set(&mut self, name: &str, meta: &Meta) -> Result<()> {
         match name {
             "handle" => {
-                let Expr::Path(path) = value(meta)? else {
-                    return Err(expected(meta, "a name for the struct"));
-                };
-                let handle = path.path.get_ident().ok_or_else(|| expected(meta, "a name for the struct"))?;
-                self.handle = Some(handle.clone());
+                self.handle = Some(handle(meta)?);
             }
             "retry_on" => {
-                let Expr::Path(path) = value(meta)? else {
-                    return Err(expected(meta, "the path of a function `fn(&E) -> bool`"));
-                };
-                self.retry_on = Some(path.path.clone());
+                self.retry_on = Some(retry_on(meta)?);
             }
             "num_returns" => {
                 let count: usize = literal::number(value(meta)?, "a number of references, from 0 to 8")?;
@@ -114,47 +83,43 @@ impl Options {
                 }
                 self.num_returns = Some((count, meta.span()));
             }
-            "resources" => return self.set_resources(meta),
-            "labels" => return self.set_labels(meta),
-            _ => {
-                let statement = scalar(name, meta)?;
-                self.statements.push(statement);
-            }
+            _ => match placement(name, meta)? {
+                Some(statements) => self.statements.extend(statements),
+                None => self.statements.push(scalar(name, meta)?),
+            },
         }
-        Ok(())
-    }
-
-    fn set_resources(&mut self, meta: &Meta) -> Result<()> {
-        for (name, amount) in list(meta, "resources(name = amount, …)")? {
-            let steps = literal::steps(&amount)?;
-            self.statements.push(quote! {
-                options.resources.custom.insert(#name.into(), ::mobula::__private::Quantity::from_steps(#steps));
-            });
-        }
-        Ok(())
-    }
-
-    fn set_labels(&mut self, meta: &Meta) -> Result<()> {
-        let mut conditions = Vec::new();
-        for (key, value) in list(meta, "labels(key = \"value\", …)")? {
-            let value = literal::text(&value, "a text")?;
-            conditions.push(quote!(::mobula::__private::LabelCondition::Equals(#key.into(), #value.into())));
-        }
-        self.statements.push(quote! {
-            options.strategy = ::mobula::__private::Strategy::Labels(
-                ::mobula::__private::LabelExpression { conditions: ::std::vec![#(#conditions),*] }
-            );
-        });
         Ok(())
     }
 }
 
-fn scalar(name: &str, meta: &Meta) -> Result<TokenStream> {
-    Ok(match name {
-        "name" => {
-            let text = literal::text(value(meta)?, "a text")?;
-            quote!(options.name = #text.into();)
-        }
+/// The name that the struct is to have.
+pub(crate) fn handle(meta: &Meta) -> Result<Ident> {
+    let name = match value(meta)? {
+        Expr::Path(path) => path.path.get_ident().cloned(),
+        _ => None,
+    };
+    name.ok_or_else(|| expected(meta, "a name for the struct"))
+}
+
+/// The function that says which errors are tried again.
+pub(crate) fn retry_on(meta: &Meta) -> Result<Path> {
+    match value(meta)? {
+        Expr::Path(path) => Ok(path.path.clone()),
+        _ => Err(expected(meta, "the path of a function `fn(&E) -> bool`")),
+    }
+}
+
+/// `labels` is a strategy, of which there can be one.
+pub(crate) fn refuse_labels_and_strategy(seen: &BTreeMap<String, Span>, mistakes: &mut Mistakes) {
+    if let (Some(labels), Some(_)) = (seen.get("labels"), seen.get("strategy")) {
+        let message = "`labels` is a strategy of its own: give `labels` or `strategy`, not both";
+        mistakes.merge(Error::new(*labels, message));
+    }
+}
+
+/// The statements of an option that says what is needed and where it may run; `None` for another one.
+pub(crate) fn placement(name: &str, meta: &Meta) -> Result<Option<Vec<TokenStream>>> {
+    Ok(Some(vec![match name {
         "num_cpus" => amount(meta, quote!(cpu))?,
         "num_gpus" => amount(meta, quote!(gpu))?,
         "memory" => {
@@ -166,6 +131,47 @@ fn scalar(name: &str, meta: &Meta) -> Result<TokenStream> {
             "spread" => quote!(options.strategy = ::mobula::__private::Strategy::Spread;),
             _ => return Err(expected(meta, "\"default\" or \"spread\"")),
         },
+        "isolation" => match literal::text(value(meta)?, "\"process\" or \"shared\"")?.as_str() {
+            "process" => quote!(options.isolated = true;),
+            "shared" => quote!(options.isolated = false;),
+            _ => return Err(expected(meta, "\"process\" or \"shared\"")),
+        },
+        "resources" => return resources(meta).map(Some),
+        "labels" => labels(meta)?,
+        _ => return Ok(None),
+    }]))
+}
+
+fn resources(meta: &Meta) -> Result<Vec<TokenStream>> {
+    let mut statements = Vec::new();
+    for (name, amount) in metas::list(meta, "resources(name = amount, …)")? {
+        let steps = literal::steps(&amount)?;
+        statements.push(quote! {
+            options.resources.custom.insert(#name.into(), ::mobula::__private::Quantity::from_steps(#steps));
+        });
+    }
+    Ok(statements)
+}
+
+fn labels(meta: &Meta) -> Result<TokenStream> {
+    let mut conditions = Vec::new();
+    for (key, value) in metas::list(meta, "labels(key = \"value\", …)")? {
+        let value = literal::text(&value, "a text")?;
+        conditions.push(quote!(::mobula::__private::LabelCondition::Equals(#key.into(), #value.into())));
+    }
+    Ok(quote! {
+        options.strategy = ::mobula::__private::Strategy::Labels(
+            ::mobula::__private::LabelExpression { conditions: ::std::vec![#(#conditions),*] }
+        );
+    })
+}
+
+fn scalar(name: &str, meta: &Meta) -> Result<TokenStream> {
+    Ok(match name {
+        "name" => {
+            let text = literal::text(value(meta)?, "a text")?;
+            quote!(options.name = #text.into();)
+        }
         "max_retries" => {
             let count: u32 = literal::number(value(meta)?, "a number of retries, such as 3")?;
             quote!(options.max_retries = #count;)
@@ -178,57 +184,15 @@ fn scalar(name: &str, meta: &Meta) -> Result<TokenStream> {
             let priority = literal::signed(value(meta)?)?;
             quote!(options.priority = #priority;)
         }
-        "isolation" => match literal::text(value(meta)?, "\"process\" or \"shared\"")?.as_str() {
-            "process" => quote!(options.isolated = true;),
-            "shared" => quote!(options.isolated = false;),
-            _ => return Err(expected(meta, "\"process\" or \"shared\"")),
-        },
         "fail_if_infeasible" => {
             meta.require_path_only()?;
             quote!(options.fail_if_infeasible = true;)
         }
-        _ => return Err(unknown(meta)),
+        _ => return Err(metas::unknown(meta, KNOWN)),
     })
 }
 
 fn amount(meta: &Meta, field: TokenStream) -> Result<TokenStream> {
     let steps = literal::steps(value(meta)?)?;
     Ok(quote!(options.resources.#field = ::mobula::__private::Quantity::from_steps(#steps);))
-}
-
-fn value(meta: &Meta) -> Result<&Expr> {
-    let Meta::NameValue(MetaNameValue { value, .. }) = meta else {
-        let name = meta.path().get_ident().map(ToString::to_string).unwrap_or_default();
-        return Err(Error::new(meta.span(), format!("expected a value: `{name} = …`")));
-    };
-    Ok(value)
-}
-
-/// `name(key = value, …)`, with keys that are names or texts.
-fn list(meta: &Meta, form: &str) -> Result<Vec<(String, Expr)>> {
-    let Meta::List(list) = meta else { return Err(Error::new(meta.span(), format!("expected `{form}`"))) };
-    let entry = |input: syn::parse::ParseStream<'_>| {
-        let key = if input.peek(LitStr) {
-            input.parse::<LitStr>()?.value()
-        } else {
-            input.parse::<Ident>()?.to_string()
-        };
-        input.parse::<Token![=]>()?;
-        Ok((key, input.parse::<Expr>()?))
-    };
-    let entries = list.parse_args_with(|input: syn::parse::ParseStream<'_>| {
-        Punctuated::<(String, Expr), Token![,]>::parse_terminated_with(input, entry)
-    })?;
-    Ok(entries.into_iter().collect())
-}
-
-fn expected(meta: &Meta, what: &str) -> Error {
-    let span = value(meta).map_or_else(|_| meta.span(), Spanned::span);
-    Error::new(span, format!("expected {what}"))
-}
-
-fn unknown(meta: &Meta) -> Error {
-    let name = meta.path().get_ident().map(ToString::to_string).unwrap_or_default();
-    let message = format!("unknown option `{name}`; there are: {}", KNOWN.join(", "));
-    Error::new(meta.path().span(), message)
 }

@@ -1,7 +1,8 @@
 //! The output of `#[mobula::remote]`.
 
+use crate::body::{encode, references, take};
 use crate::options::Options;
-use crate::signature::{Output, Parameter, Signature};
+use crate::signature::Signature;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -19,29 +20,19 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
         }
     };
     let (options, mut mistakes) = Options::parse(options);
-    let signature = match Signature::of(&function, &options) {
-        Ok(signature) => signature,
-        Err(error) => {
-            match &mut mistakes {
-                Some(all) => all.combine(error),
-                None => mistakes = Some(error),
-            }
-            let errors = mistakes.map(Error::into_compile_error);
-            return quote!(#function #errors);
-        }
-    };
-    if let (Some(path), false) = (&options.retry_on, signature.output.fallible) {
-        let error = Error::new_spanned(path, "`retry_on` needs a function that returns a `Result`");
-        match &mut mistakes {
-            Some(all) => all.combine(error),
-            None => mistakes = Some(error),
+    let signature = mistakes.keep(Signature::of(&function, &options));
+    if let (Some(path), Some(signature)) = (&options.retry_on, &signature)
+        && !signature.output.fallible
+    {
+        mistakes.add(path, "`retry_on` needs a function that returns a `Result`");
+    }
+    match (mistakes.into_result(), signature) {
+        (Ok(()), Some(signature)) => Remote { function, options, signature }.output(),
+        (mistakes, _) => {
+            let errors = mistakes.err().map(Error::into_compile_error);
+            quote!(#function #errors)
         }
     }
-    if let Some(mistakes) = mistakes {
-        let errors = mistakes.into_compile_error();
-        return quote!(#function #errors);
-    }
-    Remote { function, options, signature }.output()
 }
 
 struct Remote {
@@ -130,7 +121,7 @@ impl Remote {
             .iter()
             .zip(&decoded)
             .map(|(parameter, variable)| if parameter.lent { quote!(&#variable) } else { quote!(#variable) });
-        let encode = self.encode();
+        let encode = encode(&self.signature.output, self.options.retry_on.as_ref());
         let take_all = quote! {
             #(#takes)*
             let __returns = __arguments.finish()?;
@@ -164,47 +155,10 @@ impl Remote {
         }
     }
 
-    /// From `__output` to a `CallResult`.
-    fn encode(&self) -> TokenStream {
-        let Output { fallible, several, list, .. } = &self.signature.output;
-        let values = |output: TokenStream| match several {
-            None if *list => quote!(__returns.list(&#output)),
-            None => quote!(__returns.one(&#output)),
-            Some(types) => {
-                let positions = (0..types.len()).map(syn::Index::from);
-                quote! {{
-                    let __values = #output;
-                    __returns.several() #(.value(&__values.#positions))* .finish()
-                }}
-            }
-        };
-        if !fallible {
-            return values(quote!(__output));
-        }
-        let retryable = match &self.options.retry_on {
-            None => quote!(false),
-            Some(path) => quote_spanned!(path.span()=> #path(&__error)),
-        };
-        let succeeded = values(quote!(__value));
-        quote! {
-            match __output {
-                ::core::result::Result::Ok(__value) => #succeeded,
-                ::core::result::Result::Err(__error) => {
-                    #[allow(unused_imports)]
-                    use ::mobula::__private::error_probe::*;
-                    let __retryable: bool = #retryable;
-                    let __description = (&&&ErrorProbe(&__error)).describe();
-                    let __payload = (&&ErrorProbe(&__error)).payload();
-                    ::mobula::__private::error_returned(&__error, __description, __payload, __retryable)
-                }
-            }
-        }
-    }
-
     /// `remote` and `remote_all`.
     fn caller(&self) -> TokenStream {
         let handle = self.handle();
-        let references = self.references();
+        let references = references(&self.signature.output);
         let names: Vec<&Ident> = self.signature.parameters.iter().map(|parameter| &parameter.name).collect();
         let types: Vec<_> = self.signature.parameters.iter().map(|parameter| &parameter.owned).collect();
         let pushes = names.iter().zip(&types).map(|(name, ty)| {
@@ -262,28 +216,9 @@ impl Remote {
             }
         })
     }
-
-    /// What `submit` returns.
-    fn references(&self) -> TokenStream {
-        let Output { value, several, .. } = &self.signature.output;
-        match several {
-            None => quote!(::mobula::ObjectRef<#value>),
-            Some(types) => quote!((#(::mobula::ObjectRef<#types>,)*)),
-        }
-    }
 }
 
 struct Copied {
     cfgs: Vec<Attribute>,
     documentation: Vec<Attribute>,
-}
-
-fn take(parameter: &Parameter, variable: &Ident) -> TokenStream {
-    let owned = &parameter.owned;
-    match &parameter.element {
-        Some(element) => {
-            quote_spanned!(owned.span()=> let #variable: #owned = __arguments.take_vec::<#element>()?;)
-        }
-        None => quote_spanned!(owned.span()=> let #variable: #owned = __arguments.take::<#owned>()?;),
-    }
 }

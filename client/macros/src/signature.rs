@@ -1,14 +1,38 @@
 //! What a function looks like to its callers: checked parameters, the result, and the hash of both.
 
+use crate::mistakes::Mistakes;
 use crate::options::Options;
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
+use std::fmt;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::{Error, FnArg, GenericArgument, ItemFn, Pat, PathArguments, ReturnType, Type, TypeReference};
 
+/// What is looked at, for messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Subject {
+    /// A function of `#[mobula::remote]`.
+    Function,
+    /// A method of `#[mobula::actor]` that is called on its handle.
+    Method,
+    /// A constructor of `#[mobula::actor]`.
+    Constructor,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Subject::Function => "a remote function",
+            Subject::Method => "an actor's method",
+            Subject::Constructor => "an actor's constructor",
+        })
+    }
+}
+
 /// A parameter as callers give it.
+#[derive(Clone)]
 pub(crate) struct Parameter {
     /// Its name.
     pub(crate) name: Ident,
@@ -45,19 +69,25 @@ pub(crate) struct Signature {
 impl Signature {
     /// Checks the function; gives all mistakes at once.
     pub(crate) fn of(function: &ItemFn, options: &Options) -> Result<Self, Error> {
+        Self::checked(Subject::Function, &function.sig, function.sig.inputs.iter(), options.num_returns)
+    }
+
+    /// Checks a signature, of whose parameters callers give `inputs`; gives all mistakes at once.
+    pub(crate) fn checked<'a>(
+        subject: Subject,
+        signature: &syn::Signature,
+        inputs: impl Iterator<Item = &'a FnArg>,
+        num_returns: Option<(usize, Span)>,
+    ) -> Result<Self, Error> {
         let mut mistakes = Mistakes::default();
-        check_kind(function, &mut mistakes);
-        let inputs = function.sig.inputs.iter();
-        let parameters: Vec<_> = inputs.filter_map(|input| mistakes.keep(Parameter::of(input))).collect();
-        let output = mistakes.keep(Output::of(&function.sig.output, options));
-        match (mistakes.0, output) {
-            (Some(error), _) => Err(error),
-            (None, Some(output)) => {
-                let text = text(&parameters, &function.sig.output);
-                Ok(Signature { parameters, output, text })
-            }
-            (None, None) => Err(Error::new(function.sig.span(), "the signature cannot be read")),
-        }
+        check_kind(subject, signature, &mut mistakes);
+        let parameters: Vec<_> =
+            inputs.filter_map(|input| mistakes.keep(Parameter::of(subject, input))).collect();
+        let output = mistakes.keep(Output::of(subject, &signature.output, num_returns));
+        mistakes.into_result()?;
+        let output = output.ok_or_else(|| Error::new(signature.span(), "the signature cannot be read"))?;
+        let text = text(&parameters, &signature.output);
+        Ok(Signature { parameters, output, text })
     }
 
     /// FNV-1a, 64 bits, of the text. The text is made of the names and types as they are written, so that two ways to
@@ -68,55 +98,36 @@ impl Signature {
     }
 }
 
-#[derive(Default)]
-struct Mistakes(Option<Error>);
-
-impl Mistakes {
-    fn add(&mut self, at: &dyn ToTokens, message: &str) {
-        self.merge(Error::new_spanned(at.to_token_stream(), message));
-    }
-
-    fn merge(&mut self, error: Error) {
-        match &mut self.0 {
-            Some(all) => all.combine(error),
-            None => self.0 = Some(error),
-        }
-    }
-
-    fn keep<T>(&mut self, result: Result<T, Error>) -> Option<T> {
-        result.map_err(|error| self.merge(error)).ok()
-    }
-}
-
-fn check_kind(function: &ItemFn, mistakes: &mut Mistakes) {
-    let signature = &function.sig;
+fn check_kind(subject: Subject, signature: &syn::Signature, mistakes: &mut Mistakes) {
     if !signature.generics.params.is_empty() {
-        let message = "a remote function cannot be generic: a worker finds it by its name, and there is no one \
-                       function of this name; write one function for each type";
-        mistakes.add(&signature.generics, message);
+        let kind = if subject == Subject::Function { "function" } else { "method" };
+        let message = format!(
+            "{subject} cannot be generic: a worker finds it by its name, and there is no one {kind} of this name; \
+             write one {kind} for each type"
+        );
+        mistakes.add(&signature.generics, &message);
     }
     if let Some(clause) = &signature.generics.where_clause {
-        mistakes.add(clause, "a remote function cannot have a where clause");
+        mistakes.add(clause, &format!("{subject} cannot have a where clause"));
     }
     if let Some(constness) = &signature.constness {
-        mistakes.add(constness, "a remote function cannot be const");
+        mistakes.add(constness, &format!("{subject} cannot be const"));
     }
     if let Some(unsafety) = &signature.unsafety {
-        mistakes.add(
-            unsafety,
-            "a remote function cannot be unsafe: nobody on the other side could keep its conditions",
-        );
+        let message =
+            format!("{subject} cannot be unsafe: nobody on the other side could keep its conditions");
+        mistakes.add(unsafety, &message);
     }
     if let Some(abi) = &signature.abi {
-        mistakes.add(abi, "a remote function cannot be extern");
+        mistakes.add(abi, &format!("{subject} cannot be extern"));
     }
     if let Some(variadic) = &signature.variadic {
-        mistakes.add(variadic, "a remote function cannot take a variable number of arguments");
+        mistakes.add(variadic, &format!("{subject} cannot take a variable number of arguments"));
     }
 }
 
 impl Parameter {
-    fn of(input: &FnArg) -> Result<Self, Error> {
+    fn of(subject: Subject, input: &FnArg) -> Result<Self, Error> {
         let parameter = match input {
             FnArg::Receiver(receiver) => {
                 let message = "a remote function has no `self`: for state that stays somewhere, use an actor; \
@@ -130,31 +141,32 @@ impl Parameter {
                 pattern.ident.clone()
             }
             pattern => {
-                let message =
-                    "a parameter of a remote function needs a plain name; take the pattern apart in the body";
+                let message = format!(
+                    "a parameter of {subject} needs a plain name; take the pattern apart in the body"
+                );
                 return Err(Error::new_spanned(pattern, message));
             }
         };
-        let (owned, lent) = owned_type(&parameter.ty)?;
-        check_owned(&owned)?;
+        let (owned, lent) = owned_type(subject, &parameter.ty)?;
+        check_owned(subject, &owned)?;
         let element = element_of_vec(&owned);
         Ok(Parameter { name, owned, element, lent })
     }
 }
 
 /// The type that travels for a parameter's type, and whether the call borrows it.
-fn owned_type(ty: &Type) -> Result<(Type, bool), Error> {
+fn owned_type(subject: Subject, ty: &Type) -> Result<(Type, bool), Error> {
     let Type::Reference(TypeReference { lifetime, mutability, elem, .. }) = ty else {
         return Ok((ty.clone(), false));
     };
     if let Some(mutability) = mutability {
         let message =
-            "a remote function cannot change its caller's value: take it by value and return the new one";
+            format!("{subject} cannot change its caller's value: take it by value and return the new one");
         return Err(Error::new_spanned(mutability, message));
     }
     if let Some(lifetime) = lifetime {
         let message =
-            "a borrowed parameter of a remote function is lent for the call: leave the lifetime out";
+            format!("a borrowed parameter of {subject} is lent for the call: leave the lifetime out");
         return Err(Error::new_spanned(lifetime, message));
     }
     let owned = match &**elem {
@@ -168,32 +180,32 @@ fn owned_type(ty: &Type) -> Result<(Type, bool), Error> {
     Ok((owned, true))
 }
 
-fn check_owned(ty: &Type) -> Result<(), Error> {
-    struct Search(Option<Error>);
+fn check_owned(subject: Subject, ty: &Type) -> Result<(), Error> {
+    struct Search(Subject, Option<Error>);
     impl Visit<'_> for Search {
         fn visit_type_impl_trait(&mut self, ty: &syn::TypeImplTrait) {
-            let message = "a parameter of a remote function needs one type: `impl Trait` stands for many";
-            self.0 = Some(Error::new_spanned(ty, message));
+            let message = format!("a parameter of {} needs one type: `impl Trait` stands for many", self.0);
+            self.1 = Some(Error::new_spanned(ty, message));
         }
         fn visit_type_reference(&mut self, ty: &TypeReference) {
             let message =
                 "a borrow inside a parameter's type cannot be lent from the decoded value: use an owned type";
-            self.0 = Some(Error::new_spanned(ty, message));
+            self.1 = Some(Error::new_spanned(ty, message));
         }
         fn visit_type_trait_object(&mut self, ty: &syn::TypeTraitObject) {
             let message = "a trait object cannot be decoded on the other side: use a type of its own";
-            self.0 = Some(Error::new_spanned(ty, message));
+            self.1 = Some(Error::new_spanned(ty, message));
         }
         fn visit_type_ptr(&mut self, ty: &syn::TypePtr) {
-            self.0 = Some(Error::new_spanned(ty, "a pointer means nothing on the other side"));
+            self.1 = Some(Error::new_spanned(ty, "a pointer means nothing on the other side"));
         }
         fn visit_type_bare_fn(&mut self, ty: &syn::TypeBareFn) {
-            self.0 = Some(Error::new_spanned(ty, "a function pointer means nothing on the other side"));
+            self.1 = Some(Error::new_spanned(ty, "a function pointer means nothing on the other side"));
         }
     }
-    let mut search = Search(None);
+    let mut search = Search(subject, None);
     search.visit_type(ty);
-    search.0.map_or(Ok(()), Err)
+    search.1.map_or(Ok(()), Err)
 }
 
 fn element_of_vec(ty: &Type) -> Option<Type> {
@@ -201,7 +213,7 @@ fn element_of_vec(ty: &Type) -> Option<Type> {
 }
 
 /// The first type argument of a path that ends in `name<…>`.
-fn first_argument(ty: &Type, name: &str) -> Option<Type> {
+pub(crate) fn first_argument(ty: &Type, name: &str) -> Option<Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|last| last.ident == name)?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
@@ -212,13 +224,13 @@ fn first_argument(ty: &Type, name: &str) -> Option<Type> {
 }
 
 impl Output {
-    fn of(output: &ReturnType, options: &Options) -> Result<Self, Error> {
+    fn of(subject: Subject, output: &ReturnType, num_returns: Option<(usize, Span)>) -> Result<Self, Error> {
         let ty = match output {
             ReturnType::Default => syn::parse_quote!(()),
             ReturnType::Type(_, ty) => (**ty).clone(),
         };
         let ty = ungrouped(ty);
-        check_returned(&ty)?;
+        check_returned(subject, &ty)?;
         let fallible = is_result(&ty);
         let argument = if fallible { first_argument(&ty, "Result") } else { None };
         let value = match (&argument, fallible) {
@@ -228,7 +240,7 @@ impl Output {
         };
         let inner = argument.as_ref().unwrap_or(&ty);
         let list = element_of_vec(inner).is_some();
-        let several = match options.num_returns {
+        let several = match num_returns {
             None | Some((1, _)) => None,
             Some((count, at)) => Some(elements(inner, count, at)?),
         };
@@ -236,7 +248,7 @@ impl Output {
     }
 }
 
-fn ungrouped(ty: Type) -> Type {
+pub(crate) fn ungrouped(ty: Type) -> Type {
     match ty {
         Type::Group(group) => ungrouped(*group.elem),
         Type::Paren(paren) => ungrouped(*paren.elem),
@@ -244,25 +256,25 @@ fn ungrouped(ty: Type) -> Type {
     }
 }
 
-fn check_returned(ty: &Type) -> Result<(), Error> {
+fn check_returned(subject: Subject, ty: &Type) -> Result<(), Error> {
     match ty {
         Type::ImplTrait(ty) => {
-            Err(Error::new_spanned(ty, "a remote function returns one type: `impl Trait` stands for many"))
+            Err(Error::new_spanned(ty, format!("{subject} returns one type: `impl Trait` stands for many")))
         }
-        Type::Reference(ty) => Err(Error::new_spanned(ty, "a remote function returns an owned value")),
+        Type::Reference(ty) => Err(Error::new_spanned(ty, format!("{subject} returns an owned value"))),
         Type::Never(ty) => {
-            Err(Error::new_spanned(ty, "a remote function that never returns has no result to wait for"))
+            Err(Error::new_spanned(ty, format!("{subject} that never returns has no result to wait for")))
         }
         _ => Ok(()),
     }
 }
 
 /// A type whose path ends in `Result` is one; an alias of another name counts as a value.
-fn is_result(ty: &Type) -> bool {
+pub(crate) fn is_result(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Result"))
 }
 
-fn elements(ty: &Type, count: usize, at: proc_macro2::Span) -> Result<Vec<Type>, Error> {
+fn elements(ty: &Type, count: usize, at: Span) -> Result<Vec<Type>, Error> {
     let found = match ty {
         Type::Tuple(tuple) => tuple.elems.iter().cloned().collect::<Vec<_>>(),
         _ => vec![ty.clone()],

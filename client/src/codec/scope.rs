@@ -99,6 +99,23 @@ pub(crate) fn note_written(handle: &Arc<Handle>) -> Option<WriteRules> {
     })
 }
 
+/// Whether the codec writes a value on this thread now.
+pub(crate) fn is_encoding() -> bool {
+    ENCODING.with(|current| current.borrow().is_some())
+}
+
+/// The session that the value which is being read came over.
+///
+/// # Errors
+/// As [`resolve_read`].
+pub(crate) fn link_read() -> Result<Arc<Link>, &'static str> {
+    DECODING.with(|current| {
+        let current = current.borrow();
+        let scope = current.as_ref().ok_or(OUTSIDE)?;
+        scope.link.clone().ok_or("this value did not come from a cluster")
+    })
+}
+
 /// Runs `decode` in a scope.
 pub(crate) fn decoding<T>(scope: DecodeScope, decode: impl FnOnce() -> T) -> T {
     struct Restore(Option<DecodeScope>);

@@ -19,7 +19,7 @@ pub use scope::Scope;
 pub use spawn::spawn;
 pub use task_context::TaskContext;
 
-use crate::link::Link;
+use crate::link::{CallerKey, Link, Parent};
 use crate::{Error, ErrorKind, Result};
 use mobula_types::Time;
 use std::fmt;
@@ -72,6 +72,16 @@ impl Context {
 
     pub(crate) fn run(&self) -> Option<&RunScope> {
         self.0.run.as_ref()
+    }
+
+    /// Who calls from here.
+    pub(crate) fn caller(&self) -> CallerKey {
+        self.0.run.as_ref().map_or(CallerKey::Driver, RunScope::caller)
+    }
+
+    /// The run or turn that requests from here are made by.
+    pub(crate) fn parent(&self) -> Parent {
+        self.0.run.as_ref().map(RunScope::handle)
     }
 
     /// When the current task must have ended.

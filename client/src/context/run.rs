@@ -1,11 +1,11 @@
 //! One run of a task on a worker, as the SDK needs it.
 
 use crate::codec::canonical_hash;
-use crate::link::Link;
+use crate::link::{CallerKey, Link};
 use crate::worker::RunWaits;
 use foldhash::HashMap;
 use mobula_host::CancelToken;
-use mobula_types::{ArgumentRef, Attempt, ObjectId, TaskId, TaskTemplate, Time};
+use mobula_types::{ActorId, ArgumentRef, Attempt, ObjectId, TaskId, TaskTemplate, Time};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
@@ -23,9 +23,11 @@ pub(crate) struct RunContext {
     pub(crate) deadline: Option<Time>,
     pub(crate) cancel: CancelToken,
     pub(crate) waits: Arc<RunWaits>,
+    /// Who calls actors from it: the task, or the actor whose turn it is.
+    pub(crate) caller: CallerKey,
 }
 
-/// A run: who it is, and what it has submitted so far.
+/// A run, or a turn of an actor: who it is, and what it has submitted so far.
 pub(crate) struct RunScope {
     handle: u64,
     task: TaskId,
@@ -33,6 +35,7 @@ pub(crate) struct RunScope {
     deadline: Option<Time>,
     cancel: CancelToken,
     waits: Arc<RunWaits>,
+    caller: CallerKey,
     puts: AtomicU64,
     /// How often each call was made, by its hash: equal calls are told apart by their number.
     calls: Mutex<HashMap<u128, u32>>,
@@ -43,7 +46,7 @@ const CALL_STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
 impl RunScope {
     pub(super) fn new(run: RunContext) -> (Arc<Link>, Self) {
-        let RunContext { link, handle, task, attempt, deadline, cancel, waits } = run;
+        let RunContext { link, handle, task, attempt, deadline, cancel, waits, caller } = run;
         let scope = RunScope {
             handle,
             task,
@@ -51,6 +54,7 @@ impl RunScope {
             deadline,
             cancel,
             waits,
+            caller,
             puts: AtomicU64::new(0),
             calls: Mutex::default(),
         };
@@ -59,6 +63,10 @@ impl RunScope {
 
     pub(crate) fn handle(&self) -> u64 {
         self.handle
+    }
+
+    pub(crate) fn caller(&self) -> CallerKey {
+        self.caller
     }
 
     pub(crate) fn task(&self) -> TaskId {
@@ -88,7 +96,7 @@ impl RunScope {
     }
 
     /// The identity of a call: BLAKE3 of this task, the function with its version and signature, the options that shape
-    /// the result, and the arguments (maps as sets of entries, references by their objects, large values by their
+    /// the result, the actor if it is for one, and the arguments (maps as sets of entries, references by their objects, large values by their
     /// content), cut to 128 bits; plus the number of the call among equal ones. A re-run of this task finds its children
     /// again by it, in whatever order it submits them.
     ///
@@ -97,6 +105,7 @@ impl RunScope {
     pub(crate) fn child(
         &self,
         template: &TaskTemplate,
+        actor: Option<ActorId>,
         arguments: &[u8],
         references: &[ArgumentRef],
         large: &[(u32, [u8; 32])],
@@ -110,6 +119,12 @@ impl RunScope {
         }
         hasher.update(&template.signature.unwrap_or(0).to_le_bytes());
         hasher.update(&template.options.num_returns.to_le_bytes());
+        if let Some(ActorId(task)) = actor {
+            // A call: nothing else has a mark here.
+            hasher.update(b"actor");
+            hasher.update(&task.high.to_le_bytes());
+            hasher.update(&task.low.to_le_bytes());
+        }
         for reference in references {
             hasher.update(&reference.parameter.to_le_bytes());
             hasher.update(&[reference.shape as u8]);

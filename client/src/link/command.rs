@@ -1,5 +1,6 @@
 //! What other threads leave for the session's thread.
 
+use super::{LaneKey, Question};
 use crate::reference::Handle;
 use bytes::Bytes;
 use mobula_types::outcome::StoredCopy;
@@ -24,6 +25,16 @@ pub(crate) struct SubmitRequest {
     pub(crate) handles: SmallVec<[Weak<Handle>; 1]>,
     /// What its arguments refer to: kept until it has been sent.
     pub(crate) holds: Vec<Arc<Handle>>,
+    /// Where it is a call of an actor.
+    pub(crate) call: Option<Box<CallTarget>>,
+}
+
+/// Whom a call is for, and who calls.
+#[derive(Clone, Debug)]
+pub(crate) struct CallTarget {
+    pub(crate) lane: LaneKey,
+    /// The actor's handle: it lives as long as somebody waits for the call.
+    pub(crate) handle: Arc<Handle>,
 }
 
 /// A value to put.
@@ -48,6 +59,8 @@ pub(crate) enum Command {
     Release { address: ObjectAddress, given: u32, listed: bool },
     /// Cancel a task.
     Cancel { address: ObjectAddress, force: bool, recursive: bool },
+    /// Ask the home node something.
+    Ask(Question),
     /// Send this.
     Frame(Frame),
     /// A run has ended, of the references lent to which some may live on.
@@ -92,6 +105,7 @@ impl std::fmt::Debug for Command {
             Command::Fetch(..) => "Fetch",
             Command::Release { .. } => "Release",
             Command::Cancel { .. } => "Cancel",
+            Command::Ask(_) => "Ask",
             Command::Frame(_) => "Frame",
             Command::Done { .. } => "Done",
             Command::Download { .. } => "Download",

@@ -1,5 +1,6 @@
 //! The session's thread.
 
+use super::asks::Asks;
 use super::bulk::{Transfer, Transfers};
 use super::inbox::{Sent, Taken};
 use super::outgoing::{Outgoing, Waiting};
@@ -12,7 +13,7 @@ use foldhash::{HashMap, HashSet};
 use mobula_host::BulkAccess;
 use mobula_rpc::session::{FrameReceiver, SessionEnd, SessionEvent};
 use mobula_runtime::clock;
-use mobula_types::{Failure, FailureKind, Frame, ObjectAddress, ObjectId};
+use mobula_types::{ActorId, Failure, FailureKind, Frame, ObjectAddress, ObjectId};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -40,6 +41,9 @@ pub(super) struct Io {
     pub(super) parked: Vec<Parked>,
     /// The first objects of the requests that are parked.
     pub(super) late: HashSet<ObjectId>,
+    /// Actors for which a call is parked: later ones stay behind it.
+    pub(super) held_back: HashSet<ActorId>,
+    pub(super) asks: Asks,
     pub(super) guest: Option<Box<dyn GuestSide>>,
     pub(super) guest_frames: Vec<Frame>,
     pub(super) connector: Option<Box<dyn Connector>>,
@@ -100,6 +104,8 @@ impl Io {
             uploading: HashMap::default(),
             parked: Vec::new(),
             late: HashSet::default(),
+            held_back: HashSet::default(),
+            asks: Asks::default(),
             guest,
             guest_frames: Vec::new(),
             connector,
@@ -279,6 +285,7 @@ impl Io {
             Command::Cancel { address, force, recursive } => {
                 self.out.push_behind(first_of(address.object), Frame::Cancel { address, force, recursive });
             }
+            Command::Ask(question) => self.ask(question),
             Command::Frame(frame) => self.send_frame(frame),
             Command::Done { end, lent } => self.send_end(end, &lent),
             Command::Download { object, answer } => {

@@ -9,11 +9,13 @@
 //!   credit allows ([`outgoing`]), and applies whole batches of frames before it wakes anybody.
 //! - What a job needs to survive the loss of its home node is kept in the table, within a bound ([`takeover`]).
 
+mod asks;
 mod bulk;
 mod command;
 mod groups;
 mod inbox;
 mod io;
+mod lanes;
 mod outgoing;
 mod past;
 mod received;
@@ -27,9 +29,12 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use command::{Command, PutRequest, Request, SubmitRequest};
+pub(crate) use asks::{Question, odd_answer};
+pub(crate) use command::{CallTarget, Command, PutRequest, Request, SubmitRequest};
 pub(crate) use groups::Groups;
 pub(crate) use inbox::Inbox;
+pub(crate) use lanes::{CallerKey, LaneKey};
+pub(crate) use requests::Parent;
 pub(crate) use start::{Connector, Home, LinkOptions, LinkRole, Opened, start};
 pub(crate) use terms::OwnerTerms;
 

@@ -222,19 +222,29 @@ impl Outgoing {
 
     #[inline]
     fn hand_over(&mut self, mut request: Waiting) {
-        if let (Some(template), Frame::Submit(submit)) = (&request.template, &mut request.frame) {
-            submit.template = self.templates.number(template, &mut self.frames);
+        if let Some(template) = &request.template {
+            let number = self.templates.number(template, &mut self.frames);
+            match &mut request.frame {
+                Frame::Submit(submit) => submit.template = number,
+                Frame::Call(call) => call.template = number,
+                _ => {}
+            }
         }
         self.used += 1;
         self.forget(request.counted);
         let mut frame = request.frame;
-        if let Frame::Submit(submit) = &mut frame {
+        let submitted = match &mut frame {
+            Frame::Submit(submit) => Some((submit.task, &mut submit.extras)),
+            Frame::Call(call) => Some((call.task, &mut call.extras)),
+            _ => None,
+        };
+        if let Some((task, extras)) = submitted {
             if request.deadline.is_some() {
                 // It counts from the submission, and may have waited.
-                set_time_left(submit, clock::now(), request.deadline);
+                set_time_left(extras, clock::now(), request.deadline);
             }
             if self.credit.is_some() {
-                self.untaken.push_back((self.given + self.frames.len() as u64, submit.task));
+                self.untaken.push_back((self.given + self.frames.len() as u64, task));
                 if self.untaken.len() > self.most_untaken {
                     self.forget_taken();
                 }

@@ -1,7 +1,7 @@
 //! What a driver remembers of its tasks for the next owner.
 
-use mobula_types::frame::{Charges, Progress, Reoffer};
-use mobula_types::{Time, frame};
+use mobula_types::Time;
+use mobula_types::frame::{Charges, Progress, Reoffer, SubmitExtras};
 
 /// A task's past with the owners that it has had.
 #[derive(Default, Debug)]
@@ -33,8 +33,8 @@ impl Past {
 }
 
 /// Sets what is left of a task's time, which counts from its submission.
-pub(super) fn set_time_left(submit: &mut frame::Submit, now: Time, deadline: Option<Time>) {
-    submit.extras_mut().deadline = deadline.map(|deadline| deadline.since(now));
+pub(super) fn set_time_left(extras: &mut Option<Box<SubmitExtras>>, now: Time, deadline: Option<Time>) {
+    extras.get_or_insert_default().deadline = deadline.map(|deadline| deadline.since(now));
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ impl Io {
                 }
                 Frame::Got { object, outcome } => self.got(object, outcome),
                 Frame::PutDone { object, failure } => self.put_done(object, failure),
+                Frame::Answered { number, answer } => self.answered(number, *answer),
+                Frame::Down { key: None, down, .. } => self.down(*down),
                 Frame::Credit { total } => self.out.raise_credit(total),
                 Frame::View(delta) => {
                     let applied = self.link.view.write().apply(&delta);
@@ -55,6 +57,7 @@ impl Io {
     fn completed(&mut self, task: TaskId, outcome: Outcome) {
         let Some(entry) = self.table.tasks.get_mut(&task) else { return };
         entry.ended = true;
+        entry.end_call(&mut self.table.lanes);
         // The usual case: one value, in place, without references.
         if let Outcome::Value(ResultValue { value: StoredValue::Inline(payload), contained: None }) = outcome
         {
@@ -101,6 +104,7 @@ impl Io {
     pub(super) fn fail_task(&mut self, task: TaskId, failure: &Failure) {
         let Some(entry) = self.table.tasks.get_mut(&task) else { return };
         entry.ended = true;
+        entry.end_call(&mut self.table.lanes);
         // What is here stays: a task that is offered again for the sake of another one may fail.
         for handle in entry.results.iter().filter_map(|result| result.upgrade()) {
             self.announce |= handle.fail_if_pending(failure.clone(), &mut self.wakers);

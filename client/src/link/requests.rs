@@ -3,13 +3,15 @@
 use super::inbox::Sent;
 use super::io::{Io, Parked};
 use super::outgoing::Waiting;
+use super::table::{CallSpec, NumberedCall};
 use super::{PutRequest, Request, SubmitRequest};
 use crate::reference::{Handle, State};
 use foldhash::HashSet;
 use mobula_runtime::clock;
+use mobula_types::frame::Call;
 use mobula_types::{
     Failure, FailureKind, Frame, INLINE_LIMIT, ObjectAddress, ObjectId, ObjectSpace, Payload, ResultValue,
-    StoredValue,
+    StoredValue, frame,
 };
 use std::sync::{Arc, Weak};
 
@@ -23,12 +25,15 @@ impl Io {
     }
 
     fn submit(&mut self, request: SubmitRequest, counted: Sent) {
-        let SubmitRequest { submit, template, handles, holds } = request;
+        let SubmitRequest { submit, template, handles, holds, call } = request;
         self.offer_lapsed(holds.iter().map(|handle| handle.object()));
         let deadline = submit.deadline().map(|left| clock::now() + left);
-        self.table.add_task(&submit, &template, deadline, handles);
+        // Numbered here, where calls are in the order in which they were made and stay in it.
+        let call = call.map(|target| Box::new(NumberedCall::new(*target, &mut self.table.lanes)));
+        let numbered = call.as_ref().map(|call| call.to_spec());
+        self.table.add_task(&submit, &template, deadline, handles, call);
         let object = ObjectId::result(submit.task, 0);
-        let (frame, template) = (Frame::Submit(submit), Some(template));
+        let (frame, template) = (request_frame(submit, numbered), Some(template));
         let waiting = Waiting { frame, template, object, deadline, counted, holds };
         self.request_or_park(waiting);
     }
@@ -42,8 +47,15 @@ impl Io {
         } else {
             self.out.announce(waiting.object);
             self.late.insert(waiting.object);
-            self.parked.push(Parked::Request(waiting));
+            self.park(waiting);
         }
+    }
+
+    fn park(&mut self, waiting: Waiting) {
+        if let Frame::Call(call) = &waiting.frame {
+            self.held_back.insert(call.actor);
+        }
+        self.parked.push(Parked::Request(waiting));
     }
 
     fn put(&mut self, request: PutRequest, counted: Sent) {
@@ -85,8 +97,15 @@ impl Io {
         self.transfers.upload(self.bulk.clone(), object, payload.into_bytes(), holds, patience);
     }
 
-    /// Whether the node can know by now of everything that a request refers to.
+    /// Whether the node can know by now of everything that a request refers to. A call stays behind an earlier one that
+    /// may not go yet.
     fn may_go(&self, frame: &Frame) -> bool {
+        if let Frame::Call(call) = frame
+            && !self.held_back.is_empty()
+            && self.held_back.contains(&call.actor)
+        {
+            return false;
+        }
         let is_missing =
             |object| self.uploading.contains_key(&object) || self.late.contains(&first_of(object));
         (self.uploading.is_empty() && self.late.is_empty()) || !refers_to_any(frame, is_missing)
@@ -114,19 +133,17 @@ impl Io {
 
     fn is_behind_parked(&self, frame: &Frame) -> bool {
         let Frame::Done { handle, .. } = frame else { return false };
-        self.parked.iter().any(|parked| {
-            matches!(parked, Parked::Request(Waiting { frame: Frame::Submit(submit), .. })
-                if submit.parent == Some(*handle))
-        })
+        self.parked.iter().any(
+            |parked| matches!(parked, Parked::Request(waiting) if parent_of(&waiting.frame) == Some(*handle)),
+        )
     }
 
     /// An upload is over: whatever waited for it alone goes on.
     pub(super) fn unpark(&mut self) {
+        self.held_back.clear();
         for parked in std::mem::take(&mut self.parked) {
             match parked {
-                Parked::Request(waiting) if !self.may_go(&waiting.frame) => {
-                    self.parked.push(Parked::Request(waiting));
-                }
+                Parked::Request(waiting) if !self.may_go(&waiting.frame) => self.park(waiting),
                 Parked::Request(waiting) => {
                     self.late.remove(&waiting.object);
                     self.out.request(waiting);
@@ -220,6 +237,32 @@ impl Io {
     }
 }
 
+/// The run or turn that makes a request, or asks; `None` for the driver.
+pub(crate) type Parent = Option<u64>;
+
+fn parent_of(request: &Frame) -> Parent {
+    match request {
+        Frame::Submit(submit) => submit.parent,
+        Frame::Call(call) => call.parent,
+        _ => None,
+    }
+}
+
+/// A submit, or the call that it stands for.
+pub(super) fn request_frame(submit: frame::Submit, call: Option<CallSpec>) -> Frame {
+    let Some(CallSpec { actor, sequence, answered_below }) = call else { return Frame::Submit(submit) };
+    let frame::Submit { task, template, arguments, parent, extras } = submit;
+    let call = Call { task, actor, sequence, answered_below, template, arguments, parent, extras };
+    Frame::Call(Box::new(call))
+}
+
+fn extras_refer_to_any(extras: Option<&frame::SubmitExtras>, is_so: impl Fn(ObjectId) -> bool) -> bool {
+    extras.is_some_and(|extras| {
+        extras.references.iter().any(|reference| is_so(reference.address.object))
+            || extras.contained.iter().any(|address| is_so(address.object))
+    })
+}
+
 /// What names the request that makes an object: the first of the objects that it makes.
 pub(super) fn first_of(object: ObjectId) -> ObjectId {
     match object.index.space() {
@@ -239,10 +282,8 @@ fn names(end: &Frame, object: ObjectId) -> bool {
 /// Whether a request refers to an object of which that is so.
 fn refers_to_any(frame: &Frame, is_so: impl Fn(ObjectId) -> bool) -> bool {
     match frame {
-        Frame::Submit(submit) => {
-            submit.references().iter().any(|reference| is_so(reference.address.object))
-                || submit.contained().iter().any(|address| is_so(address.object))
-        }
+        Frame::Submit(submit) => extras_refer_to_any(submit.extras.as_deref(), is_so),
+        Frame::Call(call) => extras_refer_to_any(call.extras.as_deref(), is_so),
         Frame::Put { value, .. } => {
             value.contained.iter().flat_map(|contained| contained.iter()).any(|address| is_so(address.object))
         }

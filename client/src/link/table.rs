@@ -3,10 +3,15 @@
 //! A driver's table is also the lineage: the specs of the tasks and the bytes of the puts that it holds, waits for, or
 //! needs to make those again. They are what it re-offers when its home node is lost.
 
+use super::CallTarget;
+use super::lanes::{Lanes, Numbered};
 use super::past::Past;
 use crate::reference::{Handle, State};
 use foldhash::HashMap;
-use mobula_types::{ObjectAddress, ObjectId, ObjectSpace, Payload, TaskId, TaskTemplate, Time, frame};
+use mobula_types::actor::Target;
+use mobula_types::{
+    ActorId, ObjectAddress, ObjectId, ObjectSpace, Payload, TaskId, TaskTemplate, Time, frame,
+};
 use smallvec::SmallVec;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
@@ -17,6 +22,8 @@ use tokio::sync::oneshot;
 pub(super) struct Table {
     pub(super) tasks: HashMap<TaskId, TaskEntry>,
     pub(super) objects: HashMap<ObjectId, ObjectEntry>,
+    /// The numbers of calls.
+    pub(super) lanes: Lanes,
     /// Further handles of an object that wait for it: lent references, each decoded for itself.
     pub(super) aliases: HashMap<ObjectId, Vec<Weak<Handle>>>,
     /// How many bytes of specs and puts may be kept; nothing on a worker's session.
@@ -39,8 +46,42 @@ pub(super) struct TaskEntry {
     pub(super) past: Past,
     /// The home node does not know it: its values are here, and it was not offered at a take-over.
     pub(super) lapsed: bool,
+    /// A call's place, while it is not answered.
+    call: Option<Box<NumberedCall>>,
     /// What to submit again; `None` where nothing is kept.
     pub(super) spec: Option<Box<Spec>>,
+}
+
+/// A call that is not answered.
+#[derive(Debug)]
+pub(super) struct NumberedCall {
+    target: CallTarget,
+    numbered: Numbered,
+}
+
+/// Which of its caller's calls to which actor a call is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct CallSpec {
+    pub(super) actor: ActorId,
+    pub(super) sequence: u64,
+    pub(super) answered_below: u64,
+}
+
+impl NumberedCall {
+    /// The next call to that actor.
+    pub(super) fn new(target: CallTarget, lanes: &mut Lanes) -> Self {
+        let numbered = lanes.number(target.lane);
+        NumberedCall { target, numbered }
+    }
+
+    pub(super) fn to_spec(&self) -> CallSpec {
+        let Numbered { sequence, answered_below } = self.numbered;
+        CallSpec { actor: self.target.lane.actor, sequence, answered_below }
+    }
+
+    fn end(&self, lanes: &mut Lanes) {
+        lanes.answered(self.target.lane, self.numbered.sequence);
+    }
 }
 
 /// What it takes to submit a task again.
@@ -49,6 +90,8 @@ pub(super) struct Spec {
     /// Its template's number is that of no session.
     pub(super) submit: frame::Submit,
     pub(super) template: Arc<TaskTemplate>,
+    /// Where it is a call.
+    pub(super) call: Option<CallSpec>,
 }
 
 /// An object that is no result of a task of this table.
@@ -93,6 +136,7 @@ impl Table {
         Table {
             tasks: HashMap::default(),
             objects: HashMap::default(),
+            lanes: Lanes::default(),
             aliases: HashMap::default(),
             most_kept,
             kept: 0,
@@ -106,6 +150,7 @@ impl Table {
         template: &Arc<TaskTemplate>,
         deadline: Option<Time>,
         results: SmallVec<[Weak<Handle>; 1]>,
+        call: Option<Box<NumberedCall>>,
     ) {
         let bytes = spec_bytes(submit);
         let keeps = self.kept.saturating_add(bytes) <= self.most_kept;
@@ -121,7 +166,11 @@ impl Table {
             deadline,
             past: Past::default(),
             lapsed: false,
-            spec: keeps.then(|| Box::new(Spec { submit: submit.clone(), template: template.clone() })),
+            spec: keeps.then(|| {
+                let call = call.as_ref().map(|call| call.to_spec());
+                Box::new(Spec { submit: submit.clone(), template: template.clone(), call })
+            }),
+            call,
         };
         let nobody_waits = entry.live == 0;
         self.tasks.insert(submit.task, entry);
@@ -215,7 +264,10 @@ impl Table {
             let entry = known.get_mut();
             entry.live = entry.live.saturating_sub(1);
             if entry.live == 0 && entry.pins == 0 {
-                let needs = forgotten(known.remove().spec, &mut self.kept);
+                let mut entry = known.remove();
+                // Nobody wants a call's answer any more.
+                entry.end_call(&mut self.lanes);
+                let needs = forgotten(entry.spec, &mut self.kept);
                 self.unpin_all(needs);
                 self.tighten();
             }
@@ -282,8 +334,9 @@ impl Table {
             Some(entry) if entry.live == 0 && entry.pins == 0 => {}
             _ => return Vec::new(),
         }
-        let spec = self.tasks.remove(&task).and_then(|entry| entry.spec);
-        forgotten(spec, &mut self.kept)
+        let Some(mut entry) = self.tasks.remove(&task) else { return Vec::new() };
+        entry.end_call(&mut self.lanes);
+        forgotten(entry.spec, &mut self.kept)
     }
 
     fn forget_object_if_unneeded(&mut self, object: ObjectId) -> Vec<ObjectId> {
@@ -320,8 +373,26 @@ impl TaskEntry {
         self.spec.iter().flat_map(|spec| needs(&spec.submit))
     }
 
-    /// Whether all its results that are held are known here for good: values without references inside, or failures.
+    /// A call is answered.
+    #[inline]
+    pub(super) fn end_call(&mut self, lanes: &mut Lanes) {
+        if let Some(call) = self.call.take() {
+            call.end(lanes);
+        }
+    }
+
+    /// Whether it created an actor, whose handles its result stands for.
+    fn is_creation(&self) -> bool {
+        let target = self.spec.as_ref().map(|spec| &spec.template.options.target);
+        matches!(target, Some(Target::Constructor(_)))
+    }
+
+    /// Whether all its results that are held are known here for good: values without references inside, or failures. An
+    /// actor's handles are counted by whoever is the home node.
     pub(super) fn is_settled_here(&self) -> bool {
+        if self.is_creation() {
+            return false;
+        }
         let settled = |handle: Arc<Handle>| match &*handle.state() {
             State::Value(value) => value.contained.is_none(),
             State::Failed(_) => true,
@@ -374,7 +445,7 @@ mod tests {
         let handle = pending(&silent_link(), number);
         let template = crate::link::testing::template("tests::call");
         let results = smallvec![Arc::downgrade(&handle)];
-        table.add_task(&spec(handle.object().task, needs), &template, None, results);
+        table.add_task(&spec(handle.object().task, needs), &template, None, results, None);
         handle
     }
 

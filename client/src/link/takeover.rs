@@ -9,12 +9,13 @@ use super::Home;
 use super::inbox::Sent;
 use super::io::Io;
 use super::outgoing::Waiting;
+use super::requests::request_frame;
 use super::table::Spec;
 use crate::reference::{Handle, HeldValue, State};
 use mobula_runtime::clock;
 use mobula_types::frame::Reoffer;
 use mobula_types::{
-    Failure, FailureKind, Frame, ObjectId, ObjectSpace, Outcome, ResultValue, StoredValue, TaskId, Time,
+    Failure, FailureKind, ObjectId, ObjectSpace, Outcome, ResultValue, StoredValue, TaskId, Time,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -99,6 +100,7 @@ impl Io {
         self.fail_lost_uploads();
         self.unpark();
         self.ask_again();
+        self.ask_anew();
     }
 
     /// Notes which tasks the old node may have received.
@@ -257,9 +259,9 @@ impl Io {
     }
 
     fn offer_spec(&mut self, spec: Spec, deadline: Option<Time>) {
-        let Spec { submit, template } = spec;
+        let Spec { submit, template, call } = spec;
         let object = ObjectId::result(submit.task, 0);
-        let (frame, counted) = (Frame::Submit(submit), Sent::default());
+        let (frame, counted) = (request_frame(submit, call), Sent::default());
         let template = Some(template);
         self.request_or_park(Waiting { frame, template, object, deadline, counted, holds: Vec::new() });
     }

@@ -10,6 +10,7 @@ mod wait;
 mod waiters;
 
 pub use as_completed::{AsCompleted, as_completed};
+pub(crate) use get::GetBytes;
 use get::block_on;
 pub use get::{Get, get_batch, get_batch_blocking};
 pub(crate) use handle::{Handle, HeldValue, State};

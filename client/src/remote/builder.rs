@@ -1,6 +1,7 @@
 //! Putting a call's arguments together.
 
 use super::RemoteCall;
+use crate::actor::ActorRef;
 use crate::arg::{Arg, Argument};
 use crate::codec::{ArgumentWriter, LargeValue};
 use crate::reference::{Handle, References};
@@ -25,6 +26,8 @@ pub(super) struct Parts {
     /// Values that are too large to travel with the task: they are put when it is submitted.
     pub(super) large: Vec<(u32, LargeValue)>,
     parameters: u32,
+    /// Where it is a call of an actor: that actor's handle.
+    pub(super) actor: Option<ActorRef>,
     pub(super) failure: Option<Failure>,
 }
 
@@ -42,6 +45,7 @@ impl CallBuilder {
             references: Vec::new(),
             large: Vec::new(),
             parameters: 0,
+            actor: None,
             failure: None,
         })
     }
@@ -59,6 +63,12 @@ impl CallBuilder {
                 .into_iter()
                 .for_each(|handle| parts.reference(parameter, ArgumentShape::Element, handle)),
         }
+    }
+
+    /// Makes it a call of an actor: the template is that of a method.
+    pub(crate) fn of_actor(mut self, actor: &ActorRef) -> Self {
+        self.0.actor = Some(actor.clone());
+        self
     }
 
     /// The call, to be given options and submitted.

@@ -32,6 +32,19 @@ impl<R: References> RemoteCall<R> {
         RemoteCall { parts, options: None, context: None, returns: PhantomData }
     }
 
+    /// As it is, without results.
+    pub(crate) fn without_results(mut self) -> RemoteCall<()> {
+        self.changed().num_returns = Some(0);
+        let RemoteCall { parts, options, context, .. } = self;
+        RemoteCall { parts, options, context, returns: PhantomData }
+    }
+
+    /// Of which context it is a call.
+    pub(crate) fn in_context(mut self, context: Context) -> Self {
+        self.context = Some(context);
+        self
+    }
+
     /// Submits to that cluster, whatever the context is. Inside a task of the same cluster the call stays the task's
     /// child.
     pub fn on(mut self, cluster: &Cluster) -> Self {

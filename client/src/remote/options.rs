@@ -8,22 +8,28 @@ use std::time::Duration;
 
 /// What one call asks for differently from its function.
 #[derive(Debug, Default)]
-pub(super) struct CallOptions {
+pub(crate) struct CallOptions {
     pub(super) task: Option<TaskOptions>,
     pub(super) num_returns: Option<u32>,
-    pub(super) deadline: Option<Duration>,
-    pub(super) failure: Option<Failure>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) failure: Option<Failure>,
 }
 
 impl<R> RemoteCall<R> {
-    pub(super) fn changed(&mut self) -> &mut CallOptions {
+    pub(crate) fn changed(&mut self) -> &mut CallOptions {
         self.options.get_or_insert_default()
     }
 
-    fn task(&mut self) -> &mut TaskOptions {
+    pub(crate) fn task(&mut self) -> &mut TaskOptions {
         let function = &self.parts.template.options;
         let options = self.options.get_or_insert_default();
         options.task.get_or_insert_with(|| function.clone())
+    }
+
+    /// What it asks for, with what it asks for differently from its function.
+    pub(crate) fn asked(&self) -> &TaskOptions {
+        let changed = self.options.as_ref().and_then(|options| options.task.as_ref());
+        changed.unwrap_or(&self.parts.template.options)
     }
 
     fn quantity(&mut self, name: &str, amount: f64, set: impl FnOnce(&mut TaskOptions, Quantity)) {

@@ -2,14 +2,16 @@
 
 use super::RemoteCall;
 use super::builder::Parts;
+use crate::actor::ActorRef;
 use crate::codec::{LargeValue, canonical_hash};
 use crate::context::{self, Context};
-use crate::link::{Link, PutRequest, Request, SubmitRequest};
+use crate::link::{CallTarget, LaneKey, Link, PutRequest, Request, SubmitRequest};
 use crate::put::name_put;
 use crate::reference::{Handle, HeldValue, References, sealed};
 use mobula_runtime::clock;
 use mobula_types::{
-    ArgumentRef, ArgumentShape, Failure, FailureKind, ObjectId, TaskId, TaskTemplate, TemplateId, frame,
+    ActorId, ArgumentRef, ArgumentShape, Failure, FailureKind, ObjectId, TaskId, TaskTemplate, TemplateId,
+    frame,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -50,9 +52,10 @@ impl<R: References> RemoteCall<R> {
     }
 
     fn resolve_context(&self) -> Result<Context, Failure> {
-        match &self.context {
-            Some(context) => Ok(context.clone()),
-            None => context::context().map_err(crate::Error::into_failure),
+        match (&self.context, &self.parts.actor) {
+            (Some(context), _) => Ok(context.clone()),
+            (None, Some(actor)) => actor.context(),
+            (None, None) => context::context().map_err(crate::Error::into_failure),
         }
     }
 
@@ -95,7 +98,7 @@ fn prepare(
         .into_iter()
         .map(|(parameter, large)| put_argument(&mut parts, &context, parameter, large))
         .collect::<Result<Vec<_>, _>>()?;
-    let Parts { template, arguments, mut references, .. } = parts;
+    let Parts { template, arguments, mut references, actor, .. } = parts;
     if !references.is_sorted_by_key(|(reference, _)| reference.parameter) {
         references.sort_by_key(|(reference, _)| reference.parameter);
     }
@@ -108,9 +111,10 @@ fn prepare(
             reference
         })
         .collect();
-    check_same_cluster(link, holds.iter().chain(&contained))?;
+    check_same_cluster(link, holds.iter().chain(&contained).chain(actor.iter().map(ActorRef::handle)))?;
     let named = without_owners.as_deref().unwrap_or(arguments.as_slice());
-    let task = name_task(&context, &template, named, &references, &contents)?;
+    let target = actor.as_ref().map(ActorRef::id);
+    let task = name_task(&context, &template, target, named, &references, &contents)?;
     let addresses = contained.iter().map(|handle| handle.address()).collect();
     holds.extend(contained);
     let handles: Handles = (0..u64::from(count))
@@ -120,11 +124,15 @@ fn prepare(
         task,
         template: TemplateId::default(),
         arguments,
-        parent: context.run().map(|run| run.handle()),
+        parent: context.parent(),
         extras: frame::SubmitExtras { references, contained: addresses, deadline, reoffer: None }.boxed(),
     };
     let weak = handles.iter().map(Arc::downgrade).collect();
-    let request = SubmitRequest { submit, template, handles: weak, holds };
+    let call = actor.map(|actor| {
+        let lane = LaneKey { caller: context.caller(), actor: actor.id() };
+        Box::new(CallTarget { lane, handle: actor.into_handle() })
+    });
+    let request = SubmitRequest { submit, template, handles: weak, holds, call };
     Ok(Prepared { context, puts, request, handles })
 }
 
@@ -132,12 +140,13 @@ fn prepare(
 fn name_task(
     context: &Context,
     template: &TaskTemplate,
+    actor: Option<ActorId>,
     arguments: &[u8],
     references: &[ArgumentRef],
     large: &[(u32, [u8; 32])],
 ) -> Result<TaskId, Failure> {
     match (context.run(), context.link().job()) {
-        (Some(run), _) => Ok(run.child(template, arguments, references, large)),
+        (Some(run), _) => Ok(run.child(template, actor, arguments, references, large)),
         (None, Some(job)) => Ok(context.link().next_task(job)),
         (None, None) => Err(context::no_context().into_failure()),
     }

@@ -4,8 +4,10 @@ use super::shared::WorkerShared;
 use super::{GatedRun, RunWaits};
 use crate::codec::{self, ArgumentReader};
 use crate::context::{Context, RunContext};
+use crate::link::CallerKey;
 use crate::reference::Handle;
 use mobula_host::{AsyncCall, Call, CallResult, InputValue};
+use mobula_types::actor::Target;
 use mobula_types::{
     ArgumentShape, Failure, FailureKind, Outcome, Payload, ResultValue, TaskId, TaskTemplate,
 };
@@ -21,14 +23,16 @@ type Inputs<'a> = Map<Iter<'a, InputValue>, fn(&'a InputValue) -> (u32, Argument
 #[derive(Debug)]
 pub struct Arguments<'a> {
     reader: ArgumentReader<'a, Inputs<'a>>,
-    returns: u32,
+    returns: Returns,
 }
 
 impl<'a> Arguments<'a> {
-    fn of(call: &'a Call) -> Self {
+    pub(crate) fn of(call: &'a Call) -> Self {
         let input: fn(&'a InputValue) -> _ = |input| (input.parameter, input.shape, &input.payload);
         let reader = ArgumentReader::new(call.arguments.as_slice(), call.inputs.iter().map(input));
-        Arguments { reader, returns: call.template.options.num_returns }
+        let options = &call.template.options;
+        let is_cast = matches!(options.target, Target::Method(method) if method.cast);
+        Arguments { reader, returns: Returns { count: options.num_returns, is_cast } }
     }
 
     /// The next parameter, where it is no `Vec`.
@@ -53,7 +57,7 @@ impl<'a> Arguments<'a> {
     /// `BadArguments` where more were given.
     pub fn finish(self) -> Result<Returns, Failure> {
         self.reader.finish()?;
-        Ok(Returns { count: self.returns })
+        Ok(self.returns)
     }
 }
 
@@ -61,11 +65,16 @@ impl<'a> Arguments<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Returns {
     count: u32,
+    /// Nobody waits, whatever comes of it.
+    is_cast: bool,
 }
 
 impl Returns {
     /// One value.
     pub fn one<T: Serialize + 'static>(self, value: &T) -> CallResult {
+        if self.is_cast {
+            return CallResult::of(Outcome::Values(Vec::new()));
+        }
         if self.count != 1 {
             let message =
                 format!("{} references were asked for, and the function returns one value", self.count);
@@ -77,7 +86,7 @@ impl Returns {
     /// A list: one value, or as many as the caller expects.
     pub fn list<T: Serialize + 'static>(self, values: &Vec<T>) -> CallResult {
         let count = self.count as usize;
-        if count == 1 {
+        if count == 1 || self.is_cast {
             return self.one(values);
         }
         if count != values.len() {
@@ -153,7 +162,7 @@ pub fn run_blocking(
         Err(failure) => return CallResult::failed(failure),
     };
     let result = run.context.enter(|| body(Arguments::of(&call)));
-    run.named(result.unwrap_or_else(CallResult::failed))
+    run.named.name(result.unwrap_or_else(CallResult::failed))
 }
 
 /// Decodes the arguments of an async function and gives the run, in its context.
@@ -166,10 +175,10 @@ where
         Err(failure) => return Box::pin(std::future::ready(CallResult::failed(failure))),
     };
     match run.context.enter(|| body(Arguments::of(&call))) {
-        Err(failure) => Box::pin(std::future::ready(run.named(CallResult::failed(failure)))),
+        Err(failure) => Box::pin(std::future::ready(run.named.name(CallResult::failed(failure)))),
         Ok(future) => {
             let gated = GatedRun::new(run.context.scope(future), run.waits.clone());
-            Box::pin(async move { run.named(gated.await) })
+            Box::pin(async move { run.named.name(gated.await) })
         }
     }
 }
@@ -178,8 +187,29 @@ where
 struct Run {
     context: Context,
     waits: Arc<RunWaits>,
+    named: Named,
+}
+
+/// Which call it is, for failures that do not say.
+pub(crate) struct Named {
     task: TaskId,
     template: Arc<TaskTemplate>,
+}
+
+impl Named {
+    pub(crate) fn of(call: &Call) -> Self {
+        Named { task: call.task, template: call.template.clone() }
+    }
+
+    /// Adds task and function to a failure that has none.
+    pub(crate) fn name(&self, mut result: CallResult) -> CallResult {
+        if let Outcome::Failed(failure) = &mut result.outcome
+            && failure.detail().task.is_none()
+        {
+            *failure = failure.clone().of_task(self.task, self.template.display_name());
+        }
+        result
+    }
 }
 
 impl Run {
@@ -197,17 +227,8 @@ impl Run {
             deadline: call.deadline,
             cancel: call.cancel.clone(),
             waits: waits.clone(),
+            caller: CallerKey::Run(call.handle),
         });
-        Ok(Run { context, waits, task: call.task, template: call.template.clone() })
-    }
-
-    /// Adds task and function to a failure that has none.
-    fn named(&self, mut result: CallResult) -> CallResult {
-        if let Outcome::Failed(failure) = &mut result.outcome
-            && failure.detail().task.is_none()
-        {
-            *failure = failure.clone().of_task(self.task, self.template.display_name());
-        }
-        result
+        Ok(Run { context, waits, named: Named::of(call) })
     }
 }

@@ -15,16 +15,19 @@ pub(crate) mod body;
 mod descriptors;
 mod embedded;
 pub(crate) mod entry;
+mod events;
 mod fetch;
 mod guest;
 mod marker;
 mod process;
 mod shared;
+mod turns;
 pub(crate) mod user_error;
 mod waits;
 
 pub use embedded::embedded;
 pub use process::worker_entry;
+pub(crate) use shared::WorkerShared;
 pub(crate) use waits::{GatedRun, PendingWait, RunWaits, WaitChannel};
 
 use mobula_types::Frame;
@@ -32,7 +35,7 @@ use mobula_types::Frame;
 /// The worker's part of a session. Called on the link's I/O thread; never blocks.
 pub(crate) trait GuestSide: Send {
     /// Takes frames that are not the link's own, in the order in which they came: `Template`, `Run`, `Recall`,
-    /// `CancelRun`, `Resume`, `Retire`. Leaves `frames` empty.
+    /// `CancelRun`, `Resume`, `Retire`, `HostActor`, `Turn`, `StopActor`, `Down`. Leaves `frames` empty.
     fn receive(&mut self, frames: &mut Vec<Frame>);
     /// The session has ended for good; nothing is received any more.
     fn ended(&mut self);

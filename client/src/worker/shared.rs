@@ -8,7 +8,8 @@ use foldhash::HashMap;
 use mobula_host::{CallResult, Completed, Completion};
 use mobula_types::outcome::StoredCopy;
 use mobula_types::{
-    Failure, FailureKind, Frame, INLINE_LIMIT, ObjectId, Outcome, Payload, ResultValue, StoredValue, TaskId,
+    ExitReason, Failure, FailureKind, Frame, INLINE_LIMIT, ObjectId, Outcome, Payload, ResultValue,
+    StoredValue, TaskId,
 };
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,8 +20,17 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub(crate) struct WorkerShared {
     link: Arc<Link>,
+    /// Runs and turns, by their handles.
     runs: Mutex<HashMap<u64, RunEntry>>,
+    exits: Mutex<HashMap<u32, Exit>>,
     retiring: AtomicBool,
+}
+
+/// An actor of which turns are still being uploaded: its exit goes behind their ends.
+#[derive(Debug, Default)]
+struct Exit {
+    uploads: u32,
+    exited: Option<Option<ExitReason>>,
 }
 
 /// A run that the node has not heard the end of.
@@ -35,7 +45,8 @@ struct RunEntry {
 
 impl WorkerShared {
     pub(crate) fn new(link: Arc<Link>) -> Arc<Self> {
-        Arc::new(WorkerShared { link, runs: Mutex::default(), retiring: AtomicBool::new(false) })
+        let (runs, exits) = (Mutex::default(), Mutex::default());
+        Arc::new(WorkerShared { link, runs, exits, retiring: AtomicBool::new(false) })
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -157,7 +168,7 @@ impl WorkerShared {
     }
 
     /// As [`done`](Self::done), after an upload.
-    async fn store_and_finish(self: Arc<Self>, task: TaskId, completion: Completion) {
+    async fn store_and_finish(self: Arc<Self>, task: TaskId, completion: Completion, actor: Option<u32>) {
         let Completion { handle, mut result, micros } = completion;
         let stored = match &mut result.outcome {
             Outcome::Value(value) => self.store_large(task, std::slice::from_mut(value)).await,
@@ -170,10 +181,41 @@ impl WorkerShared {
             result = CallResult { retryable, ..CallResult::failed(failure) };
         }
         self.done(handle, result, micros);
+        if let Some(key) = actor {
+            self.uploaded_of_actor(key);
+        }
     }
 
-    /// A result that may be large, from any thread.
-    fn finish(self: &Arc<Self>, completion: Completion) {
+    /// An actor has started.
+    pub(super) fn actor_started(&self, key: u32) {
+        self.link.send(Frame::ActorStarted { key });
+    }
+
+    /// An actor has exited; the node hears of it behind the ends of its turns.
+    pub(super) fn actor_exited(&self, key: u32, reason: Option<ExitReason>) {
+        if let Some(exit) = self.exits.lock().get_mut(&key) {
+            exit.exited = Some(reason);
+            return;
+        }
+        self.link.send(Frame::ActorExited { key, reason });
+    }
+
+    fn uploaded_of_actor(&self, key: u32) {
+        let mut exits = self.exits.lock();
+        let Some(exit) = exits.get_mut(&key) else { return };
+        exit.uploads -= 1;
+        if exit.uploads > 0 {
+            return;
+        }
+        let exited = exits.remove(&key).and_then(|exit| exit.exited);
+        drop(exits);
+        if let Some(reason) = exited {
+            self.link.send(Frame::ActorExited { key, reason });
+        }
+    }
+
+    /// A result that may be large, from any thread; of that actor, where it is a turn's.
+    pub(super) fn finish(self: &Arc<Self>, completion: Completion, actor: Option<u32>) {
         let is_large = |value: &ResultValue| matches!(&value.value, StoredValue::Inline(payload) if payload.len() > INLINE_LIMIT);
         let is_much =
             |values: &[ResultValue]| values.iter().any(is_large) || inline_bytes(values) > MOST_INLINE;
@@ -182,7 +224,10 @@ impl WorkerShared {
         match (task, self.link.runtime()) {
             (Some(task), Some(runtime)) => {
                 let _on_the_link = runtime.enter();
-                let upload = self.clone().store_and_finish(task, completion);
+                if let Some(key) = actor {
+                    self.exits.lock().entry(key).or_default().uploads += 1;
+                }
+                let upload = self.clone().store_and_finish(task, completion, actor);
                 // Ends by itself: an upload has its own deadline, and fails when the session ends.
                 mobula_runtime::spawn("upload-result", upload).detach();
             }
@@ -233,6 +278,6 @@ pub(crate) struct Finished(pub(crate) Arc<WorkerShared>);
 
 impl Completed for Finished {
     fn completed(&self, completion: Completion) {
-        self.0.finish(completion);
+        self.0.finish(completion, None);
     }
 }

@@ -3,6 +3,7 @@
 //! - [`Function`], [`Body`] and [`FunctionTable`]: what can be run. A body takes a [`Call`] and gives a [`CallResult`].
 //! - [`Host`]: slots with a queue each. A slot runs one call after the other on a thread of its own; runs that have not
 //!   started can be recalled or cancelled. Results go to a [`Completed`], of which [`Completions`] is one that batches.
+//! - [`actor`]: actors, whose turns run from mailboxes.
 //! - [`CancelToken`]: how a running call is told to end.
 //! - [`CrashMarker`]: where a slot notes what it runs, so that somebody else knows if the process dies.
 //! - [`EmbeddedWorker`] and [`BulkAccess`]: functions that a node runs in its own process.
@@ -13,6 +14,7 @@
 //! - A panic ends its run with `TaskPanicked`, and nothing else.
 //! - Queueing a batch wakes each slot at most once.
 
+pub mod actor;
 mod call;
 mod cancel;
 mod completion;

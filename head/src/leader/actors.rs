@@ -3,13 +3,41 @@
 use super::Leader;
 use super::purpose::Purpose;
 use crate::command::Reply;
-use mobula_core::supervision::{Effect, Event, RequestKey};
-use mobula_proto::actor_registry::{encode_actor, encode_spec, encode_supervisor};
+use crate::image::Image;
+use mobula_core::supervision::{Effect, Event, Inheritance, InheritedNode, RequestKey};
+use mobula_proto::actor_registry::{encode_actor, encode_name, encode_spec, encode_supervisor};
 use mobula_registry::Operation;
 use mobula_rpc::head::{HeadOrder, HeadRefusal};
 use mobula_runtime::clock;
-use mobula_types::NodeId;
+use mobula_types::job::JobState;
+use mobula_types::{JobRecord, NodeId, NodeRecord, NodeState};
 use mobula_types::actor::{ActorAnswer, ActorOrder, ActorRequest, RecordChange};
+
+/// What the supervision starts from.
+pub(super) fn inheritance(image: &mut Image) -> Inheritance {
+    let node = |(record, _): &(NodeRecord, bool)| {
+        let stands = match (record.state, record.fenced) {
+            (NodeState::Dead, true) => return None,
+            (NodeState::Dead, false) => InheritedNode::Lost,
+            (NodeState::Draining, _) => InheritedNode::Draining,
+            (NodeState::Alive, _) => InheritedNode::Alive,
+        };
+        Some((record.id(), stands))
+    };
+    let job = |record: &JobRecord| (record.info.job, record.info.spec.executable.is_some());
+    let runs = |record: &&JobRecord| record.info.state == JobState::Running;
+    let actors = std::mem::take(&mut image.actors);
+    Inheritance {
+        wall_millis: clock::wall_millis(),
+        nodes: image.nodes.iter().filter_map(node).collect(),
+        jobs: image.jobs.iter().filter(runs).map(job).collect(),
+        ended_jobs: image.jobs.iter().filter(|record| !runs(record)).map(job).collect(),
+        specs: actors.specs,
+        actors: actors.actors,
+        supervisors: actors.supervisors,
+        names: actors.names,
+    }
+}
 
 impl Leader {
     pub(super) fn tell_actors(&mut self, event: Event) {
@@ -87,7 +115,7 @@ impl Leader {
                 Operation::Delete { key: self.keys.supervisor(*supervisor) }
             }
             RecordChange::PutName { namespace, name, actor } => {
-                put(self.keys.actor_name(namespace, name), actor.to_string().into())
+                put(self.keys.actor_name(namespace, name), encode_name(*actor))
             }
             RecordChange::DeleteName { namespace, name } => {
                 Operation::Delete { key: self.keys.actor_name(namespace, name) }

@@ -114,6 +114,8 @@ impl Leader {
         heads_were_away: bool,
     ) -> (Self, mpsc::Sender<Command>) {
         let now = clock::now();
+        let mut image = image;
+        let of_actors = actors::inheritance(&mut image);
         let inheritance = Inheritance {
             nodes: image.nodes,
             generation_floor: image.cluster.generation_floor,
@@ -126,6 +128,9 @@ impl Leader {
             Membership::lead(now, leadership.term, head.options.membership(), inheritance, &mut effects);
         let living = membership.view().nodes.values().map(|info| info.id.clone());
         let groups = Memberships::lead(now, &MembershipsOptions::default(), living);
+        let mut actor_effects = Vec::new();
+        let options = head.options.supervision();
+        let supervision = Supervision::lead(now, options, of_actors, &mut actor_effects);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let mut leader = Leader {
             desk: head.desk.clone(),
@@ -143,6 +148,8 @@ impl Leader {
             groups,
             directory: Directory::default(),
             executables: Executables::default(),
+            supervision,
+            actor_requests: BTreeMap::new(),
             jobs: Jobs::lead(now, head.options.jobs(), image.jobs, image.unreadable_jobs),
             tasks: TaskEvents::new(head.options.task_events),
             links: BTreeMap::new(),
@@ -162,6 +169,7 @@ impl Leader {
             end: None,
         };
         leader.perform_all(effects);
+        leader.perform_actors(actor_effects);
         (leader, commands)
     }
 

@@ -116,9 +116,9 @@ impl Shard {
             }
             Frame::Submit(submit) => {
                 let parent = submit.parent.and_then(|handle| self.parent_of(worker, handle));
-                let job = job.or(parent.map(|(job, _, _)| job));
+                let job = job.or(parent.map(|parent| parent.job));
                 let Some(job) = job else { return Err(without_parent()) };
-                return self.on_submit(session, job, parent.map(|(_, task, _)| task), submit);
+                return self.on_submit(session, job, parent.and_then(|parent| parent.task), submit);
             }
             other => {
                 self.report_ends();

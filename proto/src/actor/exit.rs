@@ -8,7 +8,7 @@ use mobula_types::actor::{ExitCause, ExitDetail, ExitKind, ExitReason, Incarnati
 
 macro_rules! kinds {
     ($($kind:ident),* $(,)?) => {
-        fn kind_to_wire(kind: ExitKind) -> i32 {
+        pub(crate) fn kind_to_wire(kind: ExitKind) -> i32 {
             match kind {
                 $(ExitKind::$kind => wire::ExitKind::$kind,)*
                 _ => wire::ExitKind::Error,
@@ -17,7 +17,7 @@ macro_rules! kinds {
         }
 
         /// [`ExitKind::Error`] for one of a later version.
-        fn kind_from_wire(number: i32) -> ExitKind {
+        pub(crate) fn kind_from_wire(number: i32) -> ExitKind {
             match wire::ExitKind::try_from(number) {
                 $(Ok(wire::ExitKind::$kind) => ExitKind::$kind,)*
                 _ => ExitKind::Error,

@@ -103,7 +103,7 @@ impl From<ChildShutdown> for wire::ChildShutdown {
 }
 
 /// How a child is stopped, as it was received.
-pub(super) fn shutdown(shutdown: Option<wire::ChildShutdown>) -> ChildShutdown {
+pub(crate) fn shutdown(shutdown: Option<wire::ChildShutdown>) -> ChildShutdown {
     match shutdown.and_then(|shutdown| shutdown.kind) {
         None => ChildShutdown::default(),
         Some(Kind::Brutal(_)) => ChildShutdown::Brutal,

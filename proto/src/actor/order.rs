@@ -27,6 +27,10 @@ impl From<&ActorOrder> for wire::ActorOrder {
             }
             ActorOrder::ExitsRecorded(list) => Order::ExitsRecorded(incarnations_to_wire(list)),
             ActorOrder::Down(down) => Order::Down(down.into()),
+            ActorOrder::LinkDown { linked, exited, reason } => Order::LinkDown(wire::LinkDown {
+                linked: Some((*linked).into()),
+                exited: Some(exit_to_wire(*exited, reason)),
+            }),
             ActorOrder::Reconciled { unknown } => Order::Reconciled(incarnations_to_wire(unknown)),
             ActorOrder::Rosters(updates) => Order::Rosters(updates_to_wire(updates)),
         };
@@ -49,6 +53,11 @@ impl TryFrom<wire::ActorOrder> for ActorOrder {
             ),
             Order::ExitsRecorded(list) => ActorOrder::ExitsRecorded(incarnations_from_wire(list)),
             Order::Down(down) => ActorOrder::Down(down.try_into()?),
+            Order::LinkDown(down) => {
+                let (exited, reason) = exit_from_wire(down.exited.required("link_down.exited")?)?;
+                let linked = incarnation(down.linked, "link_down.linked")?;
+                ActorOrder::LinkDown { linked, exited, reason }
+            }
             Order::Reconciled(list) => ActorOrder::Reconciled { unknown: incarnations_from_wire(list) },
             Order::Rosters(list) => ActorOrder::Rosters(updates_from_wire(list)?),
         })

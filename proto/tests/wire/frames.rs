@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use mobula_proto::{batch, wire};
 use mobula_types::{Failure, FailureKind, Frame};
 use proptest::prelude::*;
-use prost::Message;
+use prost::{Message, encoding};
 
 proptest! {
     #[test]
@@ -71,6 +71,22 @@ proptest! {
             message.frames.into_iter().map(Frame::try_from).collect::<Result<Vec<_>, _>>().ok()
         });
         prop_assert_eq!(batch::read_batch(bytes).ok().map(|batch| batch.frames), general);
+    }
+
+    /// A field of a later version is passed over, in frequent frames too.
+    #[test]
+    fn a_field_that_is_not_known_is_passed_over(frame in strategies::frame()) {
+        let bytes = Bytes::from(wire::Frame::from(frame.clone()).encode_to_vec());
+        let mut rest = &bytes[..];
+        let (kind, _) = encoding::decode_key(&mut rest).unwrap();
+        encoding::decode_varint(&mut rest).unwrap();
+        let mut content = rest.to_vec();
+        encoding::uint64::encode(1000, &7, &mut content);
+        let mut later = Vec::new();
+        encoding::bytes::encode(kind, &content, &mut later);
+        let mut batch = Vec::new();
+        encoding::bytes::encode(3, &later, &mut batch);
+        prop_assert_eq!(batch::read_batch(batch.into()).unwrap().frames, vec![frame]);
     }
 
     #[test]

@@ -90,8 +90,9 @@ impl ActorHost {
         self.workers[*self.workers_by_id.get(&worker)?].job
     }
 
-    /// The incarnation that a worker knows by a number.
-    pub fn incarnation_of(&self, worker: WorkerId, key: u32) -> Option<Incarnation> {
-        Some(self.actors[self.seated(worker, key)?].incarnation)
+    /// The incarnation that a worker knows by a number, and its job.
+    pub fn incarnation_of(&self, worker: WorkerId, key: u32) -> Option<(Incarnation, JobId)> {
+        let actor = &self.actors[self.seated(worker, key)?];
+        Some((actor.incarnation, actor.start.spec.job))
     }
 }

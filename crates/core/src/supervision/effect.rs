@@ -1,12 +1,23 @@
 //! What the supervision wants done.
 
 use super::event::RequestKey;
-use mobula_types::actor::{ActorAnswer, ActorOrder};
+use mobula_types::actor::{ActorAnswer, ActorOrder, RecordChange};
 use mobula_types::{Failure, NodeId};
 
 /// What is to be done, in order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Effect {
+    /// Make these changes durable, all or none, then say [`Event::Written`](super::Event::Written). Writes become durable
+    /// in the order in which they were asked for, those that fail aside. At most [`WRITE_LIMIT`](super::WRITE_LIMIT)
+    /// changes.
+    Write {
+        /// Its number.
+        write: u64,
+        /// The changes, of different keys.
+        changes: Vec<RecordChange>,
+        /// Whether it fails where there is no room ([`Event::NotWritten`](super::Event::NotWritten)), instead of waiting.
+        may_fail: bool,
+    },
     /// Answer a question.
     Answer {
         /// The question.

@@ -244,3 +244,21 @@ pub(super) fn function_from_wire(status: wire::FunctionStatus) -> Result<Functio
         nodes: nodes(status.nodes)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mobula_types::HeadTerm;
+    use mobula_types::actor::{ActorOrder, ActorReport};
+
+    #[test]
+    fn what_is_said_of_actors_travels_on_join_streams() {
+        let report = NodeReport::Actors(ActorReport::Unwatch { number: 7 });
+        assert_eq!(report_from_wire(report_to_wire(&report)), Ok(report));
+        let order = HeadOrder::Actors(ActorOrder::Reconciled { unknown: Vec::new() });
+        let message = HeadMessage { term: HeadTerm { incarnation: 1, revision: 2 }, order };
+        assert_eq!(message_from_wire(message_to_wire(&message)), Ok(message));
+        let empty = wire::NodeMessage { message: Some(Message::Actors(wire::ActorReport::default())) };
+        assert_eq!(report_from_wire(empty).unwrap_err().field, "actor_report.report");
+    }
+}

@@ -4,16 +4,20 @@ use crate::node::{self, JOB, Running, SECRET, access, node_id, node_status, task
 use bytes::Bytes;
 use futures::StreamExt;
 use mobula_rpc::node::{
-    Arguments, CancelTask, ChunkEncoding, Chunks, ExecutableUpload, GetObject, JobAccess, ObjectUpload,
-    PutObject, RequestId, SubmitJob, SubmitTask, ValueBytes,
+    Arguments, CallActor, CancelTask, ChunkEncoding, Chunks, ExecutableUpload, GetObject, JobAccess,
+    ObjectUpload, PutObject, RequestId, SubmitJob, SubmitTask, ValueBytes,
 };
 use mobula_rpc::node::{LogScope, TaskScope};
 use mobula_rpc::{Bearer, NodeClient, NodeClientOptions, SessionOptions};
+use mobula_types::actor::{
+    ActorAnswer, ActorId, ActorRequest, ActorSpec, ActorTarget, CreateActor, MethodOptions,
+};
 use mobula_types::session::JobSecret;
 use mobula_types::{
-    ExecutableHash, Failure, FailureKind, JobId, JobSpec, ObjectId, TaskFilter, TaskId, TaskOptions,
-    TaskState,
+    ExecutableHash, Failure, FailureKind, FunctionId, JobId, JobSpec, ObjectId, Payload, TaskFilter, TaskId,
+    TaskOptions, TaskState, TaskTemplate,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 async fn started() -> (Running, NodeClient) {
@@ -159,6 +163,67 @@ async fn a_jobs_secret_permits_what_is_the_jobs_own() {
         assert_eq!(client.list_jobs().await.unwrap_err().kind(), FailureKind::PermissionDenied);
         let peer = mobula_types::SessionRole::Peer { node: node_id() };
         assert_eq!(client.open_session(peer).await.unwrap_err().kind(), FailureKind::PermissionDenied);
+    })
+    .await;
+}
+
+fn call_actor(access: JobAccess, target: ActorTarget) -> CallActor {
+    CallActor {
+        request_id: RequestId::random(),
+        access,
+        target,
+        method: "add".into(),
+        arguments: Arguments::Json("[1]".into()),
+        references: vec![(1, ObjectId::default())],
+        options: MethodOptions::default(),
+        timeout: Some(Duration::from_secs(1)),
+        json: true,
+    }
+}
+
+#[tokio::test]
+async fn actors_are_called_without_a_session() {
+    within(async {
+        let (node, client) = started().await;
+        let named = ActorTarget::Named { namespace: "default".into(), name: "counter".into() };
+        let value = client.call_actor(call_actor(access(), named.clone())).await.unwrap();
+        assert_eq!(value.value, format!("{named:?} add"));
+        assert_eq!(value.json.as_deref(), Some("7"));
+        let driver = NodeClient::at(&node.url, NodeClientOptions::new(Bearer::job(&SECRET))).unwrap();
+        let id = ActorTarget::Id(ActorId(TaskId::of_driver(JOB, 1)));
+        assert_eq!(
+            driver.call_actor(call_actor(access(), id.clone())).await.unwrap().value,
+            format!("{id:?} add")
+        );
+        let other = JobAccess { job: JobId(77), ..access() };
+        let refused = driver.call_actor(call_actor(other, id.clone())).await.unwrap_err();
+        assert_eq!(refused.kind(), FailureKind::PermissionDenied);
+        let request = CallActor { method: String::new(), ..call_actor(access(), id) };
+        let refused = client.call_actor(request).await.unwrap_err();
+        assert_eq!(refused.kind(), FailureKind::InvalidArgument);
+        assert!(refused.message().contains("call_actor_request.method"), "{refused}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn heads_are_asked_about_actors_through_a_node() {
+    within(async {
+        let (node, client) = started().await;
+        let actor = ActorId(TaskId::of_driver(JOB, 1));
+        let template = Arc::new(TaskTemplate {
+            function: FunctionId::new("Counter::new", "1"),
+            signature: None,
+            options: TaskOptions::default(),
+        });
+        let spec = Arc::new(ActorSpec { job: JOB, template, arguments: Payload::EMPTY });
+        let create = ActorRequest::Create(vec![CreateActor { actor, spec }]);
+        assert_eq!(client.actors(&create).await.unwrap(), ActorAnswer::Created(vec![Ok(actor)]));
+        let find = ActorRequest::Find(ActorTarget::Id(actor));
+        assert_eq!(client.actors(&find).await.unwrap_err().kind(), FailureKind::NotFound);
+        let driver = NodeClient::at(&node.url, NodeClientOptions::new(Bearer::job(&SECRET))).unwrap();
+        let refused = driver.actors(&find).await.unwrap_err();
+        assert_eq!(refused.kind(), FailureKind::PermissionDenied);
     })
     .await;
 }

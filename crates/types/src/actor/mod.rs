@@ -7,6 +7,7 @@ mod id;
 mod info;
 mod options;
 mod order;
+mod record;
 mod request;
 mod spec;
 mod tree;
@@ -23,6 +24,10 @@ pub use options::{ActorOptions, Lifetime, MethodOptions, OnIsolation, Target};
 pub use order::{
     ActorLocation, ActorOrder, ActorReport, Down, ExitReport, HostedActor, Location, StartActor, Watch,
     WatchKind,
+};
+pub use record::{
+    ActorRecord, ChildRecord, DecisionEnd, DecisionRecord, RecordChange, SpecKey, SpecRecord,
+    SupervisorRecord,
 };
 pub use request::{ActorAnswer, ActorFilter, ActorRequest, ActorTarget, CreateActor, SupervisorTarget};
 pub use spec::{ActorSpec, Placement};

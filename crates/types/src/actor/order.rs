@@ -39,6 +39,16 @@ pub enum ActorOrder {
     ExitsRecorded(Vec<Incarnation>),
     /// Something that an actor or session of this node watches has exited.
     Down(Down),
+    /// An actor that linked itself to one of this node has exited: where that is abnormal, the linked one exits with
+    /// `Linked`, unless it traps exits. Nobody of this node asked for it, so it has no number.
+    LinkDown {
+        /// The incarnation on this node.
+        linked: Incarnation,
+        /// The one that exited.
+        exited: Incarnation,
+        /// Why.
+        reason: ExitReason,
+    },
     /// The head has compared what the node reported with the registry; of the actors that the node has, these are not the
     /// cluster's any more, and are to be killed without a report.
     Reconciled {

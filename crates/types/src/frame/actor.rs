@@ -30,6 +30,17 @@ pub struct Call {
     pub extras: Option<Box<SubmitExtras>>,
 }
 
+/// What stands as `parent` in requests that an actor makes outside of its turns, in hooks and timers: its number in the
+/// worker, under two bits that are together in no handle.
+pub const fn actor_as_parent(key: u32) -> u64 {
+    0b11 << 62 | key as u64
+}
+
+/// The actor that such a `parent` stands for; `None` where it is the handle of a run or a turn.
+pub const fn parent_as_actor(parent: u64) -> Option<u32> {
+    if parent >> 62 == 0b11 { Some(parent as u32) } else { None }
+}
+
 /// An actor as a worker is told to start it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct HostActor {

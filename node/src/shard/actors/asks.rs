@@ -2,13 +2,14 @@
 
 use super::super::session::Party;
 use super::super::{Input, Shard};
+use super::Parent;
 use super::watches::NewWatch;
 use mobula_core::groups::node as groups;
 use mobula_core::tasks::SessionKey;
 use mobula_runtime::spawn;
 use mobula_types::actor::{ActorRequest, Caller};
 use mobula_types::frame::{Answer, Ask, Enrolment};
-use mobula_types::{Failure, FailureKind, Frame, JobId, TaskId};
+use mobula_types::{Failure, FailureKind, Frame, JobId};
 
 /// Questions to the head that may be under way at once.
 const MOST_ASKED: usize = 10_000;
@@ -21,25 +22,25 @@ impl Shard {
         }
     }
 
-    /// A question of a session. `asker` is what runs in a worker: its job, its task, and who it is.
+    /// A question of a session, or of what runs in a worker.
     pub(in super::super) fn on_ask(
         &mut self,
         session: SessionKey,
         number: u64,
-        asker: Option<(JobId, TaskId, Caller)>,
+        asker: Option<Parent>,
         ask: Ask,
     ) {
         let answer = match ask {
             Ask::Actors(request) => {
-                let job = asker.map(|(job, ..)| job).or_else(|| self.job_of_session(session));
+                let job = asker.map(|asker| asker.job).or_else(|| self.job_of_session(session));
                 match check(&request, job) {
                     Ok(()) => return self.ask_head(session, number, request),
                     Err(failure) => Answer::Failed(failure),
                 }
             }
             Ask::Watch { target, kind } => {
-                let actor = match asker {
-                    Some((_, _, Caller::Actor(incarnation))) => {
+                let actor = match asker.map(|asker| asker.caller) {
+                    Some(Caller::Actor(incarnation)) => {
                         let seat = self.actors.host.seat_of(incarnation);
                         seat.map(|(worker, key)| (worker, key, incarnation))
                     }

@@ -158,16 +158,15 @@ impl Shard {
         }
     }
 
-    /// The creation has succeeded: its value is the actor that there is, which may be another of its name.
+    /// The creation has succeeded: its value is empty, or the id of another actor that has the name already.
     fn created(&mut self, actor: ActorId, is: ActorId) {
         let Some(creation) = self.actors.creations.open.swap_remove(&actor) else { return };
         if actor == is {
             self.actors.creations.living.insert(actor, creation.job);
         }
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&is.0.high.to_be_bytes());
-        bytes[8..].copy_from_slice(&is.0.low.to_be_bytes());
-        let outcome = Outcome::Value(ResultValue::inline(Payload::from(&bytes[..])));
+        let number = (u128::from(is.0.high) << 64) | u128::from(is.0.low);
+        let value = if actor == is { Payload::EMPTY } else { Payload::from(&number.to_le_bytes()[..]) };
+        let outcome = Outcome::Value(ResultValue::inline(value));
         self.end_creation(actor, creation.attempt, outcome);
     }
 

@@ -5,11 +5,20 @@ use mobula_core::calls;
 use mobula_core::hosting as host;
 use mobula_core::tasks::{self, CallTarget, Place, Requester, SessionKey};
 use mobula_types::actor::{Caller, LaneCall};
-use mobula_types::frame::Call;
+use mobula_types::frame::{Call, parent_as_actor};
 use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, TaskId, WorkerId};
 
 /// What a worker says of a turn, or of a run: their handles differ in this bit.
 pub(crate) const TURN: u64 = 1 << 63;
+
+/// On whose behalf a worker asks for something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parent {
+    pub(crate) job: JobId,
+    /// The task or turn; none for what an actor does outside of its turns.
+    pub(crate) task: Option<TaskId>,
+    pub(crate) caller: Caller,
+}
 
 impl Shard {
     /// A call of a driver.
@@ -30,24 +39,25 @@ impl Shard {
         call: Call,
     ) -> Result<(), Failure> {
         let parent = call.parent.and_then(|handle| self.parent_of(worker, handle));
-        let Some((job, task, caller)) = parent else {
+        let Some(Parent { job, task, caller }) = parent else {
             return Err(Failure::new(FailureKind::Malformed, "a worker's call names no run that makes it"));
         };
-        self.on_call_frame(session, job, Some(task), caller, call)
+        self.on_call_frame(session, job, task, caller, call)
     }
 
-    /// What runs under a handle: its job, its task, and who calls where it calls an actor.
-    pub(in super::super) fn parent_of(
-        &self,
-        worker: WorkerId,
-        handle: u64,
-    ) -> Option<(JobId, TaskId, Caller)> {
+    /// What runs under a handle.
+    pub(in super::super) fn parent_of(&self, worker: WorkerId, handle: u64) -> Option<Parent> {
+        if let Some(key) = parent_as_actor(handle) {
+            let (incarnation, job) = self.actors.host.incarnation_of(worker, key)?;
+            return Some(Parent { job, task: None, caller: Caller::Actor(incarnation) });
+        }
         if handle & TURN != 0 {
             let turn = self.actors.host.turn(handle)?;
-            return Some((turn.job, turn.task, Caller::Actor(turn.incarnation)));
+            let caller = Caller::Actor(turn.incarnation);
+            return Some(Parent { job: turn.job, task: Some(turn.task), caller });
         }
         let (job, task, attempt) = self.executor.task_of(worker, handle)?;
-        Some((job, task, Caller::Task(task, attempt)))
+        Some(Parent { job, task: Some(task), caller: Caller::Task(task, attempt) })
     }
 
     fn on_call_frame(

@@ -15,6 +15,7 @@ mod watches;
 
 use super::Shard;
 pub(crate) use creation::NewActor;
+pub(crate) use frames::Parent;
 pub(crate) use groups::FoundMember;
 pub(crate) use hosting::BroughtInputs;
 
@@ -148,6 +149,7 @@ impl Shard {
             }
             ActorOrder::ExitsRecorded(exits) => self.tell_host(host::Event::ExitsRecorded(exits)),
             ActorOrder::Down(down) => self.on_down(down),
+            ActorOrder::LinkDown { linked, exited, reason } => self.on_link_down(linked, exited, reason),
             ActorOrder::Reconciled { unknown } => {
                 unknown.iter().for_each(|incarnation| self.note_exit(*incarnation));
                 self.tell_host(host::Event::Unknown { incarnations: unknown })

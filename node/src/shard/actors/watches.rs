@@ -3,7 +3,7 @@
 use super::super::Shard;
 use mobula_core::tasks::SessionKey;
 use mobula_types::actor::{ActorReport, Down, Incarnation, Watch, WatchKind};
-use mobula_types::{ActorId, Frame, WorkerId};
+use mobula_types::{ActorId, ExitReason, Frame, WorkerId};
 use std::collections::BTreeMap;
 
 /// The watches of this node, by number. As many as its actors and sessions have asked for.
@@ -65,6 +65,13 @@ impl Shard {
         let key = watcher.actor.map(|(_, key)| key);
         let kind = watcher.watch.kind;
         self.sessions.send(watcher.session, Frame::Down { key, down: Box::new(down), kind });
+    }
+
+    /// An actor that linked itself to one of this node has exited.
+    pub(super) fn on_link_down(&mut self, linked: Incarnation, exited: Incarnation, reason: ExitReason) {
+        let Some((worker, key)) = self.actors.host.seat_of(linked) else { return };
+        let down = Box::new(Down { number: 0, incarnation: exited, reason });
+        self.send_to_worker(worker, Frame::Down { key: Some(key), down, kind: WatchKind::Link });
     }
 
     /// An actor that may have watched has exited.

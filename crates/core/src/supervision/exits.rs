@@ -1,0 +1,85 @@
+//! Exits: each incarnation has one, whoever tells of it, and it is acknowledged once it is written.
+
+use super::Supervision;
+use super::actor::Phase;
+use super::decide::Exits;
+use super::outbox::Said;
+use super::supervisor::ChildExit;
+use mobula_types::actor::ExitReport;
+use mobula_types::{ActorId, ExitKind, ExitReason, Incarnation, NodeId, Time};
+
+impl Supervision {
+    /// Exits that a node reports, oldest first.
+    pub(super) fn exits_reported(&mut self, node: &NodeId, mut reports: Vec<ExitReport>) {
+        reports.sort_by_key(|report| std::cmp::Reverse(report.age));
+        let mut exits = Exits::new();
+        for report in reports {
+            let incarnation = report.incarnation;
+            let at = self.now.before(report.age);
+            if self.is_in_force(incarnation, node) {
+                self.end(incarnation.actor, report.reason, at, report.started, &mut exits);
+            }
+            let write = self.write_of(incarnation.actor);
+            self.say(write, Said::Recorded(node.clone(), incarnation));
+        }
+        self.children_exited(exits);
+    }
+
+    /// Whether that incarnation is granted to that node now, as far as any node knows.
+    pub(super) fn is_in_force(&self, incarnation: Incarnation, node: &NodeId) -> bool {
+        self.actors.get(&incarnation.actor).is_some_and(|actor| {
+            actor.epoch == incarnation.epoch
+                && actor.node.as_ref() == Some(node)
+                && matches!(actor.phase, Phase::Starting | Phase::Running | Phase::Unknown)
+        })
+    }
+
+    /// The write that has what is known of an actor.
+    pub(super) fn write_of(&self, id: ActorId) -> u64 {
+        let alive = self.actors.get(&id).map(|actor| actor.write);
+        alive.or_else(|| self.dead.get(id).map(|dead| dead.write)).unwrap_or(0)
+    }
+
+    /// An incarnation has ended. One without a supervisor is dead for good; of a child, its supervisor hears in `exits`.
+    pub(super) fn end(
+        &mut self,
+        id: ActorId,
+        reason: ExitReason,
+        at: Time,
+        started: bool,
+        exits: &mut Exits,
+    ) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        let started = started || actor.phase == Phase::Running;
+        let again = std::mem::take(&mut actor.again);
+        actor.stop = None;
+        actor.last = Some((actor.epoch, reason.clone()));
+        let (incarnation, child) = (actor.incarnation(id), actor.child);
+        if reason.kind() == ExitKind::NodeLost {
+            let wall = self.wall_millis;
+            let since = wall.saturating_sub(self.options.poison_window.as_millis() as u64);
+            actor.losses.retain(|lost| *lost >= since);
+            actor.losses.push(wall);
+        }
+        self.grant_over(id);
+        let write = self.mark_actor(id);
+        self.say_downs(incarnation, &reason, write);
+        self.answer_ended(write, id, &reason);
+        self.moved.insert(id);
+        match child {
+            Some((supervisor, ordinal)) => {
+                let exit = ChildExit { ordinal, incarnation, reason, at, started, again };
+                exits.entry(supervisor).or_default().push(exit);
+            }
+            None if again && self.may_move(id) => self.launch(id),
+            None => self.bury(id, reason),
+        }
+    }
+
+    /// Whether an actor without a supervisor can be started once more.
+    pub(super) fn may_move(&self, id: ActorId) -> bool {
+        self.actors.get(&id).is_some_and(|actor| {
+            actor.has_arguments && !self.jobs.get(&actor.spec.job).is_some_and(|job| job.ended)
+        })
+    }
+}

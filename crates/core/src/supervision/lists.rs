@@ -1,0 +1,170 @@
+//! What people and programs see of actors and trees.
+
+use super::actor::{Actor, Phase};
+use super::supervisor::{Child, Stage, Supervisor};
+use super::{RequestKey, Supervision};
+use mobula_types::actor::{
+    ActorAnswer, ActorFilter, ActorInfo, ActorState, ActorTarget, ChildInfo, DecisionEnd, SupervisorInfo,
+};
+use mobula_types::{ActorId, Failure, FailureKind};
+use std::ops::Bound;
+
+pub(super) fn child_info(child: &Child) -> ChildInfo {
+    ChildInfo {
+        id: child.id.clone(),
+        state: child.state,
+        actor: child.actor,
+        is_supervisor: child.is_supervisor,
+        restart: child.restart,
+        shutdown: child.shutdown,
+        significant: child.significant,
+    }
+}
+
+impl Supervision {
+    pub(super) fn actor_info(&self, id: ActorId, actor: &Actor) -> ActorInfo {
+        let options = actor.options();
+        let child = actor.child.and_then(|(above, ordinal)| {
+            Some((above, self.supervisors.get(&above)?.children.get(&ordinal)?.id.clone()))
+        });
+        ActorInfo {
+            actor: id,
+            namespace: options.namespace.clone(),
+            name: options.name.clone(),
+            class: actor.spec.template.function.clone(),
+            job: actor.spec.job,
+            state: actor_state(actor),
+            epoch: actor.epoch,
+            node: actor.node.clone(),
+            restarts: actor.restarts,
+            last_exit: actor.last.as_ref().map(|(_, reason)| reason.to_string()).unwrap_or_default(),
+            supervisor: child.as_ref().map(|(above, _)| *above),
+            child: child.map_or_else(|| "".into(), |(_, child)| child),
+            since_millis: actor.since_millis,
+        }
+    }
+
+    pub(super) fn supervisor_info(&self, id: ActorId, supervisor: &Supervisor) -> SupervisorInfo {
+        let visible = supervisor.children.values().filter(|child| !child.removed);
+        SupervisorInfo {
+            supervisor: id,
+            namespace: supervisor.namespace.clone(),
+            name: supervisor.name.clone(),
+            job: supervisor.job,
+            parent: supervisor.parent.map(|(above, _)| above),
+            strategy: supervisor.rules.strategy,
+            intensity: supervisor.rules.intensity,
+            state: supervisor_state(supervisor),
+            restarts: supervisor.restarts,
+            last_exit: supervisor.last.as_ref().map(|reason| reason.to_string()).unwrap_or_default(),
+            children: visible.map(child_info).collect(),
+            since_millis: supervisor.since_millis,
+        }
+    }
+
+    pub(super) fn find(&mut self, request: RequestKey, target: &ActorTarget) {
+        let found = self.actor_at(target);
+        let dead = match (&found, target) {
+            (Err(_), ActorTarget::Id(id)) => self.dead.get(*id).and_then(|dead| dead.info.clone()),
+            _ => None,
+        };
+        if let Some(info) = dead {
+            return self.answer(0, request, Ok(ActorAnswer::Found(info)));
+        }
+        let found = found.and_then(|id| {
+            let actor = self.actors.get(&id);
+            let info = actor.map(|actor| Box::new(self.actor_info(id, actor)));
+            let answer = info.map(|info| (actor.map_or(0, |actor| actor.write), ActorAnswer::Found(info)));
+            answer.ok_or_else(|| Failure::new(FailureKind::NotFound, format!("there is no actor {id}")))
+        });
+        match found {
+            Ok((write, answer)) => self.answer(write, request, Ok(answer)),
+            Err(failure) => self.answer(0, request, Err(failure)),
+        }
+    }
+
+    pub(super) fn list(&mut self, request: RequestKey, filter: &ActorFilter, limit: usize) {
+        let limit = limit.min(self.options.longest_list);
+        let after = filter.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let fits = |info: &ActorInfo| {
+            filter.job.is_none_or(|job| info.job == job)
+                && filter.namespace.as_ref().is_none_or(|namespace| info.namespace == *namespace)
+                && filter.state.is_none_or(|state| info.state == state)
+        };
+        let of_job = |actor: &Actor| filter.job.is_none_or(|job| actor.spec.job == job);
+        let all = self.actors.range((after, Bound::Unbounded)).filter(|(_, actor)| of_job(actor));
+        let mut fitting = all.map(|(id, actor)| self.actor_info(*id, actor)).filter(fits);
+        let actors: Vec<ActorInfo> = fitting.by_ref().take(limit).collect();
+        let more = fitting.next().is_some();
+        self.answer(0, request, Ok(ActorAnswer::List { actors, more }));
+    }
+
+    pub(super) fn children(&mut self, request: RequestKey, target: &ActorTarget) {
+        let info = self.supervisor_at(target).and_then(|id| {
+            let supervisor = self.supervisors.get(&id);
+            let info = supervisor.map(|supervisor| self.supervisor_info(id, supervisor));
+            info.ok_or_else(|| super::children::no_supervisor(id))
+        });
+        self.answer(0, request, info.map(|info| ActorAnswer::Children(Box::new(info))));
+    }
+
+    pub(super) fn tree(&mut self, request: RequestKey, target: Option<&ActorTarget>) {
+        let roots = match target.map(|target| self.supervisor_at(target)).transpose() {
+            Ok(Some(root)) => vec![root],
+            Ok(None) => {
+                let roots = self.supervisors.iter().filter(|(_, supervisor)| supervisor.parent.is_none());
+                roots.map(|(id, _)| *id).collect()
+            }
+            Err(failure) => return self.answer(0, request, Err(failure)),
+        };
+        let (mut supervisors, mut actors) = (Vec::new(), Vec::new());
+        for root in roots {
+            self.gather(root, &mut supervisors, &mut actors);
+        }
+        self.answer(0, request, Ok(ActorAnswer::Tree { supervisors, actors }));
+    }
+
+    /// A supervisor and what is below it, as far as a list may go.
+    fn gather(&self, id: ActorId, supervisors: &mut Vec<SupervisorInfo>, actors: &mut Vec<ActorInfo>) {
+        let Some(supervisor) = self.supervisors.get(&id) else { return };
+        if supervisors.len() + actors.len() >= self.options.longest_list {
+            return;
+        }
+        supervisors.push(self.supervisor_info(id, supervisor));
+        for child in supervisor.children.values().filter(|child| !child.removed) {
+            if child.is_supervisor {
+                self.gather(child.actor, supervisors, actors);
+            } else if let Some(actor) = self.actors.get(&child.actor)
+                && supervisors.len() + actors.len() < self.options.longest_list
+            {
+                actors.push(self.actor_info(child.actor, actor));
+            }
+        }
+    }
+}
+
+fn actor_state(actor: &Actor) -> ActorState {
+    match actor.phase {
+        _ if actor.stop.is_some() => ActorState::Stopping,
+        Phase::Pending | Phase::Granted if actor.last.is_none() => ActorState::Pending,
+        Phase::Idle if actor.last.is_none() => ActorState::Pending,
+        Phase::Idle | Phase::Pending | Phase::Granted => ActorState::Restarting,
+        Phase::Starting | Phase::Unknown => ActorState::Starting,
+        Phase::Running => ActorState::Running,
+    }
+}
+
+fn supervisor_state(supervisor: &Supervisor) -> ActorState {
+    let Some(decision) = &supervisor.decision else {
+        return match (supervisor.running, &supervisor.last) {
+            (true, _) => ActorState::Running,
+            (false, None) => ActorState::Pending,
+            (false, Some(_)) => ActorState::Restarting,
+        };
+    };
+    match (&decision.end, decision.stage) {
+        (DecisionEnd::Start, _) if decision.is_start => ActorState::Starting,
+        (DecisionEnd::Start, Stage::Stop | Stage::Start) => ActorState::Restarting,
+        _ => ActorState::Stopping,
+    }
+}

@@ -1,0 +1,83 @@
+//! Who is told where actors are.
+
+use super::Supervision;
+use super::actor::Phase;
+use super::outbox::Said;
+use mobula_types::actor::{ActorLocation, ChildState, Location};
+use mobula_types::{ActorId, Epoch, ExitKind, ExitReason, Incarnation, NodeId};
+use smallvec::SmallVec;
+
+impl Supervision {
+    /// A node wants to hear of an actor, now and whenever that changes.
+    pub(super) fn locate(&mut self, node: &NodeId, id: ActorId) {
+        self.listen(node, id);
+        let location = self.location(id);
+        let write = self.write_of(id);
+        self.say(write, Said::Located(node.clone(), ActorLocation { actor: id, location }));
+    }
+
+    /// As [`locate`](Self::locate), but it hears of changes alone.
+    pub(super) fn listen(&mut self, node: &NodeId, id: ActorId) {
+        let nodes = &self.nodes;
+        if let Some(actor) = self.actors.get_mut(&id) {
+            // Those that are dead are found out here, not when they die.
+            actor.listeners.retain(|known| known != node && nodes.contains_key(known));
+            actor.listeners.push(node.clone());
+        }
+    }
+
+    pub(super) fn unlocate(&mut self, node: &NodeId, id: ActorId) {
+        if let Some(actor) = self.actors.get_mut(&id) {
+            actor.listeners.retain(|known| known != node);
+        }
+    }
+
+    /// Tells of everything whose place changed in this turn.
+    pub(super) fn tell_moves(&mut self) {
+        for id in std::mem::take(&mut self.moved) {
+            let Some(actor) = self.actors.get(&id).filter(|actor| !actor.listeners.is_empty()) else {
+                continue;
+            };
+            let (listeners, write) = (actor.listeners.clone(), actor.write);
+            self.tell(listeners, id, write);
+        }
+    }
+
+    pub(super) fn tell(&mut self, listeners: SmallVec<[NodeId; 1]>, id: ActorId, write: u64) {
+        let location = self.location(id);
+        for node in listeners {
+            let location = ActorLocation { actor: id, location: location.clone() };
+            self.say(write, Said::Located(node, location));
+        }
+    }
+
+    fn location(&self, id: ActorId) -> Location {
+        let Some(actor) = self.actors.get(&id) else {
+            let (incarnation, reason) = match self.dead.get(id) {
+                Some(dead) => (dead.incarnation, dead.reason.clone()),
+                None => (Incarnation { actor: id, epoch: Epoch(0) }, ExitReason::of(ExitKind::Lost)),
+            };
+            return Location::Dead { incarnation, reason };
+        };
+        let last = actor.last.as_ref();
+        let last = last.map(|(epoch, reason)| (Incarnation { actor: id, epoch: *epoch }, reason.clone()));
+        match (actor.phase, &actor.node) {
+            (Phase::Running, Some(node)) => {
+                Location::At { node: node.clone(), incarnation: actor.incarnation(id) }
+            }
+            (Phase::Idle, _) if self.is_over(id) => {
+                let none = (actor.incarnation(id), ExitReason::of(ExitKind::Shutdown));
+                let (incarnation, reason) = last.unwrap_or(none);
+                Location::Dead { incarnation, reason }
+            }
+            _ => Location::Pending { last },
+        }
+    }
+
+    /// Whether a child is not to be started again, unless somebody asks for it.
+    fn is_over(&self, id: ActorId) -> bool {
+        let Some((above, ordinal)) = self.actors.get(&id).and_then(|actor| actor.child) else { return false };
+        let child = self.supervisors.get(&above).and_then(|supervisor| supervisor.children.get(&ordinal));
+        child.is_none_or(|child| child.removed || child.state != ChildState::Present)
+    }
+}

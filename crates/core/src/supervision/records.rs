@@ -1,0 +1,164 @@
+//! To and from the records of the registry. Times are on the clock of one process, and travel as what people call them.
+
+use super::Supervision;
+use super::actor::{Actor, Phase};
+use super::supervisor::{Child, Decision, Rules, Stage, Supervisor};
+use mobula_types::actor::{ActorRecord, ActorSpec, ChildRecord, DecisionRecord, SupervisorRecord};
+use mobula_types::{ActorId, ExitReason, Time};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Supervision {
+    /// What people call a point in time; 0 for the clock's start.
+    fn millis(&self, at: Time) -> u64 {
+        if at == Time::ZERO {
+            return 0;
+        }
+        let ahead = at.since(self.now).as_millis() as u64;
+        self.wall_millis.saturating_add(ahead).saturating_sub(self.now.since(at).as_millis() as u64)
+    }
+
+    pub(super) fn time(&self, millis: u64) -> Time {
+        if millis == 0 {
+            return Time::ZERO;
+        }
+        let ahead = Duration::from_millis(millis.saturating_sub(self.wall_millis));
+        let ago = Duration::from_millis(self.wall_millis.saturating_sub(millis));
+        (self.now + ahead).before(ago)
+    }
+
+    fn child_record(&self, place: Option<(ActorId, u64)>) -> Option<ChildRecord> {
+        let (supervisor, ordinal) = place?;
+        let child = self.supervisors.get(&supervisor)?.children.get(&ordinal)?;
+        Some(child.record(supervisor, ordinal, self.millis(child.restart_at)))
+    }
+
+    pub(super) fn actor_record(&self, id: ActorId, actor: &Actor) -> ActorRecord {
+        ActorRecord {
+            actor: id,
+            job: actor.spec.job,
+            spec: actor.key,
+            epoch: actor.epoch,
+            node: actor.node.clone(),
+            granted: actor.is_granted(),
+            last_exit: actor.last.as_ref().map(|(epoch, reason)| (*epoch, reason.kind())),
+            creator: actor.creator.clone().filter(|_| actor.child.is_none()),
+            again: actor.again,
+            restarts: actor.restarts,
+            losses_millis: actor.losses.to_vec(),
+            child: self.child_record(actor.child),
+            since_millis: actor.since_millis,
+        }
+    }
+
+    pub(super) fn supervisor_record(&self, id: ActorId, supervisor: &Supervisor) -> SupervisorRecord {
+        let rules = &supervisor.rules;
+        let decision = supervisor.decision.as_ref().map(|decision| DecisionRecord {
+            number: decision.number,
+            cause: decision.cause.clone(),
+            from: decision.from,
+            stops: decision.stage == Stage::Stop,
+            end: decision.end.clone(),
+            is_start: decision.is_start,
+            not_before_millis: self.millis(decision.not_before),
+        });
+        SupervisorRecord {
+            supervisor: id,
+            namespace: supervisor.namespace.clone(),
+            name: supervisor.name.clone(),
+            job: supervisor.job,
+            detached: supervisor.detached,
+            child: self.child_record(supervisor.parent),
+            strategy: rules.strategy,
+            intensity: rules.intensity,
+            auto_shutdown: rules.auto_shutdown,
+            placement: rules.placement,
+            pattern: rules.pattern.clone(),
+            epoch: supervisor.epoch,
+            running: supervisor.running,
+            next_ordinal: supervisor.next_ordinal,
+            restarts_millis: supervisor.window.iter().map(|at| self.millis(*at)).collect(),
+            restarts: supervisor.restarts,
+            decision,
+            since_millis: supervisor.since_millis,
+        }
+    }
+
+    /// An actor as an earlier head left it.
+    pub(super) fn actor_of(&self, record: &ActorRecord, spec: Arc<ActorSpec>) -> Actor {
+        let supervised = record.child.is_some();
+        Actor {
+            spec,
+            has_arguments: supervised,
+            key: record.spec,
+            epoch: record.epoch,
+            phase: if record.granted { Phase::Unknown } else { Phase::Idle },
+            node: record.node.clone(),
+            stop: None,
+            again: record.again,
+            child: record.child.as_ref().map(|child| (child.supervisor, child.ordinal)),
+            creator: record.creator.clone(),
+            restarts: record.restarts,
+            last: record.last_exit.map(|(epoch, kind)| (epoch, ExitReason::of(kind))),
+            since_millis: record.since_millis,
+            started: self.now,
+            losses: record.losses_millis.iter().copied().collect(),
+            write: 0,
+            listeners: Default::default(),
+        }
+    }
+
+    /// A supervisor as an earlier head left it, without its children.
+    pub(super) fn supervisor_of(&self, record: &SupervisorRecord) -> Supervisor {
+        let decision = record.decision.as_ref().map(|decision| Decision {
+            number: decision.number,
+            cause: decision.cause.clone(),
+            from: decision.from,
+            stage: if decision.stops { Stage::Stop } else { Stage::Start },
+            end: decision.end.clone(),
+            is_start: decision.is_start,
+            not_before: self.time(decision.not_before_millis),
+            cursor: if decision.stops { u64::MAX } else { decision.from },
+            ahead: decision.from,
+            all_told: false,
+            brutal: false,
+            kill_at: Time::NEVER,
+        });
+        Supervisor {
+            namespace: record.namespace.clone(),
+            name: record.name.clone(),
+            job: record.job,
+            detached: record.detached,
+            parent: record.child.as_ref().map(|child| (child.supervisor, child.ordinal)),
+            depth: 0,
+            rules: Rules {
+                strategy: record.strategy,
+                intensity: record.intensity,
+                auto_shutdown: record.auto_shutdown,
+                placement: record.placement,
+                pattern: record.pattern.clone(),
+            },
+            children: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            next_ordinal: record.next_ordinal,
+            epoch: record.epoch,
+            running: record.running,
+            window: record.restarts_millis.iter().map(|millis| self.time(*millis)).collect(),
+            restarts: record.restarts,
+            decisions: record.decision.as_ref().map_or(0, |decision| decision.number),
+            decision,
+            deferred: Vec::new(),
+            paused: BTreeSet::new(),
+            started: self.now,
+            last: None,
+            since_millis: record.since_millis,
+            write: 0,
+        }
+    }
+
+    /// A child as an earlier head left it.
+    pub(super) fn child_of(&self, record: &ChildRecord, actor: ActorId, is_supervisor: bool) -> Child {
+        Child::from_record(record, actor, is_supervisor, self.time(record.restart_at_millis))
+    }
+}

@@ -1,0 +1,453 @@
+//! How decisions are carried out: children stop in reverse order, and start in order, one after the other.
+//!
+//! Every step looks at how things stand and goes on from there, so that it does not matter which head takes it, or how
+//! often.
+
+use super::Supervision;
+use super::actor::Phase;
+use super::supervisor::{Child, ChildExit, Decision, Stage};
+use mobula_types::actor::{
+    ChildShutdown, ChildState, DecisionEnd, ExitCause, RestartType, SupervisorStrategy,
+};
+use mobula_types::{ActorId, ExitKind, ExitReason, Time};
+
+impl Supervision {
+    pub(super) fn child_mut(&mut self, id: ActorId, ordinal: u64) -> Option<&mut Child> {
+        self.supervisors.get_mut(&id)?.children.get_mut(&ordinal)
+    }
+
+    /// A child changed as its supervisor sees it: its own record has that.
+    pub(super) fn mark_child(&mut self, id: ActorId, ordinal: u64) -> u64 {
+        let Some(child) = self.child_mut(id, ordinal) else { return 0 };
+        let (actor, is_supervisor) = (child.actor, child.is_supervisor);
+        if is_supervisor { self.mark_supervisor(actor) } else { self.mark_actor(actor) }
+    }
+
+    /// Starts a child that does not run.
+    pub(super) fn launch_child(&mut self, id: ActorId, ordinal: u64) {
+        let Some(child) = self.child_mut(id, ordinal) else { return };
+        let (actor, is_supervisor) = (child.actor, child.is_supervisor);
+        if child.state == ChildState::Present && !child.removed {
+            if is_supervisor { self.start_supervisor(actor) } else { self.launch(actor) }
+        }
+    }
+
+    /// Starts a supervisor: its declared children, in order.
+    pub(super) fn start_supervisor(&mut self, id: ActorId) {
+        let (now, wall) = (self.now, self.wall_millis);
+        let Some(supervisor) = self.supervisors.get_mut(&id).filter(|supervisor| !supervisor.running) else {
+            return;
+        };
+        supervisor.running = true;
+        supervisor.epoch = supervisor.epoch.next();
+        supervisor.window.clear();
+        supervisor.since_millis = wall;
+        supervisor.started = now;
+        let mut changed = Vec::new();
+        for (ordinal, child) in &mut supervisor.children {
+            let fresh = child.state == ChildState::Present && !child.removed && child.failures == 0;
+            if !fresh && !child.quarantined {
+                (child.removed, child.failures) = (false, 0);
+                child.state = ChildState::Present;
+                changed.push(*ordinal);
+            }
+            supervisor.by_id.insert(child.id.clone(), *ordinal);
+        }
+        let decision = supervisor.new_decision(0, Stage::Start, DecisionEnd::Start);
+        supervisor.decision = Some(Decision { is_start: true, ..decision });
+        self.mark_supervisor(id);
+        for ordinal in changed {
+            self.mark_child(id, ordinal);
+        }
+        self.moved.insert(id);
+        self.advance(id);
+    }
+
+    /// Stops all children of a supervisor; then `end` follows. An earlier end stays.
+    pub(super) fn stop_children(&mut self, id: ActorId, end: DecisionEnd, exit: Option<&ChildExit>) {
+        let wall = self.wall_millis;
+        let Some(supervisor) = self.supervisors.get_mut(&id).filter(|supervisor| supervisor.running) else {
+            return;
+        };
+        if !supervisor.is_ending() {
+            let decision = supervisor.new_decision(0, Stage::Stop, end);
+            let cause = exit.map(|exit| (exit.incarnation, exit.reason.clone()));
+            supervisor.decision = Some(Decision { cause, ..decision });
+            supervisor.deferred.clear();
+            supervisor.since_millis = wall;
+            self.mark_supervisor(id);
+        }
+        self.advance(id);
+    }
+
+    /// Kills what a supervisor that is stopping has left.
+    pub(super) fn stop_brutally(&mut self, id: ActorId) {
+        if let Some(decision) = self.supervisors.get_mut(&id).and_then(|known| known.decision.as_mut()) {
+            (decision.brutal, decision.all_told, decision.cursor) = (true, false, u64::MAX);
+            decision.kill_at = Time::NEVER;
+        }
+        self.advance(id);
+    }
+
+    /// Goes on with what a supervisor is carrying out, as far as it goes now.
+    pub(super) fn advance(&mut self, id: ActorId) {
+        loop {
+            let Some(decision) = self.supervisors.get(&id).and_then(|known| known.decision.as_ref()) else {
+                return;
+            };
+            let goes_on = match decision.stage {
+                Stage::Stop => self.step_of_stop(id),
+                Stage::Start => self.step_of_start(id),
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    fn step_of_stop(&mut self, id: ActorId) -> bool {
+        let Some(supervisor) = self.supervisors.get(&id) else { return false };
+        let Some(decision) = &supervisor.decision else { return false };
+        let simple = supervisor.rules.strategy == SupervisorStrategy::SimpleOneForOne;
+        let together = (simple || decision.brutal) && !decision.all_told;
+        let (from, number, mut cursor) = (decision.from, decision.number, decision.cursor);
+        if together {
+            self.stop_together(id, from);
+            cursor = u64::MAX;
+        }
+        while let Some((ordinal, actor, is_supervisor)) = self.last_child(id, from, cursor) {
+            if !self.still_stops(id, number) {
+                return true;
+            }
+            if self.is_alive(actor, is_supervisor) {
+                self.set_cursor(id, ordinal);
+                if !together {
+                    self.stop_child(id, ordinal);
+                }
+                // A supervisor without children has ended by now, and this one may have gone on meanwhile.
+                if self.is_alive(actor, is_supervisor) {
+                    return false;
+                }
+                continue;
+            }
+            self.no_longer_waits(id, ordinal, actor);
+            let Some(below) = ordinal.checked_sub(1) else { break };
+            cursor = below;
+            self.set_cursor(id, cursor);
+        }
+        !self.still_stops(id, number) || self.all_stopped(id)
+    }
+
+    fn still_stops(&self, id: ActorId, number: u64) -> bool {
+        let decision = self.supervisors.get(&id).and_then(|known| known.decision.as_ref());
+        decision.is_some_and(|decision| decision.number == number && decision.stage == Stage::Stop)
+    }
+
+    fn set_cursor(&mut self, id: ActorId, ordinal: u64) {
+        if let Some(decision) = self.supervisors.get_mut(&id).and_then(|known| known.decision.as_mut()) {
+            decision.cursor = ordinal;
+        }
+    }
+
+    fn last_child(&self, id: ActorId, from: u64, to: u64) -> Option<(u64, ActorId, bool)> {
+        if from > to {
+            return None;
+        }
+        let mut range = self.supervisors.get(&id)?.children.range(from..=to);
+        range.next_back().map(|(ordinal, child)| (*ordinal, child.actor, child.is_supervisor))
+    }
+
+    /// Whether it runs, or may.
+    pub(super) fn is_alive(&self, id: ActorId, is_supervisor: bool) -> bool {
+        if is_supervisor {
+            return self.supervisors.get(&id).is_some_and(|supervisor| supervisor.running);
+        }
+        self.actors.get(&id).is_some_and(|actor| actor.is_granted() && actor.phase != Phase::Granted)
+    }
+
+    /// What waited for its start waits no more.
+    fn no_longer_waits(&mut self, id: ActorId, ordinal: u64, actor: ActorId) {
+        self.withdraw(actor);
+        if let Some(supervisor) = self.supervisors.get_mut(&id)
+            && supervisor.paused.remove(&ordinal)
+            && let Some(child) = supervisor.children.get_mut(&ordinal)
+        {
+            child.restart_at = Time::ZERO;
+        }
+    }
+
+    fn stop_together(&mut self, id: ActorId, from: u64) {
+        let Some(supervisor) = self.supervisors.get_mut(&id) else { return };
+        if let Some(decision) = &mut supervisor.decision {
+            decision.all_told = true;
+        }
+        let ordinals: Vec<u64> = supervisor.children.range(from..).map(|(ordinal, _)| *ordinal).collect();
+        for ordinal in ordinals {
+            self.stop_child(id, ordinal);
+        }
+    }
+
+    /// Stops one child, because of what its supervisor is carrying out.
+    fn stop_child(&mut self, id: ActorId, ordinal: u64) {
+        let Some(supervisor) = self.supervisors.get(&id) else { return };
+        let (Some(child), Some(decision)) = (supervisor.children.get(&ordinal), &supervisor.decision) else {
+            return;
+        };
+        let shutdown = if decision.brutal { ChildShutdown::Brutal } else { child.shutdown };
+        let own = match &decision.end {
+            DecisionEnd::Exit(reason) if reason.kind() == ExitKind::JobEnded => ExitKind::JobEnded,
+            _ => ExitKind::Shutdown,
+        };
+        let mut reason = ExitReason::of(own);
+        if let Some((incarnation, cause)) = &decision.cause {
+            let (incarnation, cause) = (*incarnation, cause.clone());
+            reason = reason.caused_by(ExitCause {
+                incarnation,
+                name: self.name_of(incarnation.actor),
+                reason: cause,
+            });
+        }
+        let (actor, is_supervisor, write) = (child.actor, child.is_supervisor, supervisor.write);
+        self.stop_one(actor, is_supervisor, shutdown, reason, write);
+    }
+
+    /// Tells an actor or a supervisor to stop.
+    pub(super) fn stop_one(
+        &mut self,
+        id: ActorId,
+        is_supervisor: bool,
+        shutdown: ChildShutdown,
+        reason: ExitReason,
+        after: u64,
+    ) {
+        if !is_supervisor {
+            self.order_stop(id, shutdown, reason, after);
+            return;
+        }
+        self.stop_children(id, DecisionEnd::Exit(reason), None);
+        match shutdown {
+            ChildShutdown::Within(time) => {
+                let kill_at = self.now + time;
+                self.timers.insert((kill_at, id, u64::MAX));
+                self.set_kill_at(id, kill_at);
+            }
+            ChildShutdown::Brutal => self.stop_brutally(id),
+            ChildShutdown::Infinity => {}
+        }
+    }
+
+    fn set_kill_at(&mut self, id: ActorId, at: Time) {
+        if let Some(decision) = self.supervisors.get_mut(&id).and_then(|known| known.decision.as_mut()) {
+            decision.kill_at = at;
+        }
+    }
+
+    /// The children concerned have stopped. Whether there is more to do now.
+    fn all_stopped(&mut self, id: ActorId) -> bool {
+        let Some(supervisor) = self.supervisors.get_mut(&id) else { return false };
+        let Some(decision) = &mut supervisor.decision else { return false };
+        match decision.end.clone() {
+            DecisionEnd::Exit(reason) => self.supervisor_ended(id, reason, true),
+            DecisionEnd::StartFailed(reason) => self.supervisor_ended(id, reason, false),
+            DecisionEnd::Start => {
+                let from = decision.from;
+                (decision.stage, decision.cursor, decision.ahead) = (Stage::Start, from, from);
+                self.mark_supervisor(id);
+                self.all_wanted(id, from);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// After a group has stopped, its temporary children are gone, and all others are wanted again.
+    fn all_wanted(&mut self, id: ActorId, from: u64) {
+        let Some(supervisor) = self.supervisors.get_mut(&id) else { return };
+        let mut temporary = Vec::new();
+        let mut changed = Vec::new();
+        for (ordinal, child) in supervisor.children.range_mut(from..).filter(|(_, child)| !child.removed) {
+            if child.restart == RestartType::Temporary {
+                temporary.push(*ordinal);
+            } else if child.state != ChildState::Present && !child.quarantined {
+                child.state = ChildState::Present;
+                changed.push(*ordinal);
+            }
+        }
+        for ordinal in changed {
+            self.mark_child(id, ordinal);
+        }
+        for ordinal in temporary {
+            self.remove_child(id, ordinal, &ExitReason::of(ExitKind::Shutdown));
+        }
+    }
+
+    fn step_of_start(&mut self, id: ActorId) -> bool {
+        let Some(supervisor) = self.supervisors.get(&id) else { return false };
+        let Some(decision) = &supervisor.decision else { return false };
+        if decision.not_before > self.now {
+            self.timers.insert((decision.not_before, id, u64::MAX));
+            return false;
+        }
+        let Some((ordinal, child)) = supervisor.children.range(decision.cursor..).next() else {
+            return self.all_started(id);
+        };
+        let (ordinal, actor, is_supervisor) = (*ordinal, child.actor, child.is_supervisor);
+        let skipped = child.removed || child.state != ChildState::Present;
+        if skipped || self.has_started(actor, is_supervisor) {
+            self.set_cursor(id, ordinal + 1);
+            return true;
+        }
+        self.set_cursor(id, ordinal);
+        self.grant_ahead(id);
+        if is_supervisor {
+            let waits = self.supervisors.get(&actor).is_some_and(|supervisor| supervisor.running);
+            if !waits {
+                self.start_supervisor(actor);
+            }
+            return self.has_started(actor, is_supervisor);
+        }
+        match self.actors.get(&actor).map(|actor| actor.phase) {
+            Some(Phase::Granted) => self.order_start(actor),
+            Some(Phase::Idle) => self.launch(actor),
+            _ => {}
+        }
+        false
+    }
+
+    fn has_started(&self, id: ActorId, is_supervisor: bool) -> bool {
+        if is_supervisor {
+            let started = |known: &super::supervisor::Supervisor| {
+                known.running && !known.decision.as_ref().is_some_and(|decision| decision.is_start)
+            };
+            return self.supervisors.get(&id).is_some_and(|known| started(known) && !known.is_ending());
+        }
+        self.actors.get(&id).is_some_and(|actor| actor.phase == Phase::Running && actor.stop.is_none())
+    }
+
+    /// Grants the next children before their turn, so that one write does for many.
+    fn grant_ahead(&mut self, id: ActorId) {
+        let Some(supervisor) = self.supervisors.get_mut(&id) else { return };
+        let Some(decision) = &mut supervisor.decision else { return };
+        let window = supervisor.children.range(decision.cursor..).take(self.options.grant_ahead);
+        let window = window.filter(|(ordinal, child)| {
+            let wanted = child.state == ChildState::Present && !child.removed && !child.is_supervisor;
+            **ordinal >= decision.ahead && wanted
+        });
+        let next: Vec<(u64, ActorId)> = window.map(|(ordinal, child)| (*ordinal, child.actor)).collect();
+        if let Some((last, _)) = next.last() {
+            decision.ahead = last + 1;
+        }
+        for (_, actor) in next {
+            if self.actors.get(&actor).is_some_and(|actor| actor.phase == Phase::Idle) {
+                self.launch(actor);
+            }
+        }
+    }
+
+    fn all_started(&mut self, id: ActorId) -> bool {
+        let Some(supervisor) = self.supervisors.get_mut(&id) else { return false };
+        let was_start = supervisor.decision.take().is_some_and(|decision| decision.is_start);
+        let deferred = std::mem::take(&mut supervisor.deferred);
+        let parent = supervisor.parent;
+        self.mark_supervisor(id);
+        self.moved.insert(id);
+        if was_start {
+            match parent {
+                Some((parent, ordinal)) => self.child_started(parent, ordinal),
+                None => self.answer_tree_started(id),
+            }
+        }
+        for exit in deferred {
+            self.decide(id, vec![exit]);
+        }
+        false
+    }
+
+    /// A supervisor has stopped all its children.
+    fn supervisor_ended(&mut self, id: ActorId, reason: ExitReason, started: bool) {
+        let now = self.now;
+        let Some(supervisor) = self.supervisors.get_mut(&id) else { return };
+        supervisor.running = false;
+        supervisor.decision = None;
+        supervisor.last = Some(reason.clone());
+        let incarnation = supervisor.incarnation(id);
+        let parent = supervisor.parent;
+        let added = supervisor.children.iter().filter(|(_, child)| !child.declared);
+        let added: Vec<u64> = added.map(|(ordinal, _)| *ordinal).collect();
+        for ordinal in added {
+            self.remove_child(id, ordinal, &reason);
+        }
+        let write = self.mark_supervisor(id);
+        self.say_downs(incarnation, &reason, write);
+        self.moved.insert(id);
+        let Some((parent, ordinal)) = parent else {
+            if !started {
+                self.fail_waiters(write, id, &super::decide::start_failure(incarnation, &reason));
+            }
+            return self.dissolve(id, &reason);
+        };
+        self.answer_ended(write, id, &reason);
+        let exit = ChildExit { ordinal, incarnation, reason, at: now, started, again: false };
+        self.decide(parent, vec![exit]);
+    }
+
+    /// A child is no more. A declared one of a supervisor that may be started again is only hidden.
+    pub(super) fn remove_child(&mut self, id: ActorId, ordinal: u64, reason: &ExitReason) {
+        let Some(supervisor) = self.supervisors.get_mut(&id) else { return };
+        let keeps = supervisor.parent.is_some();
+        let Some(child) = supervisor.children.get_mut(&ordinal) else { return };
+        let (actor, is_supervisor) = (child.actor, child.is_supervisor);
+        supervisor.by_id.remove(&child.id);
+        if child.declared && keeps {
+            child.removed = true;
+            child.state = ChildState::Stopped;
+            self.mark_child(id, ordinal);
+            self.moved.insert(actor);
+            return;
+        }
+        supervisor.children.remove(&ordinal);
+        supervisor.paused.remove(&ordinal);
+        if is_supervisor { self.dissolve(actor, reason) } else { self.bury(actor, reason.clone()) }
+    }
+
+    /// A supervisor that does not run is no more, nor is what is below it.
+    pub(super) fn dissolve(&mut self, id: ActorId, reason: &ExitReason) {
+        let Some(supervisor) = self.supervisors.get_mut(&id) else { return };
+        let children = std::mem::take(&mut supervisor.children);
+        for child in children.into_values() {
+            if child.is_supervisor {
+                self.dissolve(child.actor, reason)
+            } else {
+                self.bury(child.actor, reason.clone())
+            }
+        }
+        self.bury_supervisor(id, reason);
+    }
+
+    /// What an actor or supervisor is called, for people; empty where it has no name.
+    pub(super) fn name_of(&self, id: ActorId) -> std::sync::Arc<str> {
+        if let Some(supervisor) = self.supervisors.get(&id) {
+            return supervisor.name.clone();
+        }
+        let Some(actor) = self.actors.get(&id) else { return "".into() };
+        let name = &actor.options().name;
+        let child = actor.child.filter(|_| name.is_empty());
+        let child = child.and_then(|(above, ordinal)| self.supervisors.get(&above)?.children.get(&ordinal));
+        child.map_or_else(|| name.clone(), |child| child.id.clone())
+    }
+
+    /// The time has come that a child, or a supervisor, waited for.
+    pub(super) fn timer_due(&mut self, id: ActorId, ordinal: u64) {
+        let now = self.now;
+        let Some(supervisor) = self.supervisors.get_mut(&id) else { return };
+        if ordinal == u64::MAX {
+            let kill = supervisor.decision.as_ref().is_some_and(|decision| decision.kill_at <= now);
+            return if kill { self.stop_brutally(id) } else { self.advance(id) };
+        }
+        let Some(child) = supervisor.children.get_mut(&ordinal) else { return };
+        if child.restart_at <= now && supervisor.paused.remove(&ordinal) {
+            child.restart_at = Time::ZERO;
+            self.launch_child(id, ordinal);
+        }
+    }
+}

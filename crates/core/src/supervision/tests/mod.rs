@@ -1,0 +1,1 @@
+//! Tests of the supervision: decisions as lists of effects.

@@ -1,0 +1,160 @@
+//! Monitors and links: who is told when an incarnation exits. A head keeps them as its nodes tell them, and a later head
+//! hears of them again.
+
+use super::Supervision;
+use super::outbox::Said;
+use mobula_types::actor::{ActorOrder, Down, Watch, WatchKind};
+use mobula_types::{ActorId, Epoch, ExitKind, ExitReason, Incarnation, NodeId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A watch: its node, and its number there.
+type WatchKey = (NodeId, u64);
+
+/// The watches without a `Down` so far.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Watches {
+    watches: BTreeMap<WatchKey, (Watch, Epoch)>,
+    by_target: BTreeMap<ActorId, BTreeSet<WatchKey>>,
+    by_watcher: BTreeMap<Incarnation, BTreeSet<WatchKey>>,
+}
+
+impl Watches {
+    fn insert(&mut self, key: WatchKey, watch: Watch, epoch: Epoch) {
+        self.by_target.entry(watch.target).or_default().insert(key.clone());
+        if let Some(watcher) = watch.watcher {
+            self.by_watcher.entry(watcher).or_default().insert(key.clone());
+        }
+        self.watches.insert(key, (watch, epoch));
+    }
+
+    fn remove(&mut self, key: &WatchKey) -> Option<(Watch, Epoch)> {
+        let (watch, epoch) = self.watches.remove(key)?;
+        remove_from(&mut self.by_target, &watch.target, key);
+        if let Some(watcher) = watch.watcher {
+            remove_from(&mut self.by_watcher, &watcher, key);
+        }
+        Some((watch, epoch))
+    }
+}
+
+fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<WatchKey>>, at: &K, key: &WatchKey) {
+    if let Some(keys) = index.get_mut(at) {
+        keys.remove(key);
+        if keys.is_empty() {
+            index.remove(at);
+        }
+    }
+}
+
+/// The incarnation of the moment, for who begins to watch.
+enum Moment {
+    /// It lives, or is the one that comes first.
+    Lives(Epoch),
+    /// It has exited.
+    Exited(Incarnation, ExitReason),
+}
+
+impl Supervision {
+    pub(super) fn watch(&mut self, node: &NodeId, watch: Watch) {
+        let key = (node.clone(), watch.number);
+        if self.watches.watches.contains_key(&key) {
+            return;
+        }
+        let moment = match (self.moment(watch.target), watch.epoch) {
+            (Moment::Lives(epoch), Some(bound)) if epoch != bound => self.earlier(watch.target, bound),
+            (Moment::Exited(incarnation, _), Some(bound)) if incarnation.epoch != bound => {
+                self.earlier(watch.target, bound)
+            }
+            (moment, _) => moment,
+        };
+        match moment {
+            Moment::Lives(epoch) => self.watches.insert(key, watch, epoch),
+            Moment::Exited(incarnation, reason) => {
+                let down = Down { number: watch.number, incarnation, reason };
+                let write = self.write_of(watch.target);
+                self.say(write, Said::Order(node.clone(), ActorOrder::Down(down)));
+            }
+        }
+    }
+
+    fn moment(&self, id: ActorId) -> Moment {
+        if let Some(actor) = self.actors.get(&id) {
+            return match &actor.last {
+                Some((epoch, reason)) if !actor.is_granted() => {
+                    Moment::Exited(Incarnation { actor: id, epoch: *epoch }, reason.clone())
+                }
+                _ => Moment::Lives(actor.epoch.max(Epoch(1))),
+            };
+        }
+        if let Some(supervisor) = self.supervisors.get(&id) {
+            return match &supervisor.last {
+                Some(reason) if !supervisor.running => {
+                    Moment::Exited(supervisor.incarnation(id), reason.clone())
+                }
+                _ => Moment::Lives(supervisor.epoch.max(Epoch(1))),
+            };
+        }
+        match self.dead.get(id) {
+            Some(dead) => Moment::Exited(dead.incarnation, dead.reason.clone()),
+            None => self.earlier(id, Epoch(0)),
+        }
+    }
+
+    /// An incarnation of which no more is known than that it is over.
+    fn earlier(&self, actor: ActorId, epoch: Epoch) -> Moment {
+        let known = self.actors.get(&actor).and_then(|actor| actor.last.as_ref());
+        let reason = known.filter(|(of, _)| *of == epoch).map(|(_, reason)| reason.clone());
+        let reason = reason.unwrap_or_else(|| ExitReason::of(ExitKind::Lost));
+        Moment::Exited(Incarnation { actor, epoch }, reason)
+    }
+
+    pub(super) fn unwatch(&mut self, node: &NodeId, number: u64) {
+        self.watches.remove(&(node.clone(), number));
+    }
+
+    /// A dead node watches nothing.
+    pub(super) fn unwatch_node(&mut self, node: &NodeId) {
+        let all = (node.clone(), 0)..=(node.clone(), u64::MAX);
+        let keys: Vec<WatchKey> = self.watches.watches.range(all).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            self.watches.remove(&key);
+        }
+    }
+
+    /// Tells who watched an incarnation of its exit, and whom it was linked to.
+    pub(super) fn say_downs(&mut self, incarnation: Incarnation, reason: &ExitReason, write: u64) {
+        let watching = self.watches.by_target.get(&incarnation.actor);
+        let of_this = |key: &&WatchKey| {
+            self.watches.watches.get(*key).is_some_and(|(_, epoch)| *epoch == incarnation.epoch)
+        };
+        let keys: Vec<WatchKey> = watching.into_iter().flatten().filter(of_this).cloned().collect();
+        for key in keys {
+            self.watches.remove(&key);
+            let (node, number) = key;
+            let down = Down { number, incarnation, reason: reason.clone() };
+            self.say(write, Said::Order(node, ActorOrder::Down(down)));
+        }
+        let own = self.watches.by_watcher.get(&incarnation).cloned().unwrap_or_default();
+        for key in own {
+            let Some((watch, epoch)) = self.watches.remove(&key) else { continue };
+            if watch.kind == WatchKind::Link {
+                let linked = Incarnation { actor: watch.target, epoch };
+                self.say_link_down(linked, incarnation, reason, write);
+            }
+        }
+    }
+
+    fn say_link_down(&mut self, linked: Incarnation, exited: Incarnation, reason: &ExitReason, write: u64) {
+        let Some(actor) = self.actors.get(&linked.actor) else { return };
+        let Some(node) = actor.node.clone().filter(|_| actor.epoch == linked.epoch && actor.is_granted())
+        else {
+            return;
+        };
+        let order = ActorOrder::LinkDown { linked, exited, reason: reason.clone() };
+        match self.nodes.get_mut(&node) {
+            // It is told when it is back: nobody there asks for it again.
+            Some(known) if known.standing != super::nodes::Standing::Joined => known.link_downs.push(order),
+            _ => self.say(write, Said::Order(node, order)),
+        }
+    }
+}

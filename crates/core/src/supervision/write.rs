@@ -1,0 +1,180 @@
+//! What is decided becomes durable before it takes effect.
+//!
+//! Decisions change the machine's own state at once; what they changed is marked, and written when the turn ends. What is
+//! to be said because of them waits until that write, and all before it, are durable. So many writes may be outstanding,
+//! and a head that is deposed has said nothing that the registry does not hold.
+
+use super::outbox::Said;
+use super::{Effect, Supervision};
+use indexmap::IndexSet;
+use mobula_types::actor::{RecordChange, SpecKey, SpecRecord};
+use mobula_types::{ActorId, Failure};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The most changes of one write.
+pub const WRITE_LIMIT: usize = 100;
+
+/// A key of the registry.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) enum Key {
+    Actor(ActorId),
+    Supervisor(ActorId),
+    Spec(SpecKey),
+    Name(Arc<str>, Arc<str>),
+}
+
+/// Writes that are not durable yet, and what waits for them.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Writes {
+    /// What changed since the last write was made.
+    changed: IndexSet<Key, foldhash::fast::FixedState>,
+    /// The number that the next write gets; from 1.
+    next: u64,
+    /// Those not durable; of a creation that may fail, whose.
+    outstanding: BTreeMap<u64, Option<(ActorId, SpecKey)>>,
+    waiting: BTreeMap<u64, Vec<Said>>,
+}
+
+impl Writes {
+    pub(super) fn new() -> Self {
+        Writes { next: 1, ..Writes::default() }
+    }
+
+    pub(super) fn outstanding(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// Whether that write, and all before it, are durable.
+    pub(super) fn is_durable(&self, write: u64) -> bool {
+        write < self.outstanding.first_key_value().map_or(self.next, |(first, _)| *first)
+    }
+}
+
+impl Supervision {
+    /// Something changed that the registry holds. Gives the number of the write that will have it.
+    pub(super) fn mark(&mut self, key: Key) -> u64 {
+        let (index, _) = self.writes.changed.insert_full(key);
+        self.writes.next + (index / WRITE_LIMIT) as u64
+    }
+
+    /// An actor changed.
+    pub(super) fn mark_actor(&mut self, id: ActorId) -> u64 {
+        let write = self.mark(Key::Actor(id));
+        if let Some(actor) = self.actors.get_mut(&id) {
+            actor.write = write;
+        }
+        write
+    }
+
+    /// A supervisor changed.
+    pub(super) fn mark_supervisor(&mut self, id: ActorId) -> u64 {
+        let write = self.mark(Key::Supervisor(id));
+        if let Some(supervisor) = self.supervisors.get_mut(&id) {
+            supervisor.write = write;
+        }
+        write
+    }
+
+    /// Says something once that write, and all before it, are durable.
+    pub(super) fn say(&mut self, after: u64, said: Said) {
+        if self.writes.is_durable(after) {
+            self.release(said);
+        } else {
+            self.writes.waiting.entry(after).or_default().push(said);
+        }
+    }
+
+    /// Writes what changed.
+    pub(super) fn seal(&mut self, effects: &mut Vec<Effect>) {
+        let changed = std::mem::take(&mut self.writes.changed);
+        let mut keys = changed.into_iter().peekable();
+        while keys.peek().is_some() {
+            let changes = keys.by_ref().take(WRITE_LIMIT).map(|key| self.change(key)).collect();
+            self.issue(changes, None, effects);
+        }
+    }
+
+    /// Writes what changed by the creation of an actor: at most a few keys, of which nothing is written where there is no
+    /// room.
+    pub(super) fn seal_creation(&mut self, id: ActorId, spec: SpecKey, effects: &mut Vec<Effect>) {
+        let changed = std::mem::take(&mut self.writes.changed);
+        if changed.is_empty() {
+            return;
+        }
+        let changes = changed.into_iter().map(|key| self.change(key)).collect();
+        self.issue(changes, Some((id, spec)), effects);
+    }
+
+    fn issue(
+        &mut self,
+        changes: Vec<RecordChange>,
+        creation: Option<(ActorId, SpecKey)>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let write = self.writes.next;
+        self.writes.next += 1;
+        self.writes.outstanding.insert(write, creation);
+        effects.push(Effect::Write { write, changes, may_fail: creation.is_some() });
+    }
+
+    fn change(&self, key: Key) -> RecordChange {
+        match key {
+            Key::Actor(id) => match self.actors.get(&id) {
+                Some(actor) => RecordChange::PutActor(self.actor_record(id, actor)),
+                None => RecordChange::DeleteActor(id),
+            },
+            Key::Supervisor(id) => match self.supervisors.get(&id) {
+                Some(supervisor) => {
+                    RecordChange::PutSupervisor(Box::new(self.supervisor_record(id, supervisor)))
+                }
+                None => RecordChange::DeleteSupervisor(id),
+            },
+            Key::Spec(key) => match self.specs.get(key) {
+                Some(spec) => RecordChange::PutSpec(SpecRecord { key, spec: spec.clone() }),
+                None => RecordChange::DeleteSpec(key),
+            },
+            Key::Name(namespace, name) => match self.names.get(&(namespace.clone(), name.clone())) {
+                Some(actor) => RecordChange::PutName { namespace, name, actor: *actor },
+                None => RecordChange::DeleteName { namespace, name },
+            },
+        }
+    }
+
+    pub(super) fn written(&mut self, write: u64) {
+        self.writes.outstanding.remove(&write);
+        self.release_durable();
+    }
+
+    /// A creation was not written: it never was.
+    pub(super) fn not_written(&mut self, write: u64, failure: &Failure) {
+        let Some(creation) = self.writes.outstanding.remove(&write) else { return };
+        for said in self.writes.waiting.remove(&write).unwrap_or_default() {
+            match said {
+                Said::Answer { request, .. } => {
+                    self.say(0, Said::Answer { request, answer: Err(failure.clone()) })
+                }
+                Said::Created { request, index, .. } => {
+                    self.say(0, Said::Created { request, index, created: Err(failure.clone()) });
+                }
+                _ => {}
+            }
+        }
+        if let Some((actor, spec)) = creation {
+            self.uncreate(actor, failure);
+            self.write_spec_again(spec);
+        }
+        self.release_durable();
+    }
+
+    fn release_durable(&mut self) {
+        while let Some(entry) = self.writes.waiting.first_entry() {
+            let write = *entry.key();
+            if !self.writes.is_durable(write) {
+                return;
+            }
+            let said = self.writes.waiting.remove(&write).unwrap_or_default();
+            said.into_iter().for_each(|said| self.release(said));
+        }
+    }
+}

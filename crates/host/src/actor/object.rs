@@ -1,0 +1,137 @@
+//! An actor's state, and the actor as its own methods see it.
+
+use super::cell::ActorCell;
+use mobula_types::actor::Incarnation;
+use mobula_types::{ExitReason, Failure, FailureKind};
+use std::any::{Any, type_name};
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+
+/// The state of an actor behind its lock, without its type.
+#[derive(Clone)]
+pub struct State(Arc<dyn Any + Send + Sync>);
+
+/// An actor as a turn gets it. Must not outlive the turn.
+#[derive(Clone)]
+pub struct Object {
+    state: State,
+    actor: ActorExit,
+}
+
+/// An actor as its own code sees it: who it is, and how it ends. It may be kept, and does nothing once the actor is over.
+#[derive(Clone)]
+pub struct ActorExit(Arc<ActorCell>);
+
+/// A turn asked for a state of another type, or for one that another turn uses: a defect of the generated code or of the
+/// host, never of a caller.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the state of the actor is not there as {wanted}")]
+pub struct WrongState {
+    wanted: &'static str,
+}
+
+impl From<WrongState> for Failure {
+    fn from(error: WrongState) -> Failure {
+        Failure::new(FailureKind::Internal, error.to_string())
+    }
+}
+
+impl State {
+    /// A state that `&self` methods share.
+    pub fn shared<T: Send + Sync + 'static>(value: T) -> Self {
+        State(Arc::new(RwLock::new(value)))
+    }
+
+    /// A state of a class all of whose turns run alone. It need not be `Sync`.
+    pub fn exclusive<T: Send + 'static>(value: T) -> Self {
+        State(Arc::new(Mutex::new(value)))
+    }
+}
+
+impl Object {
+    pub(crate) fn new(state: State, actor: ActorExit) -> Self {
+        Object { state, actor }
+    }
+
+    /// The actor.
+    pub fn actor(&self) -> &ActorExit {
+        &self.actor
+    }
+
+    /// A shared state, for a `&mut self` method.
+    ///
+    /// # Errors
+    /// Where the state is another, or in use.
+    pub fn write<T: Send + Sync + 'static>(&self) -> Result<OwnedRwLockWriteGuard<T>, WrongState> {
+        let lock = self.lock_of::<RwLock<T>>()?;
+        lock.try_write_owned().map_err(|_| WrongState { wanted: type_name::<T>() })
+    }
+
+    /// A shared state, for a `&self` method.
+    ///
+    /// # Errors
+    /// Where the state is another, or written.
+    pub fn read<T: Send + Sync + 'static>(&self) -> Result<OwnedRwLockReadGuard<T>, WrongState> {
+        let lock = self.lock_of::<RwLock<T>>()?;
+        lock.try_read_owned().map_err(|_| WrongState { wanted: type_name::<T>() })
+    }
+
+    /// An exclusive state.
+    ///
+    /// # Errors
+    /// Where the state is another, or in use.
+    pub fn lock<T: Send + 'static>(&self) -> Result<OwnedMutexGuard<T>, WrongState> {
+        let lock = self.lock_of::<Mutex<T>>()?;
+        lock.try_lock_owned().map_err(|_| WrongState { wanted: type_name::<T>() })
+    }
+
+    fn lock_of<L: Any + Send + Sync>(&self) -> Result<Arc<L>, WrongState> {
+        self.state.0.clone().downcast::<L>().map_err(|_| WrongState { wanted: type_name::<L>() })
+    }
+}
+
+impl ActorExit {
+    pub(crate) fn new(cell: Arc<ActorCell>) -> Self {
+        ActorExit(cell)
+    }
+
+    /// The actor's number in this host.
+    pub fn key(&self) -> u32 {
+        self.0.key
+    }
+
+    /// The incarnation.
+    pub fn incarnation(&self) -> Incarnation {
+        self.0.incarnation
+    }
+
+    /// What the actor was started with for the guest's side.
+    pub fn context(&self) -> &Arc<dyn Any + Send + Sync> {
+        &self.0.context
+    }
+
+    /// Has the actor exit when the turns that run have ended: what is queued is returned, `on_stop` runs. Before the
+    /// actor has started, it exits instead of taking calls.
+    pub fn exit(&self, reason: ExitReason) {
+        self.0.exit(reason);
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("State")
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Object({:?})", self.actor)
+    }
+}
+
+impl fmt::Debug for ActorExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Actor({} as {})", self.0.incarnation, self.0.key)
+    }
+}

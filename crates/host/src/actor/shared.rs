@@ -1,0 +1,126 @@
+//! What all actors of a host share: its threads, and where it reports.
+
+use super::cell::ActorCell;
+use super::events::ActorEvents;
+use super::health::HealthWatch;
+use super::host::ActorHostOptions;
+use super::thread::{Numbers, enter, leave};
+use crate::CrashMarker;
+use foldhash::HashMap;
+use mobula_runtime::TaskHandle;
+use parking_lot::Mutex;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::runtime::{Handle, Runtime};
+
+/// The most threads of blocking methods and of turns that wait in [`blocking_wait`](super::blocking_wait): what is beyond
+/// waits for one of them. Each costs a stack, and the crash page has 2,048 places for all threads.
+const MOST_BLOCKING_THREADS: usize = 512;
+
+/// What all actors of a host share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) marker: Arc<dyn CrashMarker>,
+    pub(crate) events: Arc<dyn ActorEvents>,
+    pub(crate) health: HealthWatch,
+    pub(crate) health_period: Duration,
+    pub(crate) actors: Mutex<HashMap<u32, Arc<ActorCell>>>,
+    threads: u32,
+    first_slot: u32,
+    name: &'static str,
+    on_thread_start: fn(),
+    /// Taken when the host is closed.
+    runtime: Mutex<Runtimes>,
+    handle: OnceLock<Handle>,
+}
+
+#[derive(Debug)]
+enum Runtimes {
+    None,
+    Runs(Runtime),
+    Closed,
+}
+
+impl Shared {
+    pub(crate) fn new(options: ActorHostOptions) -> Self {
+        let ActorHostOptions { threads, first_slot, name, marker, events, on_thread_start, health_period } =
+            options;
+        Shared {
+            marker,
+            events,
+            health: HealthWatch::default(),
+            health_period,
+            actors: Mutex::default(),
+            threads,
+            first_slot,
+            name,
+            on_thread_start,
+            runtime: Mutex::new(Runtimes::None),
+            handle: OnceLock::new(),
+        }
+    }
+
+    /// Starts the threads, unless they run.
+    ///
+    /// # Errors
+    /// Where the system has no room for them, or the host is closed.
+    pub(crate) fn open(&self) -> io::Result<()> {
+        if self.handle.get().is_some() {
+            return Ok(());
+        }
+        let mut runtime = self.runtime.lock();
+        match &*runtime {
+            Runtimes::Runs(_) => return Ok(()),
+            Runtimes::Closed => return Err(io::Error::other("the host of the actors is closed")),
+            Runtimes::None => {}
+        }
+        let threads = usize::try_from(self.threads.max(1)).unwrap_or(1);
+        let numbers = Arc::new(Numbers::new(self.first_slot));
+        let (at_end, marker, on_start) = (numbers.clone(), self.marker.clone(), self.on_thread_start);
+        let started = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .max_blocking_threads(MOST_BLOCKING_THREADS)
+            .thread_name(format!("{}-actor", self.name))
+            .on_thread_start(move || {
+                enter(&numbers, marker.clone());
+                on_start();
+            })
+            .on_thread_stop(move || leave(&at_end))
+            .enable_all()
+            .build()?;
+        let _set_once = self.handle.set(started.handle().clone());
+        *runtime = Runtimes::Runs(started);
+        Ok(())
+    }
+
+    /// Starts a task on the threads. It ends by itself, or with the host. Does nothing on a host without threads.
+    pub(crate) fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+        if let Some(task) = self.spawn_owned(name, future) {
+            task.detach();
+        }
+    }
+
+    /// As [`spawn`](Self::spawn), of a task that ends with what this gives.
+    pub(crate) fn spawn_owned(
+        &self,
+        name: &'static str,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<TaskHandle<()>> {
+        self.handle.get().map(|handle| mobula_runtime::spawn_on(handle, name, future))
+    }
+
+    /// Ends the threads without waiting for them.
+    pub(crate) fn close(&self) {
+        let runtime = std::mem::replace(&mut *self.runtime.lock(), Runtimes::Closed);
+        if let Runtimes::Runs(runtime) = runtime {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,11 @@
+//! What the host of actors promises, each with a test of its name.
+
+mod cancel;
+mod ending;
+mod failing;
+mod fairness;
+mod health;
+mod marker;
+mod order;
+mod sharing;
+mod support;
