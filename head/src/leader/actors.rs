@@ -65,7 +65,7 @@ impl Leader {
         }
     }
 
-    fn order(&mut self, node: &NodeId, order: ActorOrder) {
+    pub(super) fn order(&mut self, node: &NodeId, order: ActorOrder) {
         // Without a stream it is not lost: the node's inventory brings it up again.
         if let Some(link) = self.links_by_node.get(node).copied() {
             self.send(link, HeadOrder::Actors(order));
@@ -78,6 +78,14 @@ impl Leader {
         ask: ActorRequest,
         reply: Reply<ActorAnswer>,
     ) {
+        let ask = match self.list_groups(ask) {
+            Ok(answer) => {
+                // Who asked may have given up.
+                let _given_up = reply.send(Ok(answer));
+                return;
+            }
+            Err(ask) => ask,
+        };
         self.next_request += 1;
         let request = RequestKey(self.next_request);
         self.actor_requests.insert(request, reply);

@@ -50,6 +50,8 @@ pub(crate) enum Input {
     DetachedJob { new: Box<super::actors::NewActor>, job: Result<JobId, Failure> },
     /// The head's answer to a question of a session.
     HeadAnswered { session: SessionKey, number: u64, answer: mobula_types::frame::Answer },
+    /// Where an actor is that joins a group, or leaves it.
+    MemberFound(Box<super::actors::FoundMember>),
     /// What the head knows of a job, or that it could not say.
     JobKnown { job: JobId, info: Result<JobInfo, Failure> },
     /// A call from outside any session.

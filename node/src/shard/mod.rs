@@ -245,6 +245,7 @@ impl Shard {
             Input::ActorsCreated { actors, answer } => self.on_actors_created(actors, answer),
             Input::DetachedJob { new, job } => self.on_detached_job(*new, job),
             Input::HeadAnswered { session, number, answer } => self.on_head_answered(session, number, answer),
+            Input::MemberFound(found) => self.on_member_found(*found),
             Input::JobKnown { job, info } => self.on_job_known(job, info),
             Input::Call(call) => self.on_call(call),
         }

@@ -122,6 +122,7 @@ impl Shard {
     pub(super) fn on_ended(&mut self, session: SessionKey, end: &SessionEnd) {
         let Some(state) = self.sessions.remove(session) else { return };
         self.watching_session_gone(session);
+        self.session_leaves_topics(session);
         tracing::debug!(party = ?state.party, ?end, "a session is over");
         match state.party {
             Party::Client { job, id } => {

@@ -112,7 +112,8 @@ impl Supervision {
             ActorReport::Unreferenced(actors) => actors.into_iter().for_each(|id| self.unreferenced(id)),
             ActorReport::Watch(watch) => self.watch(node, watch),
             ActorReport::Unwatch { number } => self.unwatch(node, number),
-            ActorReport::Ignored(_) | ActorReport::Inventory { .. } => {}
+            // Groups are kept beside this machine.
+            ActorReport::Ignored(_) | ActorReport::Inventory { .. } | ActorReport::Groups(_) => {}
         }
     }
 

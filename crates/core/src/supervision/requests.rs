@@ -42,6 +42,10 @@ impl Supervision {
             ActorRequest::Children(target) => self.children(request, &target),
             ActorRequest::ChildSpec { supervisor, child } => self.child_spec(request, &supervisor, &child),
             ActorRequest::Tree(target) => self.tree(request, target.as_ref()),
+            ActorRequest::ListGroups { .. } => {
+                let text = "groups are kept beside the supervision, which knows none";
+                self.answer(0, request, Err(Failure::new(FailureKind::InvalidArgument, text)));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Arbitrary actors: how they are kept, how they end, their trees, and what is told of them.
 
+use super::groups;
 use super::parts::{
     actor_id, failure, function_id, incarnation, job, node_id, payload, some_text, template, text,
 };
@@ -289,6 +290,7 @@ pub(crate) fn order() -> impl Strategy<Value = ActorOrder> {
         vec(incarnation(), 0..3).prop_map(ActorOrder::ExitsRecorded),
         down().prop_map(ActorOrder::Down),
         vec(incarnation(), 0..3).prop_map(|unknown| ActorOrder::Reconciled { unknown }),
+        vec(groups::update(), 0..3).prop_map(ActorOrder::Rosters),
     ]
 }
 
@@ -321,5 +323,6 @@ pub(crate) fn report() -> impl Strategy<Value = ActorReport> {
         actors().prop_map(ActorReport::Unreferenced),
         watch().prop_map(ActorReport::Watch),
         any::<u64>().prop_map(|number| ActorReport::Unwatch { number }),
+        groups::report().prop_map(ActorReport::Groups),
     ]
 }
