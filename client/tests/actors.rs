@@ -1,5 +1,8 @@
 //! What `#[mobula::actor]` accepts, and what stays plain Rust.
 
+// A test has no outside, and what an actor offers is `pub`.
+#![allow(unreachable_pub)]
+
 use mobula::{ActorContext, ActorHandle, Down, ExitReason, ObjectRef};
 use std::collections::BTreeMap;
 

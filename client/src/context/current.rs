@@ -56,7 +56,8 @@ pub(crate) fn pending_wait() -> Option<PendingWait> {
 /// A wait that blocks this thread: the current task's CPUs, if this is one, are used by others meanwhile.
 pub(crate) fn blocking_wait<R>(wait: impl FnOnce() -> R) -> R {
     match with_current(|context| Some(context?.run()?.waits().clone())) {
-        Some(waits) => waits.blocking(wait),
+        // On a thread of actors others go on meanwhile.
+        Some(waits) => mobula_host::actor::blocking_wait(|| waits.blocking(wait)),
         None => wait(),
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct SubmitRequest {
 pub(crate) struct CallTarget {
     pub(crate) lane: LaneKey,
     /// The actor's handle: it lives as long as somebody waits for the call.
-    pub(crate) handle: Arc<Handle>,
+    pub(crate) _handle: Arc<Handle>,
 }
 
 /// A value to put.

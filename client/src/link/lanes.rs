@@ -1,5 +1,6 @@
 //! The numbers of calls: each caller counts its calls to each actor.
 
+use super::CallTarget;
 use foldhash::HashMap;
 use mobula_types::ActorId;
 use std::collections::VecDeque;
@@ -27,6 +28,40 @@ pub(crate) struct LaneKey {
 pub(super) struct Numbered {
     pub(super) sequence: u64,
     pub(super) answered_below: u64,
+}
+
+/// A call that is not answered.
+#[derive(Debug)]
+pub(super) struct NumberedCall {
+    target: CallTarget,
+    numbered: Numbered,
+}
+
+/// Which of its caller's calls to which actor a call is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct CallSpec {
+    pub(super) actor: ActorId,
+    pub(super) sequence: u64,
+    pub(super) answered_below: u64,
+}
+
+impl NumberedCall {
+    /// The next call to that actor.
+    pub(super) fn new(target: CallTarget, lanes: &mut Lanes) -> Self {
+        let numbered = lanes.number(target.lane);
+        NumberedCall { target, numbered }
+    }
+
+    /// What it takes to send it again.
+    pub(super) fn to_spec(&self) -> CallSpec {
+        let Numbered { sequence, answered_below } = self.numbered;
+        CallSpec { actor: self.target.lane.actor, sequence, answered_below }
+    }
+
+    /// It is answered, or nobody wants the answer any more.
+    pub(super) fn end(&self, lanes: &mut Lanes) {
+        lanes.answered(self.target.lane, self.numbered.sequence);
+    }
 }
 
 /// All lanes of this process.

@@ -2,8 +2,8 @@
 
 use super::inbox::Sent;
 use super::io::{Io, Parked};
+use super::lanes::{CallSpec, NumberedCall};
 use super::outgoing::Waiting;
-use super::table::{CallSpec, NumberedCall};
 use super::{PutRequest, Request, SubmitRequest};
 use crate::reference::{Handle, State};
 use foldhash::HashSet;

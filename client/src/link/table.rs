@@ -3,15 +3,12 @@
 //! A driver's table is also the lineage: the specs of the tasks and the bytes of the puts that it holds, waits for, or
 //! needs to make those again. They are what it re-offers when its home node is lost.
 
-use super::CallTarget;
-use super::lanes::{Lanes, Numbered};
+use super::lanes::{CallSpec, Lanes, NumberedCall};
 use super::past::Past;
 use crate::reference::{Handle, State};
 use foldhash::HashMap;
 use mobula_types::actor::Target;
-use mobula_types::{
-    ActorId, ObjectAddress, ObjectId, ObjectSpace, Payload, TaskId, TaskTemplate, Time, frame,
-};
+use mobula_types::{ObjectAddress, ObjectId, ObjectSpace, Payload, TaskId, TaskTemplate, Time, frame};
 use smallvec::SmallVec;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
@@ -24,6 +21,8 @@ pub(super) struct Table {
     pub(super) objects: HashMap<ObjectId, ObjectEntry>,
     /// The numbers of calls.
     pub(super) lanes: Lanes,
+    /// How many tasks were added so far.
+    added: u64,
     /// Further handles of an object that wait for it: lent references, each decoded for itself.
     pub(super) aliases: HashMap<ObjectId, Vec<Weak<Handle>>>,
     /// How many bytes of specs and puts may be kept; nothing on a worker's session.
@@ -46,42 +45,12 @@ pub(super) struct TaskEntry {
     pub(super) past: Past,
     /// The home node does not know it: its values are here, and it was not offered at a take-over.
     pub(super) lapsed: bool,
+    /// Counts the requests of this process: its place among them.
+    pub(super) order: u64,
     /// A call's place, while it is not answered.
     call: Option<Box<NumberedCall>>,
     /// What to submit again; `None` where nothing is kept.
     pub(super) spec: Option<Box<Spec>>,
-}
-
-/// A call that is not answered.
-#[derive(Debug)]
-pub(super) struct NumberedCall {
-    target: CallTarget,
-    numbered: Numbered,
-}
-
-/// Which of its caller's calls to which actor a call is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct CallSpec {
-    pub(super) actor: ActorId,
-    pub(super) sequence: u64,
-    pub(super) answered_below: u64,
-}
-
-impl NumberedCall {
-    /// The next call to that actor.
-    pub(super) fn new(target: CallTarget, lanes: &mut Lanes) -> Self {
-        let numbered = lanes.number(target.lane);
-        NumberedCall { target, numbered }
-    }
-
-    pub(super) fn to_spec(&self) -> CallSpec {
-        let Numbered { sequence, answered_below } = self.numbered;
-        CallSpec { actor: self.target.lane.actor, sequence, answered_below }
-    }
-
-    fn end(&self, lanes: &mut Lanes) {
-        lanes.answered(self.target.lane, self.numbered.sequence);
-    }
 }
 
 /// What it takes to submit a task again.
@@ -137,6 +106,7 @@ impl Table {
             tasks: HashMap::default(),
             objects: HashMap::default(),
             lanes: Lanes::default(),
+            added: 0,
             aliases: HashMap::default(),
             most_kept,
             kept: 0,
@@ -158,7 +128,9 @@ impl Table {
             self.kept += bytes;
             needs(submit).for_each(|object| self.pin(object));
         }
+        self.added += 1;
         let entry = TaskEntry {
+            order: self.added,
             live: results.len() as u32,
             results,
             pins: 0,

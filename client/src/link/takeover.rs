@@ -135,8 +135,13 @@ impl Io {
             !entry.is_settled_here() || unsent.contains(&ObjectId::result(**task, 0))
         });
         roots.extend(wanted.map(|(task, _)| Offer::Task(*task)));
-        // A driver's tasks are numbered as they were submitted.
-        roots.sort_unstable();
+        // As they were requested, so that an actor's calls stay in the order of their numbers: two threads may have named
+        // theirs the other way round.
+        let order = |offer: &Offer| match offer {
+            Offer::Put(_) => 0,
+            Offer::Task(task) => self.table.tasks.get(task).map_or(0, |entry| entry.order),
+        };
+        roots.sort_unstable_by_key(|offer| (order(offer), *offer));
         let mut seen = HashSet::new();
         let mut order = Vec::new();
         // What is looked at, and whether what it needs was looked at already.

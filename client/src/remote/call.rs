@@ -39,12 +39,6 @@ impl<R: References> RemoteCall<R> {
         RemoteCall { parts, options, context, returns: PhantomData }
     }
 
-    /// Of which context it is a call.
-    pub(crate) fn in_context(mut self, context: Context) -> Self {
-        self.context = Some(context);
-        self
-    }
-
     /// Submits to that cluster, whatever the context is. Inside a task of the same cluster the call stays the task's
     /// child.
     pub fn on(mut self, cluster: &Cluster) -> Self {

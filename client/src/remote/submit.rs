@@ -130,7 +130,7 @@ fn prepare(
     let weak = handles.iter().map(Arc::downgrade).collect();
     let call = actor.map(|actor| {
         let lane = LaneKey { caller: context.caller(), actor: actor.id() };
-        Box::new(CallTarget { lane, handle: actor.into_handle() })
+        Box::new(CallTarget { lane, _handle: actor.into_handle() })
     });
     let request = SubmitRequest { submit, template, handles: weak, holds, call };
     Ok(Prepared { context, puts, request, handles })

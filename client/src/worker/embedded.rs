@@ -39,7 +39,12 @@ impl EmbeddedWorker<Session> for Functions {
     ) -> std::result::Result<Box<dyn RunningWorker>, Failure> {
         install_panic_hook(None);
         let EmbeddedOptions { node, worker, slots, bulk } = options;
-        let guest = GuestOptions { slots, table: self.table.clone(), marker: Arc::new(NoMarker) };
+        let guest = GuestOptions {
+            slots,
+            actor_threads: slots,
+            table: self.table.clone(),
+            marker: Arc::new(NoMarker),
+        };
         let open = move || -> mobula_host::BoxFuture<_> {
             let home = Home { session, node, credit: None, view: ClusterView::default(), bulk };
             Box::pin(std::future::ready(Ok(Opened { role: LinkRole::Worker, home, connector: None })))

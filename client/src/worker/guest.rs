@@ -23,6 +23,8 @@ use std::sync::{Arc, OnceLock};
 pub(crate) struct GuestOptions {
     /// How many slots it has of its own.
     pub(crate) slots: u32,
+    /// How many threads its actors have.
+    pub(crate) actor_threads: u32,
     /// What it can run.
     pub(crate) table: Arc<FunctionTable>,
     /// Where its slots note what they run.
@@ -53,7 +55,7 @@ struct Template {
 impl Guest {
     /// The worker over that link. Announces its functions.
     pub(crate) fn start(link: &Arc<Link>, options: GuestOptions) -> Self {
-        let GuestOptions { slots, table, marker } = options;
+        let GuestOptions { slots, actor_threads, table, marker } = options;
         let shared = WorkerShared::new(link.clone());
         link.send(Frame::Announce { functions: table.infos() });
         let host = Host::new(HostOptions {
@@ -63,7 +65,7 @@ impl Guest {
         });
         let own_slots = slots;
         let slots = Arc::new(Mutex::new(fetch::Slots::new(host)));
-        let actors = host_actors(&shared, own_slots, marker);
+        let actors = host_actors(&shared, own_slots, actor_threads, marker);
         let classes = ClassTable::of_program();
         Guest { shared, table, templates: Vec::new(), slots, classes, actors, batch: Vec::new() }
     }
@@ -245,13 +247,18 @@ impl GuestSide for Guest {
     }
 }
 
-fn host_actors(shared: &Arc<WorkerShared>, slots: u32, marker: Arc<dyn CrashMarker>) -> Arc<Actors> {
+fn host_actors(
+    shared: &Arc<WorkerShared>,
+    slots: u32,
+    threads: u32,
+    marker: Arc<dyn CrashMarker>,
+) -> Arc<Actors> {
     let told = Arc::new(Told { shared: shared.clone(), actors: OnceLock::new() });
     let host = ActorHost::new(ActorHostOptions {
         first_slot: slots,
         marker,
         on_thread_start: crate::context::mark_worker_thread,
-        ..ActorHostOptions::new(slots, told.clone())
+        ..ActorHostOptions::new(threads, told.clone())
     });
     let actors = Actors::new(host, shared.clone());
     let _only_set_here = told.actors.set(Arc::downgrade(&actors));

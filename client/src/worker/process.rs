@@ -61,7 +61,9 @@ fn work() -> Result<(), Failure> {
     install_panic_hook(Some(marker.clone()));
 
     let access = JobAccess { job, secret };
-    let guest = GuestOptions { slots: SLOTS, table: Arc::new(table), marker };
+    // One for each CPU; they start with the first actor.
+    let cpus = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
+    let guest = GuestOptions { slots: SLOTS, actor_threads: cpus, table: Arc::new(table), marker };
     let open = move || -> mobula_host::BoxFuture<_> {
         let mut options = NodeClientOptions::new(Bearer::job(&access.secret));
         // The other side is this machine's kernel: a broken socket is a dead node.

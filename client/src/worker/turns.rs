@@ -295,7 +295,9 @@ impl Actors {
     pub(super) fn returned(&self, handles: Vec<u64>) {
         {
             let mut state = self.state.lock();
-            handles.iter().for_each(|handle| drop(state.turns.remove(handle)));
+            for handle in &handles {
+                state.turns.remove(handle);
+            }
         }
         self.shared.give_back(handles);
     }

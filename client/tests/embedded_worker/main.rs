@@ -10,6 +10,7 @@ use node::{Node, copy_of, encoded, input, value};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 
+mod actors;
 mod node;
 
 // ---- the functions

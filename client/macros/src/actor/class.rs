@@ -72,6 +72,7 @@ impl Actor {
             #(#cfgs)*
             #[::mobula::__private::linkme::distributed_slice(::mobula::__private::FUNCTIONS)]
             #[linkme(crate = ::mobula::__private::linkme)]
+            #[allow(non_upper_case_globals)]
             static #variable: ::mobula::__private::RemoteFunction = ::mobula::__private::RemoteFunction::new(
                 ::core::concat!(::core::module_path!(), "::", #name),
                 ::core::env!("CARGO_PKG_VERSION"),
@@ -221,7 +222,7 @@ impl Actor {
 
 /// The static of a constructor or a method.
 pub(super) fn static_name(callable: &Callable) -> Ident {
-    format_ident!("__MOBULA_{}", callable.name.unraw())
+    Ident::new(&format!("__MOBULA_{}", callable.name.unraw()), Span::call_site())
 }
 
 fn options_name(callable: &Callable) -> Ident {

@@ -1,5 +1,6 @@
 //! Links against a node that the test plays.
 
+mod actors;
 mod calls;
 mod flow;
 mod large;
