@@ -17,9 +17,7 @@ mod actor;
 mod run;
 mod submit;
 
-pub use actor::{
-    Answer, Ask, Call, HostActor, Lane, LaneCallEnded, Turn, actor_as_parent, parent_as_actor,
-};
+pub use actor::{Answer, Ask, Call, HostActor, Lane, LaneCallEnded, Turn, actor_as_parent, parent_as_actor};
 pub use run::{Input, Run, RunExtras};
 pub use submit::{Charges, Progress, Reoffer, Submit, SubmitExtras};
 

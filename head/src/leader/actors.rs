@@ -9,9 +9,9 @@ use mobula_proto::actor_registry::{encode_actor, encode_name, encode_spec, encod
 use mobula_registry::Operation;
 use mobula_rpc::head::{HeadOrder, HeadRefusal};
 use mobula_runtime::clock;
+use mobula_types::actor::{ActorAnswer, ActorOrder, ActorRequest, RecordChange};
 use mobula_types::job::JobState;
 use mobula_types::{JobRecord, NodeId, NodeRecord, NodeState};
-use mobula_types::actor::{ActorAnswer, ActorOrder, ActorRequest, RecordChange};
 
 /// What the supervision starts from.
 pub(super) fn inheritance(image: &mut Image) -> Inheritance {

@@ -3,8 +3,8 @@
 use super::{End, Leader};
 use crate::command::{Command, Reply};
 use futures::StreamExt;
-use mobula_core::{jobs, supervision};
 use mobula_core::membership::{self, LinkKey};
+use mobula_core::{jobs, supervision};
 use mobula_rpc::head::{
     Grant, HeadMessage, HeadMessages, HeadOrder, HeadRefusal, JoinRequest, NodeReport, NodeReports,
 };

@@ -2,8 +2,8 @@
 
 use super::Leader;
 use super::purpose::Admission;
-use mobula_core::{jobs, supervision};
 use mobula_core::membership::{Effect, LinkKey};
+use mobula_core::{jobs, supervision};
 use mobula_registry::LeaseId;
 use mobula_rpc::head::{Grant, HeadOrder, HeadRefusal, probe};
 use mobula_runtime::clock;
