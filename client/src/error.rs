@@ -61,6 +61,12 @@ impl Error {
         None
     }
 
+    /// Whether the call that failed may have run: `false` where it certainly did not, so that making it again does nothing
+    /// twice. Says something of calls of actors alone.
+    pub fn may_have_run(&self) -> bool {
+        self.0.detail().may_have_run
+    }
+
     /// Task, function, attempt, node, object, place and exit code, as far as they are known.
     pub fn failure(&self) -> &Failure {
         &self.0

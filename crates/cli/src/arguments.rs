@@ -1,21 +1,24 @@
 //! The command line.
 
 use crate::bench::BenchArguments;
+use crate::commands::actor::ActorCommand;
 use crate::commands::down::DownArguments;
-use crate::commands::get::GetCommand;
+use crate::commands::get::GetArguments;
 use crate::commands::head::HeadArguments;
 use crate::commands::healthcheck::HealthcheckArguments;
 use crate::commands::job::JobCommand;
 use crate::commands::list::ListArguments;
 use crate::commands::node::NodeArguments;
 use crate::commands::status::StatusArguments;
+use crate::commands::supervise::SuperviseArguments;
 use crate::commands::task::TaskCommand;
+use crate::commands::tree::TreeArguments;
 use crate::commands::up::UpArguments;
 use crate::commands::use_context::UseArguments;
 use crate::output::OutputFormat;
 use std::path::PathBuf;
 
-/// Distributed tasks and objects: runs a cluster, and talks to one.
+/// Distributed actors, tasks and objects: runs a cluster, and talks to one.
 #[derive(Debug, clap::Parser)]
 #[command(name = "mobula", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "`mobula COMMAND --help` says more. Exit codes and settings: docs/cli.md")]
@@ -56,11 +59,17 @@ pub(crate) enum Command {
     /// List what there is in the cluster
     List(ListArguments),
     /// Show one thing in full
-    #[command(subcommand)]
-    Get(GetCommand),
+    Get(GetArguments),
+    /// Show the supervision trees as they are now
+    Tree(TreeArguments),
     /// Call functions
     #[command(subcommand)]
     Task(TaskCommand),
+    /// Call, stop and restart actors
+    #[command(subcommand)]
+    Actor(ActorCommand),
+    /// Start a supervision tree from a file
+    Supervise(SuperviseArguments),
     /// Run programs as jobs of the cluster
     #[command(subcommand)]
     Job(JobCommand),
@@ -77,4 +86,51 @@ pub(crate) enum Command {
     },
     /// Print the version
     Version,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    fn parses(line: &str) -> bool {
+        Arguments::try_parse_from(line.split(' ')).is_ok()
+    }
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn actors_are_called_and_trees_are_loaded_and_stopped() {
+        for line in [
+            "mobula actor call tally add -1 {} --timeout 5s --namespace prod",
+            "mobula actor call tally add --cast",
+            "mobula actor stop tally --grace 5s",
+            "mobula list actors --state running --limit 5 --watch",
+            "mobula list supervisors --namespace prod",
+            "mobula get actor tally --namespace prod",
+            "mobula get supervisor tally -o yaml",
+            "mobula tree --watch",
+            "mobula tree ingest -o json",
+            "mobula supervise tree.yaml --check",
+            "mobula supervise - --executable ./x --wait",
+            "mobula supervise stop ingest --cluster http://node:7421",
+            "mobula --cluster http://node:7421 supervise stop ingest",
+        ] {
+            assert!(parses(line), "{line}");
+        }
+        for line in [
+            "mobula supervise",
+            "mobula supervise stop",
+            "mobula supervise tree.yaml --check --wait",
+            "mobula actor call tally",
+            "mobula actor call tally add --cast --binary",
+            "mobula list actors --state asleep",
+            "mobula actor stop tally --grace soon",
+        ] {
+            assert!(!parses(line), "{line}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::arguments::GlobalArguments;
 use crate::credentials;
-use crate::failure::{CommandFailure, Outcome};
+use crate::failure::{CommandFailure, Exit, Outcome};
 use crate::settings::Contexts;
 use mobula_rpc::head::{FunctionStatus, HeadClient, HeadClientOptions, HeadStatus};
 use mobula_rpc::node::{
@@ -10,6 +10,7 @@ use mobula_rpc::node::{
     TaskList, TaskRecord, TaskScope,
 };
 use mobula_rpc::{Bearer, ClusterToken, NodeClient, NodeClientOptions};
+use mobula_types::actor::{ActorAnswer, ActorRequest};
 use mobula_types::view::NodeState;
 use mobula_types::{ClusterView, Failure, FailureKind, JobId, JobSpec, JobStatus, TaskFilter, TaskId};
 use std::path::{Path, PathBuf};
@@ -150,6 +151,17 @@ impl Connection {
         close_job => close_job(access: JobAccess) -> (), "end the job";
         /// Submits a task.
         submit_task => submit_task(request: SubmitTask) -> SubmittedTask, "submit the task";
+    }
+
+    /// Asks about actors and supervisors; `what` says what is tried, and on what.
+    pub(crate) async fn actors(&self, what: &str, request: &ActorRequest) -> Outcome<ActorAnswer> {
+        self.client.actors(request).await.map_err(|failure| self.failed(what, &failure))
+    }
+
+    /// The failure of an answer that is another than the one to what was asked.
+    pub(crate) fn odd_answer(&self, what: &str) -> CommandFailure {
+        let what = format!("cannot {what} at {}", self.url);
+        CommandFailure::new(Exit::Failed, what).because_of("the head answered something else than was asked")
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Denied = 5,
     /// The time that was allowed for it is over.
     TimedOut = 6,
-    /// The task or job ran, and failed.
+    /// The task, the call, the actor or the job ran, and failed.
     WorkFailed = 7,
     /// A server could not start: its address is in use, its data folder cannot be used, it would be open to everybody.
     CannotServe = 8,
@@ -96,6 +96,9 @@ fn exit_of(kind: FailureKind) -> Exit {
         FailureKind::TimedOut | FailureKind::DeadlineExceeded => Exit::TimedOut,
         FailureKind::InvalidArgument | FailureKind::BadArguments => Exit::Usage,
         FailureKind::TaskFailed
+        | FailureKind::ActorDied
+        | FailureKind::ConstructorFailed
+        | FailureKind::SupervisorEnded
         | FailureKind::TaskPanicked
         | FailureKind::WorkerDied
         | FailureKind::WorkerStartFailed
@@ -120,6 +123,13 @@ fn advice_for(kind: FailureKind) -> Option<&'static str> {
         FailureKind::BadArguments => {
             "`mobula list functions` shows the signatures; each argument is one JSON value"
         }
+        FailureKind::ActorDied => {
+            "`mobula get actor` says why it exited; `mobula tree` shows what starts it again"
+        }
+        FailureKind::ConstructorFailed | FailureKind::SupervisorEnded => {
+            "mend what the reason names, then start it again"
+        }
+        FailureKind::MailboxFull => "call again later, or less often",
         FailureKind::ProtocolVersion => {
             "use a `mobula` of the same version as the cluster's; `mobula version` says which"
         }

@@ -9,6 +9,7 @@ mod failure;
 mod output;
 mod process;
 mod settings;
+mod trees;
 mod upload;
 
 use arguments::{Arguments, Command};
@@ -47,8 +48,11 @@ async fn run(arguments: Arguments) -> Outcome {
         Command::Node(arguments) => commands::node::run(*arguments, &global).await,
         Command::Status(arguments) => commands::status::run(&arguments, &global).await,
         Command::List(arguments) => commands::list::run(&arguments, &global).await,
-        Command::Get(command) => commands::get::run(&command, &global).await,
+        Command::Get(arguments) => commands::get::run(&arguments, &global).await,
+        Command::Tree(arguments) => commands::tree::run(&arguments, &global).await,
         Command::Task(command) => commands::task::run(command, &global).await,
+        Command::Actor(command) => commands::actor::run(command, &global).await,
+        Command::Supervise(arguments) => commands::supervise::run(arguments, &global).await,
         Command::Job(command) => commands::job::run(command, &global).await,
         Command::Bench(arguments) => bench::run(arguments, &global).await,
         Command::Healthcheck(arguments) => commands::healthcheck::run(&arguments, &global).await,

@@ -59,3 +59,27 @@ fn completions_and_version_are_printed() {
     assert!(stdout_of(home.mobula(&["completions", "bash"]).output()).contains("_mobula"));
     assert!(stdout_of(home.mobula(&["version"]).output()).starts_with("mobula "));
 }
+
+#[test]
+fn a_tree_is_checked_without_a_cluster() {
+    let home = Home::new();
+    let file = home.file("tree.yaml", "name: t\nchildren:\n- {id: a, class: 'c::T::new'}\n");
+    let path = file.display().to_string();
+    let said = stdout_of(home.mobula(&["supervise", &path, "--check"]).output());
+    assert_eq!(said.trim_end(), "the tree 't' is right: 1 actor in 1 supervisor");
+    home.file("tree.yaml", "name: t\nstrategy: one-for-none\n");
+    let text = fails_with(&home, &["supervise", &path, "--check"], 2);
+    assert!(text.contains(&format!("{path}:2:11: unknown strategy 'one-for-none'")), "{text}");
+    assert!(text.contains("did you mean one-for-one?"), "{text}");
+    let text = fails_with(&home, &["supervise", "/nowhere.yaml", "--check"], 2);
+    assert!(text.contains("cannot read the tree in /nowhere.yaml"), "{text}");
+}
+
+#[test]
+fn the_arguments_of_a_call_are_read_before_a_cluster_is_looked_for() {
+    let home = Home::new();
+    let text = fails_with(&home, &["actor", "call", "rooms", "join", "lobby"], 2);
+    assert!(text.contains("argument 1 of rooms.join is not JSON: lobby"), "{text}");
+    let help = stdout_of(home.mobula(&["supervise", "--help"]).output());
+    assert!(help.contains("mobula supervise tree.yaml --check"), "{help}");
+}

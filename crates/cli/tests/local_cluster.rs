@@ -75,6 +75,12 @@ fn what_nobody_has_and_who_nobody_knows_is_said_at_once() {
     for (arguments, code) in [
         (["task", "call", "nobody::has_this"].as_slice(), 4),
         (&["get", "task", "00000000000000000000000000000001"], 4),
+        (&["get", "actor", "nobody"], 4),
+        (&["tree", "nobody"], 4),
+        (&["actor", "call", "nobody", "read"], 4),
+        (&["actor", "stop", "nobody"], 4),
+        (&["actor", "restart", "00000000000000000000000000000001"], 4),
+        (&["supervise", "stop", "nobody"], 4),
         (&["task", "call", "f", "not json"], 2),
         (&["status", "--wait-nodes", "2", "--timeout", "300ms"], 6),
     ] {
@@ -91,4 +97,21 @@ fn what_nobody_has_and_who_nobody_knows_is_said_at_once() {
     let output =
         home.mobula(&["status", "--cluster", &url, "--token-file", &wrong]).output().expect("it runs");
     assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_cluster_without_actors_says_so() {
+    let home = Home::new();
+    stdout_of(home.mobula(&["up", "--port", "0", "--num-cpus", "1", "--detach"]).output());
+    let url = home.cluster()["url"].as_str().expect("it has a URL").to_owned();
+    for (arguments, said) in [
+        (["list", "actors"].as_slice(), "no actors"),
+        (&["list", "supervisors"], "no supervisors"),
+        (&["tree"], "no supervisors"),
+        (&["list", "actors", "-o", "json"], "[]"),
+        (&["tree", "-o", "json"], "[]"),
+    ] {
+        let output = home.mobula(arguments).args(["--cluster", &url]).output();
+        assert_eq!(stdout_of(output).trim_end(), said, "{arguments:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::Shard;
 use mobula_core::executor::{self, Owner};
+use mobula_core::hosting;
 use mobula_core::tasks::{self, Place, SessionKey};
 use mobula_types::frame::FoundJob;
 use mobula_types::outcome::StoredCopy;
@@ -26,6 +27,7 @@ impl Shard {
         self.copies.inherit(job);
         let owner = Owner::Peer(node.clone());
         self.tell_executor(executor::Event::Adopted { job, owner: owner.clone(), owner_term });
+        self.tell_host(hosting::Event::Adopted { job, owner_term });
         self.tell_tasks(tasks::Event::TakenOver { job, owner: node.clone(), owner_term });
         // The new owner frees nothing before it has heard who refers to what.
         self.perform_task_effects();
@@ -39,6 +41,7 @@ impl Shard {
         self.copies.inherit(job);
         let owner = Owner::Local;
         self.tell_executor(executor::Event::Adopted { job, owner: owner.clone(), owner_term });
+        self.tell_host(hosting::Event::Adopted { job, owner_term });
         for found in self.found(job, &owner, Default::default()) {
             self.tell_tasks(tasks::Event::FoundJob { place: Place::Local, found });
         }

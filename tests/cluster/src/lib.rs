@@ -183,6 +183,14 @@ impl TestCluster {
         Driver::start(&program::referrers()?, self.url(node), &self.token_file(), arguments)
     }
 
+    /// The driver whose actors do what is promised of actors.
+    ///
+    /// # Errors
+    /// As [`misfits`](Self::misfits).
+    pub fn performers(&self, node: usize, arguments: &[&str]) -> Result<Driver> {
+        Driver::start(&program::performers()?, self.url(node), &self.token_file(), arguments)
+    }
+
     /// The driver whose tasks look around.
     ///
     /// # Errors

@@ -35,6 +35,14 @@ pub(crate) fn referrers() -> Result<PathBuf> {
     built("referrers")
 }
 
+/// The driver whose actors do what is promised of actors.
+///
+/// # Errors
+/// Where it has not been built.
+pub(crate) fn performers() -> Result<PathBuf> {
+    built("performers")
+}
+
 /// The driver whose tasks look around.
 ///
 /// # Errors

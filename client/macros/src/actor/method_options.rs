@@ -37,7 +37,7 @@ impl MethodOptions {
         let mut options = MethodOptions::default();
         let mut at = None;
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("method")) {
-            if at.replace(attribute.span()).is_some() {
+            if at.replace(attribute.path().span()).is_some() {
                 mistakes.add(attribute, "give all options in one `#[method(…)]`");
             }
             let Meta::List(list) = &attribute.meta else {

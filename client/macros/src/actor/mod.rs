@@ -40,7 +40,10 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     };
     let (options, mut mistakes) = Options::parse(options);
     let ty = mistakes.keep(checked_type(&block));
-    let members = mistakes.keep(Members::of(&mut block, ty.as_ref(), &options));
+    let members = match block.trait_ {
+        None => mistakes.keep(Members::of(&mut block, ty.as_ref(), &options)),
+        Some(_) => None,
+    };
     match (mistakes.into_result(), ty, members) {
         (Ok(()), Some(ty), Some(members)) => Actor { block, ty, options, members }.output(),
         (mistakes, ..) => {

@@ -68,10 +68,14 @@ fn builder(name: &str, options: TaskOptions) -> CallBuilder {
     CallBuilder::of_template(Arc::new(template))
 }
 
+/// The next call; what is let go of is not looked at.
 async fn next_call(node: &mut FakeNode) -> Call {
-    match node.next_no_template().await {
-        Frame::Call(call) => *call,
-        frame => panic!("{frame:?} instead of a call"),
+    loop {
+        match node.next_no_template().await {
+            Frame::Call(call) => return *call,
+            Frame::Release { .. } => {}
+            frame => panic!("{frame:?} instead of a call"),
+        }
     }
 }
 

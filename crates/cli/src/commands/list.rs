@@ -1,17 +1,22 @@
 //! `mobula list`: what there is in the cluster.
 
+use super::actor_rows::ActorRow;
 use super::state::{FunctionRow, JobRow, NodeRow, TaskRow};
+use super::supervisor_rows::SupervisorRow;
 use crate::arguments::GlobalArguments;
 use crate::connection::{Connection, Target};
 use crate::failure::Outcome;
 use crate::output::{OutputFormat, is_coloured, print_line, render};
 use mobula_rpc::node::TaskScope;
 use mobula_runtime::clock;
+use mobula_types::actor::{ActorAnswer, ActorFilter, ActorInfo, ActorRequest, ActorState, SupervisorInfo};
 use mobula_types::{JobId, TaskFilter, TaskState};
 use std::time::Duration;
 
 /// How long between two looks with `--watch`.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The most actors that are asked for at once.
+const PAGE: usize = 1000;
 
 /// The arguments of `mobula list`.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,6 +39,53 @@ enum Kind {
     Tasks(TaskArguments),
     /// The jobs, newest first
     Jobs,
+    /// The actors, by id
+    Actors(ActorArguments),
+    /// The supervisors, each before those below it
+    Supervisors(ActorArguments),
+}
+
+/// Which actors or supervisors are listed.
+#[derive(Clone, Debug, clap::Args)]
+struct ActorArguments {
+    /// Only those in this namespace
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Only those that stand so
+    #[arg(long, value_enum, value_name = "STATE")]
+    state: Option<ActorStateArgument>,
+    /// Only those of this job
+    #[arg(long, value_name = "JOB")]
+    job: Option<JobId>,
+    /// At most that many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+}
+
+/// How an actor or supervisor stands.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ActorStateArgument {
+    Pending,
+    Starting,
+    Running,
+    Stopping,
+    Restarting,
+    Isolated,
+    Dead,
+}
+
+impl From<ActorStateArgument> for ActorState {
+    fn from(state: ActorStateArgument) -> Self {
+        match state {
+            ActorStateArgument::Pending => ActorState::Pending,
+            ActorStateArgument::Starting => ActorState::Starting,
+            ActorStateArgument::Running => ActorState::Running,
+            ActorStateArgument::Stopping => ActorState::Stopping,
+            ActorStateArgument::Restarting => ActorState::Restarting,
+            ActorStateArgument::Isolated => ActorState::Isolated,
+            ActorStateArgument::Dead => ActorState::Dead,
+        }
+    }
 }
 
 /// Which tasks are listed.
@@ -137,13 +189,74 @@ async fn list(kind: &Kind, connection: &Connection, format: OutputFormat) -> Out
             let tasks: Vec<TaskRow> = list.tasks.iter().map(TaskRow::from).collect();
             render(format, &tasks, || {
                 let table = TaskRow::table(&tasks, clock::wall_millis());
-                let more = if list.more { "\n… and more: --limit shows them" } else { "" };
-                format!("{table}{more}")
+                format!("{table}{}", and_more(list.more))
             })
         }
         Kind::Jobs => {
             let jobs: Vec<JobRow> = connection.jobs().await?.iter().map(JobRow::from).collect();
             render(format, &jobs, || JobRow::table(&jobs, clock::wall_millis()))
         }
+        Kind::Actors(arguments) => {
+            let (actors, more) = actors(arguments, connection).await?;
+            let actors: Vec<ActorRow> = actors.iter().map(ActorRow::from).collect();
+            render(format, &actors, || {
+                format!("{}{}", ActorRow::table(&actors, clock::wall_millis()), and_more(more))
+            })
+        }
+        Kind::Supervisors(arguments) => {
+            let (supervisors, more) = supervisors(arguments, connection).await?;
+            let supervisors: Vec<SupervisorRow> = supervisors.iter().map(SupervisorRow::from).collect();
+            render(format, &supervisors, || {
+                format!("{}{}", SupervisorRow::table(&supervisors, clock::wall_millis()), and_more(more))
+            })
+        }
     }
+}
+
+fn and_more(more: bool) -> &'static str {
+    if more { "\n… and more: --limit shows them" } else { "" }
+}
+
+/// The actors, and whether there are more: page after page, each where the one before ended.
+async fn actors(arguments: &ActorArguments, connection: &Connection) -> Outcome<(Vec<ActorInfo>, bool)> {
+    let limit = arguments.limit as usize;
+    let mut found: Vec<ActorInfo> = Vec::new();
+    loop {
+        let filter = ActorFilter {
+            job: arguments.job,
+            namespace: arguments.namespace.as_deref().map(Into::into),
+            state: arguments.state.map(ActorState::from),
+            after: found.last().map(|last| last.actor),
+        };
+        let request = ActorRequest::List { filter, limit: (limit - found.len()).min(PAGE) };
+        let ActorAnswer::List { actors, more } = connection.actors("list the actors", &request).await? else {
+            return Err(connection.odd_answer("list the actors"));
+        };
+        let is_last = !more || actors.is_empty();
+        found.extend(actors);
+        found.truncate(limit);
+        if is_last || found.len() >= limit {
+            return Ok((found, more));
+        }
+    }
+}
+
+/// The supervisors, and whether there are more.
+async fn supervisors(
+    arguments: &ActorArguments,
+    connection: &Connection,
+) -> Outcome<(Vec<SupervisorInfo>, bool)> {
+    let answer = connection.actors("list the supervisors", &ActorRequest::Tree(None)).await?;
+    let ActorAnswer::Tree { mut supervisors, .. } = answer else {
+        return Err(connection.odd_answer("list the supervisors"));
+    };
+    let state = arguments.state.map(ActorState::from);
+    supervisors.retain(|supervisor| {
+        arguments.job.is_none_or(|job| supervisor.job == job)
+            && arguments.namespace.as_deref().is_none_or(|namespace| *supervisor.namespace == *namespace)
+            && state.is_none_or(|state| supervisor.state == state)
+    });
+    let more = supervisors.len() > arguments.limit as usize;
+    supervisors.truncate(arguments.limit as usize);
+    Ok((supervisors, more))
 }

@@ -261,11 +261,11 @@ impl TaskRow {
     }
 }
 
-fn since(then_millis: u64, now_millis: u64) -> String {
+pub(super) fn since(then_millis: u64, now_millis: u64) -> String {
     if then_millis == 0 { String::new() } else { ago(then_millis, now_millis) }
 }
 
-fn age(then_millis: u64, now_millis: u64) -> String {
+pub(super) fn age(then_millis: u64, now_millis: u64) -> String {
     if then_millis == 0 { "not yet".into() } else { format!("{} ago", ago(then_millis, now_millis)) }
 }
 

@@ -1,5 +1,6 @@
 //! `mobula task`: functions called from a shell.
 
+use super::json_arguments::{json_text, json_values};
 use crate::arguments::GlobalArguments;
 use crate::connection::{Connection, Target};
 use crate::failure::{CommandFailure, Exit, Outcome};
@@ -40,7 +41,7 @@ pub(crate) struct CallArguments {
 /// Runs the command.
 pub(crate) async fn run(command: TaskCommand, global: &GlobalArguments) -> Outcome {
     let TaskCommand::Call(arguments) = command;
-    let values = parse_arguments(&arguments)?;
+    let values = json_values(&arguments.function, &arguments.arguments)?;
     let options = options(&arguments)?;
     let connection = Connection::open(&Target::find(global)?).await?;
     check_function(&connection, &arguments.function).await?;
@@ -69,10 +70,7 @@ pub(crate) async fn run(command: TaskCommand, global: &GlobalArguments) -> Outco
     // It would end by itself a little later.
     let _ends_anyway = connection.close_job(access).await;
     let result = result?;
-    print(global.output, &result, || match &result {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    })
+    print(global.output, &result, || json_text(&result))
 }
 
 /// A task whose function nobody has would wait for a node that has it. A person at a shell has mistyped it.
@@ -90,22 +88,6 @@ async fn check_function(connection: &Connection, wanted: &str) -> Outcome {
         Some(function) => failure.advise(format!("did you mean {}?", function.info.id.name)),
         None => failure.advise("`mobula list functions` shows what the nodes can run by name"),
     })
-}
-
-/// Each argument is one JSON value; text that is none is a mistake of quoting more often than a string that was meant.
-fn parse_arguments(arguments: &CallArguments) -> Outcome<Vec<Value>> {
-    let parse = |(index, text): (usize, &String)| {
-        serde_json::from_str(text).map_err(|error| {
-            CommandFailure::usage(format!(
-                "argument {} of {} is not JSON: {text}",
-                index + 1,
-                arguments.function
-            ))
-            .because(&error)
-            .advise("a text is written '\"so\"', with the quotation marks inside those of the shell")
-        })
-    };
-    arguments.arguments.iter().enumerate().map(parse).collect()
 }
 
 fn options(arguments: &CallArguments) -> Outcome<TaskOptions> {

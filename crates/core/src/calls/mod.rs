@@ -18,6 +18,8 @@ mod options;
 mod queue;
 mod router;
 mod send;
+#[cfg(test)]
+mod tests;
 mod whereabouts;
 
 pub use effect::{Effect, HostedCall};

@@ -224,4 +224,12 @@ impl CallRouter {
         }
         self.lost.insert(node);
     }
+
+    /// Nothing is left of any call.
+    #[cfg(test)]
+    pub(crate) fn assert_empty(&self) {
+        let tables = (self.calls.len(), self.lanes.len(), self.actors.len(), self.callers.len());
+        assert_eq!(tables, (0, 0, 0, 0));
+        assert!(self.opened.is_empty() && self.idle_lanes.is_empty() && self.idle_actors.is_empty());
+    }
 }

@@ -77,6 +77,11 @@ impl ActorHost {
             effects.push(Effect::Answer { to: from, lane, sequence, task, end, window });
             return;
         };
+        if self.is_superseded(lane, &call) {
+            let text = "its driver makes it through another node now";
+            let failure = Failure::new(FailureKind::Fenced, text).on_node(self.options.node.clone());
+            return self.answer(lane, call.sequence, call.task, CallEnd::Refused { failure }, effects);
+        }
         if !self.lanes[lane].broken {
             self.attach(lane);
         }
@@ -104,6 +109,16 @@ impl ActorHost {
             self.deliver(lane, call, effects);
         } else {
             entry.queue.push_back(call);
+        }
+    }
+
+    /// Whether a driver that has another home now once made the call through the node that sends it.
+    pub(super) fn is_superseded(&self, lane: usize, call: &HostedCall) -> bool {
+        match self.lanes[lane].caller {
+            Caller::Driver(job) if !self.terms.is_empty() => {
+                self.terms.get(&job).is_some_and(|term| *term > call.attempt.owner_term)
+            }
+            _ => false,
         }
     }
 

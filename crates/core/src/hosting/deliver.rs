@@ -5,9 +5,9 @@ use super::caller::KeptState;
 use super::lane::{Fetching, Turn};
 use super::{ActorHost, Effect, TurnOrder};
 use crate::calls::HostedCall;
-use mobula_types::actor::{CallEnd, Epoch, ExitKind, Target};
+use mobula_types::actor::{CallEnd, Epoch, Target};
 use mobula_types::frame::Input;
-use mobula_types::{ExitReason, Failure, FailureKind, StoredValue};
+use mobula_types::{Failure, FailureKind, Incarnation, StoredValue};
 
 /// What is to be done with a call.
 enum Verdict {
@@ -46,6 +46,9 @@ impl ActorHost {
     }
 
     fn judge(&mut self, lane: usize, call: &HostedCall) -> Verdict {
+        if self.is_superseded(lane, call) {
+            return refused(FailureKind::Fenced, "its driver makes it through another node now");
+        }
         let Some(record) = self.lanes[lane].record else {
             return Verdict::Answer(CallEnd::NotStarted { reason: None });
         };
@@ -64,8 +67,9 @@ impl ActorHost {
         }
         if call.sequence > record.last {
             let is_first = call.epoch <= Epoch(1);
-            if call.resent && !record.is_settled && !is_first {
-                return Verdict::Answer(CallEnd::Died { reason: ExitReason::of(ExitKind::Lost) });
+            if call.resent && !may_run_again && !record.is_settled && !is_first {
+                // It may have run at an earlier incarnation, with which the memory of it has gone.
+                return self.forgotten(lane, call);
             }
             // One that may run again may have run before.
             record.is_settled |= !may_run_again;
@@ -88,8 +92,18 @@ impl ActorHost {
         // What comes again from the same home was answered there: it is to run again, if it may.
         match may_run_again {
             true => Verdict::Take { previous: last },
-            false => refused(FailureKind::ActorDied, "it was sent before, and its answer is forgotten"),
+            false => self.forgotten(lane, call),
         }
+    }
+
+    /// Nobody knows what became of a call that was sent before.
+    fn forgotten(&self, lane: usize, call: &HostedCall) -> Verdict {
+        let incarnation = Incarnation { actor: self.lanes[lane].actor_id, epoch: call.epoch };
+        let text = format!("what became of an earlier try of the call to {incarnation} is not known");
+        let failure = Failure::new(FailureKind::ActorDied, text)
+            .of_incarnation(incarnation)
+            .with(|detail| detail.may_have_run = true);
+        Verdict::Answer(CallEnd::Refused { failure })
     }
 
     fn take(&mut self, lane: usize, call: HostedCall, previous: u64, effects: &mut Vec<Effect>) {

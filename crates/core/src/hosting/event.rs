@@ -4,7 +4,7 @@ use crate::calls::HostedCall;
 use crate::tasks::Place;
 use mobula_types::actor::{Caller, ChildShutdown, Incarnation, LaneId, StartActor};
 use mobula_types::frame::Input;
-use mobula_types::{ActorId, ExitReason, Failure, JobId, NodeId, ObjectId, Outcome, WorkerId};
+use mobula_types::{ActorId, ExitReason, Failure, JobId, NodeId, ObjectId, Outcome, OwnerTerm, WorkerId};
 
 /// How far a node's lease has run without a renewal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -167,6 +167,14 @@ pub enum Event {
     PeerLost {
         /// The node.
         node: NodeId,
+    },
+    /// The driver of a job goes on through another owner. Calls that an earlier one still sends are refused, since the driver
+    /// makes again what it has no answer of: to be said before the new owner sends any of that.
+    Adopted {
+        /// The job.
+        job: JobId,
+        /// The term of the new owner.
+        owner_term: OwnerTerm,
     },
     /// How the node's lease stands.
     Isolation(Isolation),

@@ -12,7 +12,7 @@ use crate::numbered::Numbered;
 use crate::tasks::Place;
 use indexmap::{IndexMap, IndexSet};
 use mobula_types::actor::LaneId;
-use mobula_types::{ActorId, JobId, Time, WorkerId};
+use mobula_types::{ActorId, JobId, OwnerTerm, Time, WorkerId};
 use slab::Slab;
 use std::collections::BTreeMap;
 
@@ -49,6 +49,8 @@ pub struct ActorHost {
     pub(super) turns: Numbered<Turn>,
     pub(super) records: Numbered<CallerRecord>,
     pub(super) records_by_name: Lookup<usize>,
+    /// The latest owners of the calls of drivers that have changed their homes, while their jobs are open.
+    pub(super) terms: BTreeMap<JobId, OwnerTerm>,
     pub(super) timers: Timers,
     pub(super) isolation: Isolation,
     pub(super) draining: bool,
@@ -80,6 +82,7 @@ impl ActorHost {
             turns: Numbered::new(),
             records: Numbered::new(),
             records_by_name: Lookup::new(0x6361_6c6c),
+            terms: BTreeMap::new(),
             timers: Timers::new(),
             isolation: Isolation::None,
             draining: false,
@@ -124,6 +127,10 @@ impl ActorHost {
             Event::WorkerStarted { worker } => self.worker_started(worker, effects),
             Event::WorkerStartFailed { worker, failure } | Event::WorkerLost { worker, failure } => {
                 self.worker_lost(worker, failure, effects);
+            }
+            Event::Adopted { job, owner_term } => {
+                let known = self.terms.entry(job).or_insert(owner_term);
+                *known = owner_term.max(*known);
             }
             Event::Isolation(isolation) => self.isolated(isolation, effects),
             Event::Draining => self.drain(effects),

@@ -25,6 +25,8 @@ mod snapshot;
 mod staff;
 mod start;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod worker;
 

@@ -88,4 +88,14 @@ impl ActorHost {
         let actor = &self.actors[self.seated(worker, key)?];
         Some((actor.incarnation, actor.start.spec.job))
     }
+
+    /// Nothing is left of any call.
+    #[cfg(test)]
+    pub(crate) fn assert_no_calls(&self) {
+        let tables = (self.turns.len(), self.lanes.len(), self.records.len());
+        assert_eq!(tables, (0, 0, 0));
+        for (_, actor) in self.actors.iter() {
+            assert_eq!((actor.pending, actor.lanes.len(), actor.orphans.len()), (0, 0, 0));
+        }
+    }
 }

@@ -106,6 +106,7 @@ impl ActorHost {
 
     pub(super) fn job_ended(&mut self, job: JobId, effects: &mut Vec<Effect>) {
         self.jobs.remove(&job);
+        self.terms.remove(&job);
         let hosting = self.workers.iter().filter(|(_, worker)| worker.job.is_none_or(|of| of == job));
         let seated = hosting.flat_map(|(_, worker)| worker.seats.iter()).filter_map(|(_, seat)| match seat {
             Occupant::Actor(place) => Some(*place),

@@ -1,8 +1,7 @@
 //! An actor as the head keeps it.
 
-use super::specs::needs;
 use mobula_types::actor::{ActorOptions, ActorSpec, ChildShutdown, Lifetime, SpecKey, Target};
-use mobula_types::{ActorId, Epoch, ExitReason, Incarnation, NodeId, Resources, Time};
+use mobula_types::{ActorId, Epoch, ExitReason, Incarnation, NodeId, Time};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -92,10 +91,6 @@ impl Actor {
 
     pub(super) fn options(&self) -> &ActorOptions {
         options_of(&self.spec)
-    }
-
-    pub(super) fn needs(&self) -> &Resources {
-        needs(&self.spec)
     }
 
     pub(super) fn is_detached(&self) -> bool {

@@ -63,7 +63,12 @@ impl Supervision {
     }
 
     fn judge(&mut self, id: ActorId, exit: &ChildExit) -> Verdict {
+        let Some(supervisor) = self.supervisors.get(&id) else { return Verdict::Nothing };
+        let is_past = supervisor.epoch != exit.above || self.has_later(exit);
         let Some(supervisor) = self.supervisors.get_mut(&id) else { return Verdict::Nothing };
+        if !supervisor.running || is_past {
+            return Verdict::Nothing;
+        }
         supervisor.paused.remove(&exit.ordinal);
         let stopping = supervisor.is_stopping(exit.ordinal);
         let starting = supervisor.is_starting(exit.ordinal);
@@ -81,8 +86,11 @@ impl Supervision {
             self.launch_child(id, exit.ordinal);
             return Verdict::Nothing;
         }
-        if !exit.started && !exit.reason.counts() && (is_start || child.trial != Trial::None) {
-            // It did not fail; its node did.
+        if self.is_poisoned(id, exit) {
+            return Verdict::Nothing;
+        }
+        if !exit.started && !exit.reason.counts() {
+            // It did not fail, and nobody has seen it: its node did not get it started.
             self.launch_child(id, exit.ordinal);
             return Verdict::Nothing;
         }
@@ -90,14 +98,14 @@ impl Supervision {
             return Verdict::StartFailed;
         }
         if is_start {
-            supervisor.deferred.push(exit.clone());
+            if let Some(supervisor) = self.supervisors.get_mut(&id) {
+                supervisor.deferred.push(exit.clone());
+            }
             return Verdict::Nothing;
         }
+        let Some(child) = self.child_mut(id, exit.ordinal) else { return Verdict::Nothing };
         if child.trial != Trial::None && !exit.started {
             return self.trial_failed(id, exit);
-        }
-        if self.is_poisoned(id, exit) {
-            return Verdict::Nothing;
         }
         let Some(child) = self.child_mut(id, exit.ordinal) else { return Verdict::Nothing };
         let wanted = match child.restart {
@@ -111,6 +119,14 @@ impl Supervision {
         let significant = self.child_mut(id, exit.ordinal).is_some_and(|child| child.significant);
         self.child_ended(id, exit.ordinal, &exit.reason);
         if significant && self.shuts_down(id) { Verdict::Shutdown } else { Verdict::Nothing }
+    }
+
+    /// Whether it was started once more since that exit.
+    fn has_later(&self, exit: &ChildExit) -> bool {
+        let id = exit.incarnation.actor;
+        let actor = self.actors.get(&id).map(|actor| actor.epoch);
+        let epoch = actor.or_else(|| self.supervisors.get(&id).map(|supervisor| supervisor.epoch));
+        epoch.is_some_and(|epoch| epoch != exit.incarnation.epoch)
     }
 
     /// A child is not started again: its spec stays, unless it is temporary.

@@ -50,7 +50,9 @@ impl Supervision {
         exits: &mut Exits,
     ) {
         let Some(actor) = self.actors.get_mut(&id) else { return };
-        let started = started || actor.phase == Phase::Running;
+        // What an earlier head granted may have run on a node that tells nothing any more.
+        let untold = actor.phase == Phase::Unknown && reason.kind() == ExitKind::NodeLost;
+        let started = started || actor.phase == Phase::Running || untold;
         let again = std::mem::take(&mut actor.again);
         actor.stop = None;
         actor.last = Some((actor.epoch, reason.clone()));
@@ -68,12 +70,18 @@ impl Supervision {
         self.moved.insert(id);
         match child {
             Some((supervisor, ordinal)) => {
-                let exit = ChildExit { ordinal, incarnation, reason, at, started, again };
+                let above = self.epoch_of(supervisor);
+                let exit = ChildExit { ordinal, incarnation, reason, at, started, again, above };
                 exits.entry(supervisor).or_default().push(exit);
             }
             None if again && self.may_move(id) => self.launch(id),
             None => self.bury(id, reason),
         }
+    }
+
+    /// Which of its starts a supervisor is in.
+    pub(super) fn epoch_of(&self, supervisor: ActorId) -> mobula_types::Epoch {
+        self.supervisors.get(&supervisor).map_or_else(Default::default, |known| known.epoch)
     }
 
     /// Whether an actor without a supervisor can be started once more.

@@ -250,12 +250,11 @@ impl Supervision {
             }
             return;
         }
-        if supervisor.decision.is_some() {
-            return self.advance(id);
-        }
+        // What a decision is about, it goes on with itself.
+        let below = supervisor.decision.as_ref().map_or(u64::MAX, |decision| decision.from);
         let waits = |ordinal: &u64, child: &Child| {
             let wanted = child.state == ChildState::Present && !child.removed;
-            wanted && !supervisor.paused.contains(ordinal)
+            wanted && *ordinal < below && !supervisor.paused.contains(ordinal)
         };
         let children = supervisor.children.iter().filter(|(ordinal, child)| waits(ordinal, child));
         let children: Vec<(u64, ActorId, bool, bool)> = children
@@ -271,6 +270,7 @@ impl Supervision {
             }
             self.launch_child(id, ordinal);
         }
+        self.advance(id);
     }
 
     /// Actors whose arguments will never come.

@@ -161,7 +161,7 @@ impl Supervision {
         exited: &BTreeSet<Incarnation>,
     ) {
         let Some(known) = self.nodes.get(node) else { return };
-        let granted: Vec<ActorId> = known.actors.iter().copied().collect();
+        let (granted, draining) = (known.actors.iter().copied().collect::<Vec<ActorId>>(), known.draining);
         let mut exits = Exits::new();
         for id in granted {
             let Some(actor) = self.actors.get(&id) else { continue };
@@ -170,6 +170,11 @@ impl Supervision {
                 continue;
             }
             match actor.phase {
+                Phase::Starting if actor.stop.is_none() && draining => {
+                    self.grant_over(id);
+                    self.mark_actor(id);
+                    self.launch(id);
+                }
                 Phase::Starting if actor.stop.is_none() => {
                     let write = actor.write;
                     self.say(write, Said::Start(incarnation));

@@ -60,7 +60,9 @@ impl Supervision {
 
     fn release_start(&mut self, incarnation: Incarnation) {
         let Some(actor) = self.actors.get(&incarnation.actor) else { return };
-        let wanted = actor.epoch == incarnation.epoch && actor.phase == Phase::Starting;
+        // What is to stop already need not start: the order to stop has its exit reported.
+        let wanted =
+            actor.epoch == incarnation.epoch && actor.phase == Phase::Starting && actor.stop.is_none();
         let Some(node) = actor.node.clone().filter(|node| wanted && self.listens(node)) else { return };
         let start = StartActor { incarnation, spec: actor.spec.clone() };
         self.outbox.starts.entry(node).or_default().push(start);

@@ -3,7 +3,7 @@
 use super::Supervision;
 use super::write::Key;
 use mobula_types::actor::{ActorSpec, SpecKey};
-use mobula_types::{Payload, Resources, Time};
+use mobula_types::{Payload, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -91,11 +91,6 @@ impl Supervision {
             }
         }
     }
-}
-
-/// What an actor needs of its node.
-pub(super) fn needs(spec: &ActorSpec) -> &Resources {
-    &spec.template.options.resources
 }
 
 /// The key of a spec: its content, hashed. Where another version of the program hashes otherwise, the spec is stored twice.

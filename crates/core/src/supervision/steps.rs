@@ -387,7 +387,8 @@ impl Supervision {
             return self.dissolve(id, &reason);
         };
         self.answer_ended(write, id, &reason);
-        let exit = ChildExit { ordinal, incarnation, reason, at: now, started, again: false };
+        let above = self.epoch_of(parent);
+        let exit = ChildExit { ordinal, incarnation, reason, at: now, started, again: false, above };
         self.decide(parent, vec![exit]);
     }
 

@@ -131,6 +131,8 @@ pub(super) struct ChildExit {
     pub(super) started: bool,
     /// It was stopped to be started again.
     pub(super) again: bool,
+    /// Which of its starts the supervisor was in: later ones have nothing to do with it.
+    pub(super) above: Epoch,
 }
 
 impl Supervisor {

@@ -35,9 +35,16 @@ pub(crate) struct Creations {
     /// Not before this.
     not_before: Time,
     /// Actors that were created through this node and live, as far as is known.
-    living: IndexMap<ActorId, JobId, foldhash::fast::FixedState>,
+    living: IndexMap<ActorId, Living, foldhash::fast::FixedState>,
     /// Of those, the ones that nobody holds a handle of. Said to every head again.
     unreferenced: BTreeSet<ActorId>,
+}
+
+/// An actor that was created through this node. The head tells where it is, without being asked, until it is dead.
+#[derive(Debug)]
+struct Living {
+    job: JobId,
+    location: Location,
 }
 
 #[derive(Debug)]
@@ -52,9 +59,19 @@ impl Creations {
         if self.waiting.is_empty() || self.asked >= MOST_ASKED { Time::NEVER } else { self.not_before }
     }
 
+    /// Where an actor is, if the head tells that unasked.
+    pub(super) fn location_of(&self, actor: ActorId) -> Option<&Location> {
+        self.living.get(&actor).map(|living| &living.location)
+    }
+
+    /// The actors whose places the head is to tell.
+    pub(super) fn located(&self) -> impl Iterator<Item = ActorId> + '_ {
+        self.living.keys().copied()
+    }
+
     /// A job has ended, and its actors with it.
     pub(super) fn job_ended(&mut self, job: JobId) {
-        self.living.retain(|_, of| *of != job);
+        self.living.retain(|_, living| living.job != job);
         self.unreferenced.retain(|actor| self.living.contains_key(actor));
     }
 }
@@ -115,7 +132,7 @@ impl Shard {
                     match result {
                         // It is over when it has started.
                         Ok(created) if created == actor => {}
-                        Ok(other) => self.created(actor, other),
+                        Ok(other) => self.found_another(actor, other),
                         Err(failure) => self.not_created(actor, failure),
                     }
                 }
@@ -134,8 +151,11 @@ impl Shard {
     /// Where an actor is that may be on its way into being.
     pub(super) fn creation_located(&mut self, located: &ActorLocation) {
         let actor = located.actor;
+        if let Some(living) = self.actors.creations.living.get_mut(&actor) {
+            living.location.clone_from(&located.location);
+        }
         match &located.location {
-            Location::At { .. } => self.created(actor, actor),
+            Location::At { .. } => self.created(actor, &located.location),
             Location::Pending { .. } => {}
             Location::Dead { incarnation, reason } => {
                 self.actors.creations.living.swap_remove(&actor);
@@ -158,15 +178,20 @@ impl Shard {
         }
     }
 
-    /// The creation has succeeded: its value is empty, or the id of another actor that has the name already.
-    fn created(&mut self, actor: ActorId, is: ActorId) {
+    /// The creation has succeeded: its value is empty.
+    fn created(&mut self, actor: ActorId, location: &Location) {
         let Some(creation) = self.actors.creations.open.swap_remove(&actor) else { return };
-        if actor == is {
-            self.actors.creations.living.insert(actor, creation.job);
-        }
-        let number = (u128::from(is.0.high) << 64) | u128::from(is.0.low);
-        let value = if actor == is { Payload::EMPTY } else { Payload::from(&number.to_le_bytes()[..]) };
-        let outcome = Outcome::Value(ResultValue::inline(value));
+        let living = Living { job: creation.job, location: location.clone() };
+        self.actors.creations.living.insert(actor, living);
+        let outcome = Outcome::Value(ResultValue::inline(Payload::EMPTY));
+        self.end_creation(actor, creation.attempt, outcome);
+    }
+
+    /// There is an actor of that name already: the value of the creation is its id.
+    fn found_another(&mut self, actor: ActorId, found: ActorId) {
+        let Some(creation) = self.actors.creations.open.swap_remove(&actor) else { return };
+        let number = (u128::from(found.0.high) << 64) | u128::from(found.0.low);
+        let outcome = Outcome::Value(ResultValue::inline(Payload::from(&number.to_le_bytes()[..])));
         self.end_creation(actor, creation.attempt, outcome);
     }
 

@@ -148,7 +148,8 @@ impl Shard {
     pub(super) fn tell_head_of_actors(&mut self) {
         self.tell_host(host::Event::Joined);
         let (actors, exits) = self.actors.host.inventory(self.now);
-        let located = self.actors.router.located();
+        let mut located = self.actors.router.located();
+        located.extend(self.actors.creations.located());
         let watches = self.actors.watches.all();
         self.parts.head.report_actors(ActorReport::Inventory { actors, exits, located, watches });
         self.create_again();

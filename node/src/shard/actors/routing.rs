@@ -2,11 +2,11 @@
 
 use super::super::Shard;
 use super::super::peers::Unsent;
-use mobula_core::calls::{Effect, HostedCall};
+use mobula_core::calls::{self, Effect, HostedCall};
 use mobula_core::hosting as host;
 use mobula_core::tasks::{self, Place};
-use mobula_types::actor::{ActorReport, LaneCall};
-use mobula_types::{Frame, NodeId, StoredValue, frame};
+use mobula_types::actor::{ActorLocation, ActorReport, LaneCall};
+use mobula_types::{ActorId, Frame, NodeId, StoredValue, frame};
 
 /// What a call, or an input that is stored, is taken to weigh beside its bytes.
 const CALL_WEIGHT: u64 = 128;
@@ -21,8 +21,12 @@ impl Shard {
             Effect::End { task, attempt, place, end } => {
                 self.tell_tasks(tasks::Event::RoutedEnded { place, task, attempt, end });
             }
-            Effect::Locate { actor } => self.parts.head.report_actors(ActorReport::Locate(vec![actor])),
-            Effect::Unlocate { actor } => self.parts.head.report_actors(ActorReport::Unlocate(vec![actor])),
+            Effect::Locate { actor } => self.locate(actor),
+            Effect::Unlocate { actor } if self.actors.creations.location_of(actor).is_none() => {
+                self.parts.head.report_actors(ActorReport::Unlocate(vec![actor]));
+            }
+            // The head goes on telling where it is.
+            Effect::Unlocate { .. } => {}
             Effect::OpenLane { place, lane, caller, actor, job } => match place {
                 Place::Local => {
                     let from = Place::Local;
@@ -46,6 +50,14 @@ impl Shard {
                     self.send_to_peer(&node, Frame::CancelLaneCall { lane, sequence, failure });
                 }
             },
+        }
+    }
+
+    /// Of what was created through this node, the place is known; of others the head is asked.
+    fn locate(&mut self, actor: ActorId) {
+        match self.actors.creations.location_of(actor).cloned() {
+            Some(location) => self.tell_router(calls::Event::Located(ActorLocation { actor, location })),
+            None => self.parts.head.report_actors(ActorReport::Locate(vec![actor])),
         }
     }
 

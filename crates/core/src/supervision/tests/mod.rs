@@ -1,1 +1,6 @@
-//! Tests of the supervision: decisions as lists of effects.
+//! Tests of the supervision: what nodes are told, in what order, and when.
+
+mod model;
+mod rows;
+mod single;
+mod world;

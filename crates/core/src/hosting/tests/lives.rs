@@ -1,0 +1,152 @@
+//! Starts and stops, workers, and a node without a head.
+
+use super::*;
+
+fn stop(actor: u64, shutdown: ChildShutdown) -> Event {
+    let reason = ExitReason::of(ExitKind::Shutdown);
+    Event::Stop { incarnation: incarnation(actor, 1), shutdown, reason }
+}
+
+#[test]
+fn actors_of_a_job_share_a_worker_and_isolated_ones_do_not() {
+    let mut host = Host::new();
+    let (shared, first) = host.run(start(1, 1));
+    let (same, second) = host.run(start(2, 1));
+    assert_eq!(shared, same);
+    assert_ne!(first, second);
+    let (own, _) = host.run(start_with(3, 1, true, ActorOptions::default()));
+    assert_ne!(own, shared);
+    assert!(is_for_actors(own) && !is_for_actors(WorkerId(5)));
+    let keep = ActorOptions { on_isolation: OnIsolation::Keep, ..ActorOptions::default() };
+    let (keeping, _) = host.run(start_with(4, 1, false, keep));
+    assert!(![own, shared].contains(&keeping));
+}
+
+#[test]
+fn a_job_without_an_executable_is_hosted_by_what_the_node_embeds() {
+    let mut host = Host::new();
+    host.event(Event::JobOpened { job: JOB, has_executable: false });
+    let effects = host.event(Event::Start(start(1, 1)));
+    assert!(matches!(&effects[..], [Effect::Report(ActorReport::Exited(_))]), "{effects:?}");
+    host.event(Event::EmbeddedStarted { worker: WorkerId(3) });
+    let effects = host.event(Event::Start(start(2, 1)));
+    assert_eq!(effects, [Effect::Host { worker: WorkerId(3), key: 0, start: start(2, 1) }]);
+}
+
+#[test]
+fn a_stop_closes_the_mailbox_at_once() {
+    let (mut host, worker, key) = Host::with_actor(ActorOptions::default());
+    let handle = turns(&host.call(1))[0].0;
+    let grace = Duration::from_secs(5);
+    let effects = host.event(stop(1, ChildShutdown::Within(grace)));
+    let reason = ExitReason::of(ExitKind::Shutdown);
+    let stopped = Effect::Stop { worker, key, grace: Some(grace), reason: reason.clone() };
+    assert_eq!(effects, [stopped]);
+    assert_eq!(answers(&host.call(2)), [(2, "not started")]);
+    assert_eq!(answers(&host.done(worker, handle)), [(1, "ran")], "what came before finishes");
+    let effects = host.event(Event::ActorExited { worker, key, reason: Some(reason.clone()) });
+    assert_eq!(effects, [exited(1, 1, reason, true)]);
+    assert_eq!(host.host.actor_count(), 0);
+}
+
+#[test]
+fn a_later_stop_counts_where_it_leaves_less_time() {
+    let (mut host, worker, key) = Host::with_actor(ActorOptions::default());
+    host.event(stop(1, ChildShutdown::Within(Duration::from_secs(5))));
+    assert_eq!(host.event(stop(1, ChildShutdown::Infinity)), []);
+    let (grace, reason) = (Some(Duration::ZERO), ExitReason::of(ExitKind::Shutdown));
+    let effects = host.event(stop(1, ChildShutdown::Brutal));
+    assert_eq!(effects, [Effect::Stop { worker, key, grace, reason }]);
+}
+
+#[test]
+fn an_actor_that_does_not_end_is_dead_and_its_worker_is_replaced() {
+    let (mut host, worker, key) = Host::with_actor(ActorOptions::default());
+    let (_, second) = host.run(start(2, 1));
+    host.call(1);
+    host.event(stop(1, ChildShutdown::Brutal));
+    let effects = host.pass(Duration::from_secs(2));
+    assert_eq!(answers(&effects), [(1, "died")]);
+    let [_, Effect::Report(ActorReport::Exited(exits))] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(exits[0].reason.kind(), ExitKind::Killed);
+    let (other, _) = host.run(start(3, 1));
+    assert_ne!(other, worker, "a thread of that one is held");
+    let (reason, key_of_second) = (Some(ExitReason::of(ExitKind::Normal)), second);
+    let effects = host.event(Event::ActorExited { worker, key: key_of_second, reason });
+    assert!(matches!(effects.first(), Some(Effect::Kill { .. })), "{effects:?}");
+    assert_eq!(host.event(Event::ActorExited { worker, key, reason: None }), [], "too late");
+}
+
+#[test]
+fn an_isolated_actor_that_does_not_end_goes_with_its_worker() {
+    let mut host = Host::new();
+    let (worker, _) = host.run(start_with(1, 1, true, ActorOptions::default()));
+    host.event(stop(1, ChildShutdown::Brutal));
+    let effects = host.pass(Duration::from_secs(2));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Kill { worker: of, .. } if *of == worker)));
+    assert_eq!(host.event(Event::WorkerLost { worker, failure: failure() }), []);
+}
+
+#[test]
+fn an_idle_worker_retires() {
+    let mut host = Host::new();
+    let (worker, key) = host.run(start(1, 1));
+    let reason = Some(ExitReason::of(ExitKind::Normal));
+    host.event(Event::ActorExited { worker, key, reason });
+    host.event(Event::ExitsRecorded(vec![incarnation(1, 1)]));
+    let effects = host.pass(Duration::from_secs(10));
+    assert!(effects.contains(&Effect::Retire { worker }), "{effects:?}");
+    assert!(matches!(host.pass(Duration::from_secs(10))[..], [Effect::Kill { .. }]));
+}
+
+#[test]
+fn a_worker_that_ends_or_does_not_start_takes_its_actors_along() {
+    let (mut host, worker, _) = Host::with_actor(ActorOptions::default());
+    host.call(1);
+    let reason = ExitReason::failed(ExitKind::WorkerDied, failure());
+    let effects = host.event(Event::WorkerLost { worker, failure: failure() });
+    assert_eq!(answers(&effects), [(1, "died")]);
+    assert_eq!(effects[1], exited(1, 1, reason.clone(), true));
+    let effects = host.event(Event::Start(start(2, 1)));
+    let [Effect::StartWorker { worker, .. }] = effects[..] else { panic!("{effects:?}") };
+    let effects = host.event(Event::WorkerStartFailed { worker, failure: failure() });
+    assert_eq!(effects, [exited(2, 1, reason, false)]);
+}
+
+#[test]
+fn a_node_without_a_head_starts_nothing_and_stops_what_is_to_stop() {
+    let mut host = Host::new();
+    let (worker, key) = host.run(start(1, 1));
+    let keep = ActorOptions { on_isolation: OnIsolation::Keep, ..ActorOptions::default() };
+    let (keeping, _) = host.run(start_with(2, 1, false, keep.clone()));
+    host.event(Event::Isolation(Isolation::Suspected));
+    assert_eq!(host.event(Event::Start(start_with(3, 1, false, keep))), []);
+    let (grace, reason) = (Some(Duration::ZERO), ExitReason::of(ExitKind::Isolated));
+    let effects = host.event(Event::Isolation(Isolation::Stopping));
+    assert_eq!(effects, [Effect::Stop { worker, key, grace, reason: reason.clone() }]);
+    let effects = host.event(Event::Isolation(Isolation::Over));
+    assert!(matches!(&effects[0], Effect::Kill { worker: of, .. } if *of == worker));
+    assert_eq!(effects[1..], [exited(1, 1, reason, true)]);
+    let effects = host.event(Event::Isolation(Isolation::None));
+    assert!(matches!(effects[..], [Effect::Host { worker, .. }] if worker == keeping), "{effects:?}");
+}
+
+#[test]
+fn a_worker_that_comes_when_nothing_is_started_waits() {
+    let mut host = Host::new();
+    let effects = host.event(Event::Start(start(1, 1)));
+    let [Effect::StartWorker { worker, .. }] = effects[..] else { panic!("{effects:?}") };
+    host.event(Event::Isolation(Isolation::Suspected));
+    assert_eq!(host.event(Event::WorkerStarted { worker }), []);
+    assert_eq!(host.event(Event::Isolation(Isolation::None)).len(), 1);
+}
+
+#[test]
+fn the_end_of_a_job_ends_its_actors() {
+    let (mut host, worker, key) = Host::with_actor(ActorOptions::default());
+    let (grace, reason) = (Some(Duration::ZERO), ExitReason::of(ExitKind::JobEnded));
+    let effects = host.event(Event::JobEnded { job: JOB });
+    assert_eq!(effects, [Effect::Stop { worker, key, grace, reason: reason.clone() }]);
+    let effects = host.event(Event::ActorExited { worker, key, reason: Some(reason.clone()) });
+    assert_eq!(effects, [exited(1, 1, reason, true)]);
+}

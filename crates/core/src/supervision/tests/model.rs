@@ -1,0 +1,389 @@
+//! A sequential model of OTP's supervisors, and random trees and faults against it.
+
+use super::world::*;
+use mobula_types::actor::*;
+use mobula_types::{ActorId, ExitKind, NodeId};
+use proptest::prelude::*;
+use proptest::strategy::Strategy as Generate;
+use std::collections::BTreeMap;
+
+/// A supervisor of the model: what starts and stops, in which order, when a child exits.
+#[derive(Clone, Debug)]
+struct Model {
+    strategy: SupervisorStrategy,
+    most: u32,
+    /// How many restarts the window has: the tests leave no time between exits, or enough for all to leave it.
+    window: u32,
+    children: Vec<ModelChild>,
+}
+
+#[derive(Clone, Debug)]
+struct ModelChild {
+    id: String,
+    restart: RestartType,
+    up: bool,
+    /// A temporary child that is gone; there again when its supervisor is started.
+    gone: bool,
+    below: Option<Model>,
+}
+
+/// How a supervisor takes an exit.
+#[derive(PartialEq, Eq)]
+enum Taken {
+    /// It goes on.
+    GoesOn,
+    /// It has stopped its children and exits.
+    Exits,
+}
+
+impl Model {
+    fn of(spec: &SupervisorSpec) -> Self {
+        let child = |child: &ChildSpec| ModelChild {
+            id: child.id.to_string(),
+            restart: child.restart,
+            up: false,
+            gone: false,
+            below: match &child.kind {
+                ChildKind::Supervisor(below) => Some(Model::of(below)),
+                ChildKind::Actor(_) => None,
+            },
+        };
+        let children = spec.children.iter().map(child).collect();
+        Model { strategy: spec.strategy, most: spec.intensity.max_restarts, window: 0, children }
+    }
+
+    fn start(&mut self, trace: &mut Vec<Step>) {
+        self.window = 0;
+        self.children.iter_mut().for_each(|child| child.gone = false);
+        self.start_from(0, trace);
+    }
+
+    fn start_from(&mut self, from: usize, trace: &mut Vec<Step>) {
+        self.children[from..].iter_mut().filter(|child| !child.gone).for_each(|child| child.start(trace));
+    }
+
+    fn stop_from(&mut self, from: usize, trace: &mut Vec<Step>) {
+        for child in self.children[from..].iter_mut().rev().filter(|child| child.up) {
+            child.up = false;
+            match &mut child.below {
+                Some(below) => below.stop_from(0, trace),
+                None => trace.push(Step::Stop(child.id.clone())),
+            }
+        }
+    }
+
+    /// An actor somewhere below exits. `None` where it is not there.
+    fn exit(&mut self, id: &str, abnormal: bool, trace: &mut Vec<Step>) -> Option<Taken> {
+        for index in 0..self.children.len() {
+            let child = &mut self.children[index];
+            match &mut child.below {
+                Some(below) => match below.exit(id, abnormal, trace) {
+                    Some(Taken::Exits) => return Some(self.child_exited(index, true, trace)),
+                    Some(Taken::GoesOn) => return Some(Taken::GoesOn),
+                    None => {}
+                },
+                None if child.id == id && child.up => return Some(self.child_exited(index, abnormal, trace)),
+                None => {}
+            }
+        }
+        None
+    }
+
+    fn child_exited(&mut self, index: usize, abnormal: bool, trace: &mut Vec<Step>) -> Taken {
+        let child = &mut self.children[index];
+        child.up = false;
+        match child.restart {
+            RestartType::Temporary => {
+                child.gone = true;
+                return Taken::GoesOn;
+            }
+            RestartType::Transient if !abnormal => return Taken::GoesOn,
+            RestartType::Transient | RestartType::Permanent => {}
+        }
+        self.window += 1;
+        if self.window > self.most {
+            self.stop_from(0, trace);
+            return Taken::Exits;
+        }
+        let from = match self.strategy {
+            SupervisorStrategy::OneForAll => 0,
+            SupervisorStrategy::RestForOne => index,
+            _ => {
+                self.children[index].start(trace);
+                return Taken::GoesOn;
+            }
+        };
+        self.stop_from(from, trace);
+        let temporary = |child: &&mut ModelChild| child.restart == RestartType::Temporary;
+        self.children[from..].iter_mut().filter(temporary).for_each(|child| child.gone = true);
+        self.start_from(from, trace);
+        Taken::GoesOn
+    }
+
+    fn forget_restarts(&mut self) {
+        self.window = 0;
+        self.children.iter_mut().filter_map(|child| child.below.as_mut()).for_each(Model::forget_restarts);
+    }
+
+    fn alive(&self, into: &mut Vec<String>) {
+        for child in self.children.iter().filter(|child| child.up) {
+            match &child.below {
+                Some(below) => below.alive(into),
+                None => into.push(child.id.clone()),
+            }
+        }
+    }
+}
+
+impl ModelChild {
+    fn start(&mut self, trace: &mut Vec<Step>) {
+        self.up = true;
+        match &mut self.below {
+            Some(below) => below.start(trace),
+            None => trace.push(Step::Start(self.id.clone())),
+        }
+    }
+}
+
+fn strategy() -> impl Generate<Value = SupervisorStrategy> {
+    prop_oneof![
+        Just(SupervisorStrategy::OneForOne),
+        Just(SupervisorStrategy::OneForAll),
+        Just(SupervisorStrategy::RestForOne)
+    ]
+}
+
+fn restart() -> impl Generate<Value = RestartType> {
+    prop_oneof![
+        4 => Just(RestartType::Permanent),
+        1 => Just(RestartType::Transient),
+        1 => Just(RestartType::Temporary)
+    ]
+}
+
+/// What a child is before it has a name.
+#[derive(Clone, Debug)]
+enum Shape {
+    Actor(RestartType),
+    Supervisor(SupervisorStrategy, u32, RestartType, Vec<Shape>),
+}
+
+/// Trees of up to four levels.
+fn shapes() -> impl Generate<Value = Vec<Shape>> {
+    let leaf = restart().prop_map(Shape::Actor);
+    let shape = leaf.prop_recursive(3, 30, 5, |inner| {
+        (strategy(), 0_u32..4, prop::collection::vec(inner, 1..6)).prop_map(|(strategy, most, children)| {
+            Shape::Supervisor(strategy, most, RestartType::Permanent, children)
+        })
+    });
+    prop::collection::vec(shape, 1..8)
+}
+
+fn spec_of(strategy: SupervisorStrategy, most: u32, shapes: &[Shape], next: &mut u32) -> SupervisorSpec {
+    let mut children = Vec::new();
+    for shape in shapes.iter().take(30) {
+        *next += 1;
+        let id = format!("c{next}");
+        children.push(match shape {
+            Shape::Actor(restart) => ChildSpec { restart: *restart, ..child(&id) },
+            Shape::Supervisor(strategy, most, restart, inner) => {
+                ChildSpec { restart: *restart, ..below(&id, spec_of(*strategy, *most, inner, next)) }
+            }
+        });
+    }
+    let mut spec = tree(strategy, children);
+    spec.intensity = Intensity { max_restarts: most, within: SECOND * 60 };
+    spec
+}
+
+fn started(world: &mut World, spec: &SupervisorSpec) {
+    let request = world.ask(start_tree(1, "tree", spec.clone()));
+    world.settle();
+    assert!(matches!(world.answer(request), Ok(ActorAnswer::Started(_))));
+}
+
+/// One exit after the other: traces are those of the model, whichever head carries a decision on.
+fn traces_agree(
+    spec: &SupervisorSpec,
+    exits: &[(usize, bool, bool, u8)],
+    seed: u64,
+) -> Result<(), TestCaseError> {
+    let mut world = World::seeded(5, seed);
+    let mut model = Model::of(spec);
+    started(&mut world, spec);
+    let mut expected = Vec::new();
+    model.start(&mut expected);
+    prop_assert_eq!(world.take_trace(), expected);
+    for (which, abnormal, rests, fails_over) in exits {
+        let alive = world.alive();
+        if alive.is_empty() {
+            break;
+        }
+        if *rests {
+            world.run(SECOND * 61);
+            model.forget_restarts();
+        }
+        let class = &alive[which % alive.len()];
+        world.exit(class, if *abnormal { ExitKind::Panicked } else { ExitKind::Normal });
+        let mut expected = Vec::new();
+        if model.exit(class, *abnormal, &mut expected) == Some(Taken::Exits) {
+            model.children.clear();
+        }
+        if *fails_over > 0 {
+            for _ in 0..*fails_over {
+                world.step();
+            }
+            world.fail_over();
+            world.join_all();
+        }
+        // Long enough for pauses, and short enough for the window; the times of exits hardly differ.
+        run_out(&mut world);
+        prop_assert_eq!(world.take_trace(), expected, "after {} of {:?}", class, model);
+        let mut up = Vec::new();
+        model.alive(&mut up);
+        up.sort();
+        prop_assert_eq!(world.alive(), up);
+    }
+    Ok(())
+}
+
+/// Until nothing happens any more; pauses take no time.
+fn run_out(world: &mut World) {
+    loop {
+        world.settle();
+        let next = world.machine.next_deadline();
+        if next.since(world.now) > SECOND * 5 {
+            return;
+        }
+        world.now = next.max(world.now);
+        world.tell(crate::supervision::Event::Tick);
+    }
+}
+
+/// What happens to a cluster.
+#[derive(Clone, Debug)]
+enum Fault {
+    Exit(usize, bool),
+    Lose(u64),
+    Fence(u64),
+    Part(u64),
+    Join(u64),
+    Drain(u64),
+    FailOver,
+    Wait(u64),
+    Steps(u8),
+    Replace(u64),
+}
+
+fn fault() -> impl Generate<Value = Fault> {
+    let number = || 1_u64..=5;
+    prop_oneof![
+        6 => (any::<usize>(), any::<bool>()).prop_map(|(which, abnormal)| Fault::Exit(which, abnormal)),
+        1 => number().prop_map(Fault::Lose),
+        2 => number().prop_map(Fault::Fence),
+        2 => number().prop_map(Fault::Part),
+        3 => number().prop_map(Fault::Join),
+        1 => number().prop_map(Fault::Drain),
+        2 => Just(Fault::FailOver),
+        2 => (0_u64..20).prop_map(Fault::Wait),
+        10 => (1_u8..60).prop_map(Fault::Steps),
+        1 => number().prop_map(Fault::Replace),
+    ]
+}
+
+fn strike(world: &mut World, fault: &Fault) {
+    match fault {
+        Fault::Exit(which, abnormal) => {
+            let alive: Vec<String> =
+                world.alive().into_iter().filter(|class| world.running(class).is_some()).collect();
+            if !alive.is_empty() {
+                let class = alive[which % alive.len()].clone();
+                world.exit(&class, if *abnormal { ExitKind::Panicked } else { ExitKind::Normal });
+            }
+        }
+        Fault::Lose(number) if world.nodes.contains_key(&node(*number)) => world.lose(&node(*number)),
+        Fault::Fence(number) => world.fence(&node(*number)),
+        Fault::Part(number) if world.nodes.contains_key(&node(*number)) => world.part(&node(*number)),
+        Fault::Join(number) if world.nodes.get(&node(*number)).is_some_and(|known| !known.connected) => {
+            world.join(&node(*number));
+        }
+        Fault::Drain(number) if world.nodes.contains_key(&node(*number)) => world.drain(&node(*number)),
+        Fault::FailOver => world.fail_over(),
+        Fault::Wait(seconds) => {
+            world.now = world.now + SECOND * *seconds as u32;
+            world.tell(crate::supervision::Event::Tick);
+        }
+        Fault::Steps(count) => (0..*count).for_each(|_| {
+            world.step();
+        }),
+        Fault::Replace(number) => {
+            let id = NodeId::new(&*format!("m{number}"), 1);
+            if !world.nodes.contains_key(&id) && world.states.len() < 8 {
+                world.add_node(id);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Once faults stop, every supervisor that lives has the children that its strategy says, each running once.
+fn children_are_whole(world: &mut World) -> Result<(), TestCaseError> {
+    for number in 1..=5 {
+        world.fence(&node(number));
+    }
+    world.add_node(NodeId::new("fresh", 1));
+    world.join_all();
+    world.run(SECOND * 300);
+    let request = world.ask(ActorRequest::Tree(None));
+    let Ok(ActorAnswer::Tree { supervisors, actors }) = world.answer(request) else { panic!() };
+    let known: BTreeMap<ActorId, &ActorInfo> = actors.iter().map(|actor| (actor.actor, actor)).collect();
+    let mut expected = Vec::new();
+    for supervisor in &supervisors {
+        prop_assert_eq!(supervisor.state, ActorState::Running, "{:?}", supervisor);
+        for child in supervisor.children.iter().filter(|child| !child.is_supervisor) {
+            let info = known[&child.actor];
+            let poisoned = info.last_exit.contains("not started again");
+            match child.restart {
+                RestartType::Permanent if !poisoned => prop_assert_eq!(child.state, ChildState::Present),
+                _ => {}
+            }
+            if child.state == ChildState::Present {
+                prop_assert_eq!(info.state, ActorState::Running, "{:?}", info);
+                expected.push(info.class.name.to_string());
+            }
+        }
+    }
+    expected.sort();
+    prop_assert_eq!(world.alive(), expected);
+    prop_assert!(world.nodes.values().all(|known| known.exits.is_empty()), "an exit is not acknowledged");
+    prop_assert!(world.writes.is_empty());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn traces_are_those_of_the_model(
+        (strategy, most, shapes) in (strategy(), 0_u32..5, shapes()),
+        exits in prop::collection::vec((any::<usize>(), prop::bool::weighted(0.8), any::<bool>(), 0_u8..20), 1..8),
+        seed in any::<u64>(),
+    ) {
+        traces_agree(&spec_of(strategy, most, &shapes, &mut 0), &exits, seed)?;
+    }
+
+    #[test]
+    fn children_are_as_their_supervisors_say_once_faults_stop(
+        (strategy, shapes) in (strategy(), shapes()),
+        faults in prop::collection::vec(fault(), 1..60),
+        seed in any::<u64>(),
+    ) {
+        let mut world = World::seeded(5, seed);
+        let request = world.ask(start_tree(1, "tree", spec_of(strategy, 1000, &shapes, &mut 0)));
+        for fault in &faults {
+            strike(&mut world, fault);
+        }
+        children_are_whole(&mut world)?;
+        let _ = request;
+    }
+}

@@ -1,0 +1,544 @@
+//! A small cluster for tests: a registry that writes when it is told to, nodes that start and stop actors when they are
+//! told to, and a head that may be replaced.
+
+use crate::supervision::*;
+use mobula_types::actor::*;
+use mobula_types::view::NodeLoad;
+use mobula_types::*;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const JOB: JobId = JobId(7);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// What nodes did, by the names of the classes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    Start(String),
+    Stop(String),
+}
+
+/// A node of the test.
+#[derive(Default, Debug)]
+pub(super) struct TestNode {
+    pub(super) connected: bool,
+    pub(super) inbox: VecDeque<ActorOrder>,
+    pub(super) actors: BTreeMap<Incarnation, ActorState>,
+    stops: BTreeMap<Incarnation, ExitReason>,
+    pub(super) exits: Vec<(ExitReport, Time)>,
+    pub(super) located: BTreeMap<ActorId, Location>,
+    pub(super) downs: Vec<Down>,
+    pub(super) link_downs: Vec<(Incarnation, Incarnation)>,
+    pub(super) watches: BTreeMap<u64, Watch>,
+}
+
+/// The records that are durable.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Records {
+    pub(super) actors: BTreeMap<ActorId, ActorRecord>,
+    pub(super) specs: BTreeMap<SpecKey, SpecRecord>,
+    pub(super) supervisors: BTreeMap<ActorId, SupervisorRecord>,
+    pub(super) names: BTreeMap<(Arc<str>, Arc<str>), ActorId>,
+}
+
+pub(super) struct World {
+    pub(super) machine: Supervision,
+    pub(super) now: Time,
+    pub(super) records: Records,
+    pub(super) writes: VecDeque<(u64, Vec<RecordChange>, bool)>,
+    pub(super) nodes: BTreeMap<NodeId, TestNode>,
+    pub(super) states: BTreeMap<NodeId, InheritedNode>,
+    pub(super) answers: BTreeMap<RequestKey, Result<ActorAnswer, Failure>>,
+    pub(super) trace: Vec<Step>,
+    /// Where each epoch was granted.
+    granted: BTreeMap<Incarnation, NodeId>,
+    classes: BTreeMap<ActorId, String>,
+    /// Classes whose constructors fail, or want no actor.
+    pub(super) failing: BTreeSet<String>,
+    pub(super) ignoring: BTreeSet<String>,
+    next_request: u64,
+    view: ClusterView,
+    random: u64,
+    /// Grants and exits, checked to be in turn.
+    pub(super) orders: usize,
+    pub(super) verbose: bool,
+}
+
+pub(super) fn node(number: u64) -> NodeId {
+    NodeId::new(&*format!("n{number}"), 1)
+}
+
+impl World {
+    pub(super) fn new(nodes: u64) -> Self {
+        World::seeded(nodes, 1)
+    }
+
+    pub(super) fn seeded(nodes: u64, seed: u64) -> Self {
+        let now = Time::ZERO + SECOND * 1000;
+        let inheritance = Inheritance { wall_millis: wall(now), ..Inheritance::default() };
+        let machine = Supervision::lead(now, SupervisionOptions::default(), inheritance, &mut Vec::new());
+        let mut world = World {
+            machine,
+            now,
+            records: Records::default(),
+            writes: VecDeque::new(),
+            nodes: BTreeMap::new(),
+            states: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            trace: Vec::new(),
+            granted: BTreeMap::new(),
+            classes: BTreeMap::new(),
+            failing: BTreeSet::new(),
+            ignoring: BTreeSet::new(),
+            next_request: 0,
+            view: ClusterView::default(),
+            random: seed,
+            orders: 0,
+            verbose: false,
+        };
+        world.tell(Event::JobOpened { job: JOB, has_executable: true });
+        (1..=nodes).for_each(|number| world.add_node(node(number)));
+        world
+    }
+
+    pub(super) fn random(&mut self, below: usize) -> usize {
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.random >> 33) as usize) % below.max(1)
+    }
+
+    pub(super) fn add_node(&mut self, id: NodeId) {
+        self.add_node_with(id, Resources::cpus(4));
+    }
+
+    pub(super) fn add_node_with(&mut self, id: NodeId, resources: Resources) {
+        let info = NodeInfo {
+            id: id.clone(),
+            address: "".into(),
+            resources,
+            labels: [(Arc::from("name"), id.name.0.clone())].into_iter().collect(),
+            state: NodeState::Alive,
+            functions: Vec::new(),
+            object_store_memory: 0,
+            version: "".into(),
+            load: NodeLoad::default(),
+        };
+        self.view.nodes.insert(id.name.clone(), Arc::new(info));
+        self.nodes.insert(id.clone(), TestNode::default());
+        self.states.insert(id.clone(), InheritedNode::Alive);
+        self.tell(Event::View(Arc::new(self.view.clone())));
+        self.join(&id);
+    }
+
+    /// A node joins the head, and tells what it has.
+    pub(super) fn join(&mut self, id: &NodeId) {
+        self.tell(Event::NodeJoined { node: id.clone() });
+        let now = self.now;
+        let Some(known) = self.nodes.get_mut(id) else { return };
+        known.connected = true;
+        known.inbox.clear();
+        let actors = known.actors.iter();
+        let report = ActorReport::Inventory {
+            actors: actors
+                .map(|(incarnation, state)| HostedActor { incarnation: *incarnation, state: *state })
+                .collect(),
+            exits: known
+                .exits
+                .iter()
+                .map(|(exit, at)| ExitReport { age: now.since(*at), ..exit.clone() })
+                .collect(),
+            located: known.located.keys().copied().collect(),
+            watches: known.watches.values().copied().collect(),
+        };
+        self.tell(Event::Reported { node: id.clone(), report });
+    }
+
+    pub(super) fn part(&mut self, id: &NodeId) {
+        if let Some(known) = self.nodes.get_mut(id) {
+            known.connected = false;
+            known.inbox.clear();
+        }
+        self.tell(Event::NodeParted { node: id.clone() });
+    }
+
+    pub(super) fn lose(&mut self, id: &NodeId) {
+        self.nodes.remove(id);
+        self.states.insert(id.clone(), InheritedNode::Lost);
+        self.view.nodes.remove(&id.name);
+        self.tell(Event::NodeLost { node: id.clone() });
+    }
+
+    pub(super) fn fence(&mut self, id: &NodeId) {
+        if self.states.get(id) == Some(&InheritedNode::Lost) {
+            self.states.remove(id);
+            self.tell(Event::NodeFenced { node: id.clone() });
+        }
+    }
+
+    pub(super) fn drain(&mut self, id: &NodeId) {
+        self.states.insert(id.clone(), InheritedNode::Draining);
+        self.tell(Event::NodeDraining { node: id.clone() });
+    }
+
+    /// Another head leads: it knows what is durable.
+    pub(super) fn fail_over(&mut self) {
+        self.writes.clear();
+        let records = self.records.clone();
+        let inheritance = Inheritance {
+            wall_millis: wall(self.now),
+            nodes: self.states.iter().map(|(node, state)| (node.clone(), *state)).collect(),
+            jobs: vec![(JOB, true)],
+            ended_jobs: Vec::new(),
+            specs: records.specs.into_values().collect(),
+            actors: records.actors.into_values().collect(),
+            supervisors: records.supervisors.into_values().collect(),
+            names: records
+                .names
+                .into_iter()
+                .map(|((namespace, name), actor)| (namespace, name, actor))
+                .collect(),
+        };
+        let mut effects = Vec::new();
+        self.machine = Supervision::lead(self.now, SupervisionOptions::default(), inheritance, &mut effects);
+        for known in self.nodes.values_mut() {
+            known.connected = false;
+            known.inbox.clear();
+        }
+        self.perform(effects);
+        self.tell(Event::View(Arc::new(self.view.clone())));
+    }
+
+    pub(super) fn join_all(&mut self) {
+        let away = self.nodes.iter().filter(|(_, known)| !known.connected);
+        for id in away.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.join(&id);
+        }
+    }
+
+    pub(super) fn tell(&mut self, event: Event) {
+        let mut effects = Vec::new();
+        if self.verbose {
+            eprintln!("> {event:?}");
+        }
+        self.machine.on_event(self.now, wall(self.now), event, &mut effects);
+        if let Err(problem) = self.machine.check() {
+            if self.verbose {
+                effects.iter().for_each(|effect| eprintln!("    {effect:?}"));
+            }
+            panic!("{problem}; {:?}", self.trace);
+        }
+        self.perform(effects);
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        if self.verbose {
+            effects.iter().for_each(|effect| eprintln!("    {effect:?}"));
+        }
+        for effect in effects {
+            match effect {
+                Effect::Write { write, changes, may_fail } => {
+                    assert!(changes.len() <= WRITE_LIMIT);
+                    self.writes.push_back((write, changes, may_fail));
+                }
+                Effect::Order { node, order } => {
+                    self.orders += 1;
+                    self.check_order(&node, &order);
+                    if let Some(known) = self.nodes.get_mut(&node).filter(|known| known.connected) {
+                        known.inbox.push_back(order);
+                    }
+                }
+                Effect::Answer { request, answer } => {
+                    assert!(self.answers.insert(request, answer).is_none(), "answered twice");
+                }
+            }
+        }
+    }
+
+    /// What is granted is durable, and no epoch is granted to two nodes.
+    fn check_order(&mut self, node: &NodeId, order: &ActorOrder) {
+        let ActorOrder::Start(starts) = order else { return };
+        assert_eq!(self.states.get(node), Some(&InheritedNode::Alive), "granted where it must not be");
+        for start in starts {
+            let record = &self.records.actors[&start.incarnation.actor];
+            assert_eq!(
+                (record.epoch, record.node.as_ref()),
+                (start.incarnation.epoch, Some(node)),
+                "not durable"
+            );
+            let before = self.granted.insert(start.incarnation, node.clone());
+            assert!(before.is_none_or(|before| before == *node), "an epoch is granted twice");
+            self.classes.insert(start.incarnation.actor, start.spec.template.function.name.to_string());
+        }
+    }
+
+    pub(super) fn ask(&mut self, ask: ActorRequest) -> RequestKey {
+        self.ask_from(None, ask)
+    }
+
+    pub(super) fn ask_from(&mut self, asker: Option<NodeId>, ask: ActorRequest) -> RequestKey {
+        self.next_request += 1;
+        let request = RequestKey(self.next_request);
+        self.tell(Event::Request { request, asker, ask });
+        request
+    }
+
+    pub(super) fn answer(&mut self, request: RequestKey) -> Result<ActorAnswer, Failure> {
+        self.answers.remove(&request).expect("an answer")
+    }
+
+    /// The oldest write becomes durable.
+    pub(super) fn commit(&mut self) -> bool {
+        let Some((write, changes, _)) = self.writes.pop_front() else { return false };
+        changes.into_iter().for_each(|change| self.records.apply(change));
+        self.tell(Event::Written { write });
+        true
+    }
+
+    pub(super) fn refuse_write(&mut self) {
+        let (write, _, may_fail) = self.writes.pop_front().expect("a write");
+        assert!(may_fail);
+        let failure = Failure::new(FailureKind::StoreFull, "no room");
+        self.tell(Event::NotWritten { write, failure });
+    }
+
+    /// A node takes its next order.
+    pub(super) fn deliver(&mut self, id: &NodeId) -> bool {
+        let Some(known) = self.nodes.get_mut(id) else { return false };
+        let Some(order) = known.inbox.pop_front() else { return false };
+        match order {
+            ActorOrder::Start(starts) => {
+                for start in starts {
+                    let exited = known.exits.iter().any(|(exit, _)| exit.incarnation == start.incarnation);
+                    if exited || known.actors.contains_key(&start.incarnation) {
+                        continue;
+                    }
+                    known.actors.insert(start.incarnation, ActorState::Starting);
+                    self.trace.push(Step::Start(self.classes[&start.incarnation.actor].clone()));
+                }
+            }
+            ActorOrder::Stop { incarnation, reason, .. } => {
+                if known.actors.contains_key(&incarnation) {
+                    known.stops.insert(incarnation, reason);
+                } else if !known.exits.iter().any(|(exit, _)| exit.incarnation == incarnation) {
+                    self.report_exit(id, incarnation, ExitReason::of(ExitKind::Lost), false);
+                }
+            }
+            ActorOrder::Located(located) => {
+                known.located.extend(located.into_iter().map(|one| (one.actor, one.location)));
+            }
+            ActorOrder::ExitsRecorded(exits) => {
+                known.exits.retain(|(exit, _)| !exits.contains(&exit.incarnation));
+            }
+            ActorOrder::Down(down) => {
+                assert!(known.watches.remove(&down.number).is_some(), "a second Down");
+                known.downs.push(down);
+            }
+            ActorOrder::LinkDown { linked, exited, .. } => known.link_downs.push((linked, exited)),
+            ActorOrder::Reconciled { unknown } => {
+                known.actors.retain(|incarnation, _| !unknown.contains(incarnation));
+            }
+        }
+        true
+    }
+
+    fn report_exit(&mut self, id: &NodeId, incarnation: Incarnation, reason: ExitReason, started: bool) {
+        let now = self.now;
+        let Some(known) = self.nodes.get_mut(id) else { return };
+        known.actors.remove(&incarnation);
+        known.stops.remove(&incarnation);
+        let exit = ExitReport { incarnation, reason, age: Duration::ZERO, started };
+        known.exits.push((exit.clone(), now));
+        if known.connected {
+            let report = ActorReport::Exited(vec![exit]);
+            self.tell(Event::Reported { node: id.clone(), report });
+        }
+    }
+
+    /// An actor that is starting has started, or one that is told to stop has stopped.
+    pub(super) fn progress(&mut self, id: &NodeId) -> bool {
+        let Some(known) = self.nodes.get_mut(id) else { return false };
+        if let Some((incarnation, reason)) = known.stops.pop_first() {
+            if let Some(state) = known.actors.get(&incarnation).copied() {
+                self.trace.push(Step::Stop(self.classes[&incarnation.actor].clone()));
+                self.report_exit(id, incarnation, reason, state == ActorState::Running);
+            }
+            return true;
+        }
+        let starting = known.actors.iter().find(|(_, state)| **state == ActorState::Starting);
+        let Some(incarnation) = starting.map(|(incarnation, _)| *incarnation) else { return false };
+        let class = &self.classes[&incarnation.actor];
+        if self.failing.contains(class) {
+            let failure = Failure::new(FailureKind::TaskPanicked, "no such file");
+            self.report_exit(
+                id,
+                incarnation,
+                ExitReason::failed(ExitKind::ConstructorFailed, failure),
+                false,
+            );
+            return true;
+        }
+        let report = if self.ignoring.contains(class) {
+            known.actors.remove(&incarnation);
+            ActorReport::Ignored(incarnation)
+        } else {
+            known.actors.insert(incarnation, ActorState::Running);
+            ActorReport::Started(vec![incarnation])
+        };
+        if known.connected {
+            self.tell(Event::Reported { node: id.clone(), report });
+        }
+        true
+    }
+
+    /// One thing happens, of those that can. Whether one could.
+    pub(super) fn step(&mut self) -> bool {
+        let ids: Vec<NodeId> = self.nodes.keys().cloned().collect();
+        let choices = 1 + 2 * ids.len();
+        let first = self.random(choices);
+        (0..choices).any(|offset| match (first + offset) % choices {
+            0 => self.commit(),
+            choice if choice % 2 == 1 => self.deliver(&ids[(choice - 1) / 2]),
+            choice => self.progress(&ids[(choice - 1) / 2]),
+        })
+    }
+
+    /// Until nothing can happen any more but time.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..100_000 {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("it goes on for ever");
+    }
+
+    /// Until nothing can happen any more within `time`.
+    pub(super) fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            self.settle();
+            let next = self.machine.next_deadline();
+            if next > end {
+                break;
+            }
+            self.now = self.now.max(next);
+            self.tell(Event::Tick);
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// Where an actor of that class runs.
+    pub(super) fn running(&self, class: &str) -> Option<(NodeId, Incarnation)> {
+        self.nodes.iter().find_map(|(id, known)| {
+            let mut actors = known.actors.iter().filter(|(_, state)| **state == ActorState::Running);
+            let found = actors.find(|(incarnation, _)| self.classes[&incarnation.actor] == class);
+            found.map(|(incarnation, _)| (id.clone(), *incarnation))
+        })
+    }
+
+    /// The classes of all actors that nodes have, sorted.
+    pub(super) fn alive(&self) -> Vec<String> {
+        let actors = self.nodes.values().flat_map(|known| known.actors.keys());
+        let mut classes: Vec<String> =
+            actors.map(|incarnation| self.classes[&incarnation.actor].clone()).collect();
+        classes.sort();
+        classes
+    }
+
+    /// An actor exits by itself.
+    pub(super) fn exit(&mut self, class: &str, kind: ExitKind) {
+        let (id, incarnation) = self.running(class).unwrap_or_else(|| panic!("{class} does not run"));
+        self.report_exit(&id, incarnation, ExitReason::of(kind), true);
+    }
+
+    pub(super) fn take_trace(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.trace)
+    }
+}
+
+impl Records {
+    fn apply(&mut self, change: RecordChange) {
+        match change {
+            RecordChange::PutActor(record) => drop(self.actors.insert(record.actor, record)),
+            RecordChange::DeleteActor(id) => drop(self.actors.remove(&id)),
+            RecordChange::PutSpec(record) => drop(self.specs.insert(record.key, record)),
+            RecordChange::DeleteSpec(key) => drop(self.specs.remove(&key)),
+            RecordChange::PutSupervisor(record) => drop(self.supervisors.insert(record.supervisor, *record)),
+            RecordChange::DeleteSupervisor(id) => drop(self.supervisors.remove(&id)),
+            RecordChange::PutName { namespace, name, actor } => {
+                self.names.insert((namespace, name), actor);
+            }
+            RecordChange::DeleteName { namespace, name } => drop(self.names.remove(&(namespace, name))),
+        }
+    }
+}
+
+fn wall(now: Time) -> u64 {
+    1_700_000_000_000 + now.since(Time::ZERO).as_millis() as u64
+}
+
+pub(super) fn id(number: u64) -> ActorId {
+    ActorId(TaskId { high: 1, low: number })
+}
+
+pub(super) fn options() -> ActorOptions {
+    ActorOptions::default()
+}
+
+pub(super) fn spec_with(class: &str, options: ActorOptions) -> Arc<ActorSpec> {
+    let task = TaskOptions {
+        resources: Resources::default(),
+        target: Target::Constructor(Arc::new(options)),
+        ..TaskOptions::default()
+    };
+    let template = TaskTemplate { function: FunctionId::new(class, ""), signature: None, options: task };
+    Arc::new(ActorSpec { job: JOB, template: Arc::new(template), arguments: Payload::from(&b"1"[..]) })
+}
+
+pub(super) fn spec(class: &str) -> Arc<ActorSpec> {
+    spec_with(class, options())
+}
+
+pub(super) fn child(class: &str) -> ChildSpec {
+    ChildSpec {
+        id: class.into(),
+        restart: RestartType::Permanent,
+        shutdown: ChildShutdown::default(),
+        significant: false,
+        kind: ChildKind::Actor(spec(class)),
+    }
+}
+
+pub(super) fn below(id: &str, spec: SupervisorSpec) -> ChildSpec {
+    let kind = ChildKind::Supervisor(Arc::new(spec));
+    ChildSpec { kind, shutdown: ChildShutdown::Infinity, ..child(id) }
+}
+
+pub(super) fn tree(strategy: SupervisorStrategy, children: Vec<ChildSpec>) -> SupervisorSpec {
+    SupervisorSpec { strategy, children, ..SupervisorSpec::default() }
+}
+
+pub(super) fn start_tree(number: u64, name: &str, spec: SupervisorSpec) -> ActorRequest {
+    ActorRequest::StartSupervisor {
+        supervisor: id(number),
+        namespace: "default".into(),
+        name: name.into(),
+        job: JOB,
+        detached: false,
+        spec: Arc::new(spec),
+    }
+}
+
+pub(super) fn create(number: u64, spec: Arc<ActorSpec>) -> ActorRequest {
+    ActorRequest::Create(vec![CreateActor { actor: id(number), spec }])
+}
+
+/// `+a` for a start, `-a` for a stop.
+pub(super) fn steps(text: &str) -> Vec<Step> {
+    let step = |word: &str| match word.strip_prefix('+') {
+        Some(class) => Step::Start(class.into()),
+        None => Step::Stop(word.trim_start_matches('-').into()),
+    };
+    text.split_whitespace().map(step).collect()
+}

@@ -1,0 +1,73 @@
+//! A driver whose actors do what is promised of actors. `performers --cluster URL CASE [ARGUMENT…]` prints how the case
+//! ended as one line of JSON: the value, or the kind of the error and its text.
+
+mod delivery;
+mod ends;
+mod lives;
+mod speed;
+mod tally;
+mod turns;
+
+use mobula::Cluster;
+use serde_json::Value;
+
+fn main() {
+    mobula::worker_entry();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let line = match runtime.block_on(run()) {
+        Ok(value) => serde_json::json!({ "value": value }),
+        Err(error) => {
+            serde_json::json!({ "kind": format!("{:?}", error.kind()), "text": format!("{error:?}") })
+        }
+    };
+    println!("{line}");
+}
+
+async fn run() -> mobula::Result<Value> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let url = arguments.iter().skip_while(|argument| *argument != "--cluster").nth(1).cloned();
+    let words: Vec<&str> = arguments.iter().skip(2).map(String::as_str).collect();
+    let cluster = Cluster::connect(url.unwrap_or_default().as_str()).await?;
+    let result = cluster.scope(perform(&words)).await;
+    cluster.close().await;
+    result
+}
+
+async fn perform(words: &[&str]) -> mobula::Result<Value> {
+    let (case, arguments) = words.split_first().expect("a case");
+    match *case {
+        "counts" => lives::counts(arguments.first().copied()).await,
+        "constructor" => lives::constructor().await,
+        "names" => lives::names().await,
+        "lifetime" => lives::lifetime().await,
+        "leaves" => lives::leaves().await,
+        "handle" => lives::handle().await,
+        "batch" => lives::batch(number(arguments)).await,
+        "order" => delivery::order(number(arguments)).await,
+        "call-and-cast" => delivery::call_and_cast().await,
+        "default-delivery" => delivery::default_delivery().await,
+        "retries" => delivery::retries().await,
+        "mailbox" => delivery::mailbox().await,
+        "flood" => delivery::flood(arguments[0], number(&arguments[1..])).await,
+        "dead" => delivery::long_dead().await,
+        "turn" => turns::turn().await,
+        "async-methods" => turns::async_methods().await,
+        "groups" => turns::concurrency_groups().await,
+        "cancel" => turns::timeout_and_cancel().await,
+        "timers" => turns::timers().await,
+        "hooks" => ends::hooks().await,
+        "stop" => ends::stop().await,
+        "kill" => ends::kill().await,
+        "priorities" => ends::priorities().await,
+        "reasons" => ends::exit_reasons().await,
+        "links" => ends::links().await,
+        "monitors" => ends::monitors().await,
+        "rate" => speed::rate(number(arguments)).await,
+        "creates" => speed::creates(number(arguments)).await,
+        other => Ok(Value::String(format!("there is no case {other}"))),
+    }
+}
+
+fn number(arguments: &[&str]) -> u64 {
+    arguments.first().and_then(|text| text.parse().ok()).unwrap_or(1000)
+}

@@ -1,0 +1,68 @@
+//! One turn after the other, or together.
+
+use crate::tally::TallyHandle;
+use mobula::{ErrorKind, Result};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// `&self` methods run together; a `&mut self` one runs alone.
+pub(crate) async fn turn() -> Result<Value> {
+    let tally = TallyHandle::new(0).spawn().await?;
+    // None of them ends before all are inside.
+    let meeting: Vec<_> = (0..5).map(|_| tally.meet(5).submit()).collect();
+    for met in meeting {
+        met.await?;
+    }
+    let slow: Vec<_> = (0..5).map(|_| tally.add_slowly(1, 5).submit()).collect();
+    for call in slow {
+        call.await?;
+    }
+    Ok(tally.read().await?.into())
+}
+
+/// The actor is not entered again while a `&mut self` method awaits.
+pub(crate) async fn async_methods() -> Result<Value> {
+    let tally = TallyHandle::new(0).spawn().await?;
+    let first = tally.add_slowly(1, 50).submit();
+    let second = tally.add_slowly(2, 1).submit();
+    let read = tally.read().submit();
+    Ok(json!([first.await?, second.await?, read.await?, tally.seen().await?]))
+}
+
+pub(crate) async fn concurrency_groups() -> Result<Value> {
+    let tally = TallyHandle::new(0).spawn().await?;
+    let stays: Vec<_> = (0..8).map(|_| tally.stay(20).submit()).collect();
+    let mut most = 0;
+    for stay in stays {
+        most = most.max(stay.await?);
+    }
+    Ok(most.into())
+}
+
+pub(crate) async fn timeout_and_cancel() -> Result<Value> {
+    let tally = TallyHandle::new(0).spawn().await?;
+    let running = tally.add_slowly(1, 300).submit();
+    let queued = tally.add(10).submit();
+    let late = tally.add(100).deadline(Duration::from_millis(50)).submit();
+    queued.cancel();
+    let queued = queued.await.unwrap_err().kind();
+    let late = late.await.unwrap_err().kind();
+    running.cancel();
+    let discarded = running.await.unwrap_err().kind();
+    // The turn that ran has finished all the same.
+    let total = tally.read().await?;
+    let dropped = tally.wait_for_ever().submit();
+    let behind = tally.add(1).submit();
+    dropped.cancel();
+    assert_eq!(dropped.await.unwrap_err().kind(), ErrorKind::Cancelled);
+    Ok(json!([format!("{queued:?}"), format!("{late:?}"), format!("{discarded:?}"), total, behind.await?]))
+}
+
+pub(crate) async fn timers() -> Result<Value> {
+    let tally = TallyHandle::new(0).spawn().await?;
+    tally.tick_later().await?;
+    while tally.read().await? == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(tally.read().await?.into())
+}
