@@ -17,7 +17,6 @@ mod creation;
 mod handle;
 mod monitor;
 mod pool;
-mod supervisor;
 mod turn;
 mod written;
 
@@ -29,9 +28,9 @@ pub(crate) use context::ActorScope;
 pub use context::{ActorContext, Timer};
 pub use creation::{Creation, spawn_many};
 pub use handle::ActorHandle;
+pub(crate) use handle::{ask, odd_actor_answer};
 pub use monitor::Monitor;
 pub use pool::ActorPool;
-pub use supervisor::SupervisorHandle;
 
 /// What the output of `#[mobula::actor]` calls.
 pub mod generated {
