@@ -284,7 +284,6 @@ impl Supervision {
         };
         let ordinal = supervisor.next_ordinal;
         self.declare_child(asker, &tree, (above, actor), &child, false);
-        self.mark_supervisor(above);
         if let Some(child) = self.child_mut(above, ordinal) {
             child.trial = Trial::Added;
         }
@@ -419,6 +418,7 @@ impl Supervision {
             known.paused.remove(&ordinal);
         }
         let write = self.mark_child(supervisor, ordinal);
+        self.not_wanted(write, actor, &reason);
         self.moved.insert(actor);
         if temporary {
             self.remove_child(supervisor, ordinal, &reason);

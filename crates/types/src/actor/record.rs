@@ -33,7 +33,7 @@ pub struct SpecRecord {
 pub struct ChildRecord {
     /// The supervisor.
     pub supervisor: ActorId,
-    /// Its place among the siblings: they start in rising order. Never given twice by one supervisor.
+    /// Its place among the siblings: they start in rising order.
     pub ordinal: u64,
     /// Its id, unique among the siblings.
     pub id: Arc<str>,
@@ -153,7 +153,7 @@ pub struct SupervisorRecord {
     pub epoch: Epoch,
     /// Whether it has been started and has not exited.
     pub running: bool,
-    /// The place that the next child gets.
+    /// A place that no child has, nor any behind it, as of this record; children that were added since have higher ones.
     pub next_ordinal: u64,
     /// When the restarts of the intensity's window happened, in milliseconds since 1970.
     pub restarts_millis: Vec<u64>,

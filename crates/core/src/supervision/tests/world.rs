@@ -63,6 +63,8 @@ pub(super) struct World {
     /// Grants and exits, checked to be in turn.
     pub(super) orders: usize,
     pub(super) verbose: bool,
+    /// What was asked of this head.
+    pub(super) asked: Vec<RequestKey>,
 }
 
 pub(super) fn node(number: u64) -> NodeId {
@@ -96,6 +98,7 @@ impl World {
             random: seed,
             orders: 0,
             verbose: false,
+            asked: Vec::new(),
         };
         world.tell(Event::JobOpened { job: JOB, has_executable: true });
         (1..=nodes).for_each(|number| world.add_node(node(number)));
@@ -184,6 +187,7 @@ impl World {
     /// Another head leads: it knows what is durable.
     pub(super) fn fail_over(&mut self) {
         self.writes.clear();
+        self.asked.clear();
         let records = self.records.clone();
         let inheritance = Inheritance {
             wall_millis: wall(self.now),
@@ -279,11 +283,13 @@ impl World {
     pub(super) fn ask_from(&mut self, asker: Option<NodeId>, ask: ActorRequest) -> RequestKey {
         self.next_request += 1;
         let request = RequestKey(self.next_request);
+        self.asked.push(request);
         self.tell(Event::Request { request, asker, ask });
         request
     }
 
     pub(super) fn answer(&mut self, request: RequestKey) -> Result<ActorAnswer, Failure> {
+        self.asked.retain(|asked| *asked != request);
         self.answers.remove(&request).expect("an answer")
     }
 
