@@ -40,6 +40,7 @@ mod steps;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod waiting;
 mod watch;
 mod write;

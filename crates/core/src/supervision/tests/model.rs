@@ -1,5 +1,6 @@
 //! A sequential model of OTP's supervisors, and random trees and faults against it.
 
+use super::specs::*;
 use super::world::*;
 use mobula_types::actor::*;
 use mobula_types::{ActorId, ExitKind, NodeId};

@@ -1,5 +1,6 @@
 //! Actors without a supervisor, names, watches, and what nodes and heads make sure of with each other.
 
+use super::specs::*;
 use super::world::*;
 use crate::supervision::{Effect, Event};
 use mobula_types::actor::*;
