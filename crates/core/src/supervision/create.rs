@@ -91,8 +91,8 @@ impl Supervision {
         if self.supervisors.contains_key(&id) {
             return Err(Failure::new(FailureKind::AlreadyExists, format!("{id} is a supervisor")));
         }
-        if !self.actors.contains_key(&id) {
-            return Ok(self.dead.get(id).is_some());
+        if !self.actors.contains_key(&id) && self.dead.get(id).is_none() {
+            return Ok(false);
         }
         if let Some(node) = asker {
             self.locate(node, id);
@@ -171,6 +171,8 @@ impl Supervision {
         actor.creator = asker.cloned();
         actor.listeners.extend(asker.cloned());
         actor.since_millis = self.wall_millis;
+        // The child of a tree that is declared once more goes on where it was.
+        actor.epoch = self.dead.get(id).map(|dead| dead.incarnation.epoch).unwrap_or_default();
         self.actors.insert(id, actor);
         self.by_job.insert((spec.job, id));
         self.jobs.entry(spec.job).or_default().users += 1;
@@ -199,6 +201,7 @@ impl Supervision {
     /// A creation could not be written: there is no such actor, and nobody was told otherwise.
     pub(super) fn uncreate(&mut self, id: ActorId, failure: &Failure) {
         self.bury(id, ExitReason::failed(mobula_types::ExitKind::Lost, failure.clone()));
+        self.dead.remove(id);
     }
 }
 

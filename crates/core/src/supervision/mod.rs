@@ -143,7 +143,7 @@ impl Supervision {
             self.timers.pop_first();
             self.timer_due(id, ordinal);
         }
-        self.dead.forget(self.now, self.options.most_dead);
+        self.forget_dead();
         self.drop_unused_specs();
         self.place_pending();
         self.tell_moves();

@@ -65,6 +65,9 @@ pub struct ChildRecord {
 pub struct ActorRecord {
     /// The actor.
     pub actor: ActorId,
+    /// It is dead for good. It is remembered for a while, so that a creation that is sent again finds itself, and no epoch
+    /// is granted twice; its spec may be gone.
+    pub dead: bool,
     /// Its job.
     pub job: JobId,
     /// Its spec, which has its name too.

@@ -63,7 +63,7 @@ fn strategy_simple_one_for_one() {
     world.settle();
     assert!(matches!(world.answer(request), Ok(ActorAnswer::Done { ended: Some(_) })));
     assert_eq!(world.alive(), [""; 0]);
-    assert!(world.records.actors.is_empty() && world.records.supervisors.is_empty());
+    assert!(world.living().is_empty() && world.records.supervisors.is_empty());
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn order_of_start_and_stop() {
     world.ask(ActorRequest::StopSupervisor(ActorTarget::Id(id(1))));
     world.settle();
     assert_eq!(world.take_trace(), steps("-b -y -x -a"));
-    assert!(world.records.actors.is_empty());
+    assert!(world.living().is_empty());
 }
 
 #[test]

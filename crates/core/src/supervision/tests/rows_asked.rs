@@ -54,7 +54,7 @@ fn children_that_cannot_start_are_not_added() {
     let request = world.ask(ActorRequest::StartChild { supervisor, actor: id(20), child: child("d") });
     world.settle();
     assert_eq!(world.answer(request).unwrap_err().kind(), FailureKind::ConstructorFailed);
-    assert!(!world.records.actors.contains_key(&id(20)));
+    assert!(!world.living().contains(&id(20)));
 }
 
 #[test]

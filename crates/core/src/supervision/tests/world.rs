@@ -449,6 +449,12 @@ impl World {
         self.report_exit(&id, incarnation, ExitReason::of(kind), true);
     }
 
+    /// Actors that are on record, and not as dead.
+    pub(super) fn living(&self) -> Vec<ActorId> {
+        let living = self.records.actors.values().filter(|record| !record.dead);
+        living.map(|record| record.actor).collect()
+    }
+
     pub(super) fn take_trace(&mut self) -> Vec<Step> {
         std::mem::take(&mut self.trace)
     }
