@@ -40,6 +40,7 @@ mod steps;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod waiting;
 mod watch;
 mod write;
@@ -147,7 +148,7 @@ impl Supervision {
             self.timers.pop_first();
             self.timer_due(id, ordinal);
         }
-        self.dead.forget(self.now, self.options.most_dead);
+        self.forget_dead();
         self.drop_unused_specs();
         self.place_pending();
         self.tell_moves();
