@@ -10,9 +10,7 @@ use crate::output::{OutputFormat, print};
 use crate::settings::HumanDuration;
 use mobula_rpc::node::{Arguments, CallActor, JobAccess, ObjectValue, RequestId};
 use mobula_runtime::clock;
-use mobula_types::actor::{
-    ActorAnswer, ActorOptions, ActorRequest, ActorTarget, ExitReason, Incarnation, MethodOptions,
-};
+use mobula_types::actor::{ActorAnswer, ActorOptions, ActorRequest, ExitReason, Incarnation, MethodOptions};
 use mobula_types::{FailureKind, JobSpec};
 use serde_json::Value;
 use std::io::Write;
