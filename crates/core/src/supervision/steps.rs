@@ -23,8 +23,11 @@ impl Supervision {
         if is_supervisor { self.mark_supervisor(actor) } else { self.mark_actor(actor) }
     }
 
-    /// Starts a child that does not run.
+    /// Starts a child that does not run, where its supervisor does.
     pub(super) fn launch_child(&mut self, id: ActorId, ordinal: u64) {
+        if !self.is_alive(id, true) {
+            return;
+        }
         let Some(child) = self.child_mut(id, ordinal) else { return };
         let (actor, is_supervisor) = (child.actor, child.is_supervisor);
         if child.state == ChildState::Present && !child.removed {
