@@ -51,8 +51,7 @@ pub(crate) async fn simple(count: u32) -> mobula::Result<Value> {
     let tree =
         Supervisor::simple_one_for_one("many").child("any", MemberHandle::quiet(0_u32)).start().await?;
     let none = tree.children().await?.len();
-    let members =
-        tree.start_children((0..count).map(|number| ("", MemberHandle::quiet(number)))).await?;
+    let members = tree.start_children((0..count).map(|number| ("", MemberHandle::quiet(number)))).await?;
     let mut sum = 0;
     for member in &members {
         sum += member.number().await?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// Two children on the node that is lost, and two elsewhere.
 fn four(supervisor: Supervisor, victim: &str) -> Supervisor {
-    let at = |number: u32, node: &str| MemberHandle::quiet(number).on_node(node.to_owned(), true);
+    let at = |number: u32, node: &str| MemberHandle::quiet(number).on_node(node, true);
     supervisor
         .child("0", at(0, "node-0"))
         .child("1", at(1, victim))
@@ -18,7 +18,7 @@ fn four(supervisor: Supervisor, victim: &str) -> Supervisor {
 /// What starts again after the loss of a node, by its kind of restart.
 pub(crate) async fn restart_types(victim: &str, line: &str) -> mobula::Result<Value> {
     let at = |restart: RestartType| -> Creation<MemberHandle> {
-        MemberHandle::quiet(0_u32).on_node(victim.to_owned(), true).restart(restart)
+        MemberHandle::quiet(0_u32).on_node(victim, true).restart(restart)
     };
     let tree = Supervisor::one_for_one("tree")
         .child("permanent", at(RestartType::Permanent))
@@ -79,7 +79,7 @@ fn kill(nodes: &[&str], actor: &ActorInfo) {
 /// Children of a node that drains start elsewhere, which is not counted.
 pub(crate) async fn drain(victim: &str, line: &str) -> mobula::Result<Value> {
     let tree = four(Supervisor::one_for_one("tree").intensity(0, 60.secs()), victim).start().await?;
-    let lone = MemberHandle::quiet(9_u32).on_node(victim.to_owned(), true).spawn().await?;
+    let lone = MemberHandle::quiet(9_u32).on_node(victim, true).spawn().await?;
     act(line).wait().expect("a shell");
     let after = until(&tree, "they were started elsewhere", run_as(&[1, 2, 1, 2])).await?;
     let moved = after.iter().all(|actor| node_of(actor) != victim);

@@ -188,7 +188,8 @@ pub(crate) async fn until(
             Ok(actors) if check(&actors) => return Ok(actors),
             Err(error) if !error.is_retryable() => return Err(error),
             seen if Instant::now() > end => {
-                let message = format!("{what}: {}", seen.map_or_else(|error| error.to_string(), |all| say(&all)));
+                let message =
+                    format!("{what}: {}", seen.map_or_else(|error| error.to_string(), |all| say(&all)));
                 return Err(Error::new(ErrorKind::TimedOut, message));
             }
             _not_yet => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -218,10 +219,7 @@ pub(crate) fn node_of(actor: &ActorInfo) -> String {
 }
 
 /// A state that an actor comes to.
-pub(crate) async fn until_state(
-    member: &MemberHandle,
-    state: ActorState,
-) -> mobula::Result<ActorInfo> {
+pub(crate) async fn until_state(member: &MemberHandle, state: ActorState) -> mobula::Result<ActorInfo> {
     let end = Instant::now() + PATIENCE;
     loop {
         let info = member.info().await?;
@@ -235,4 +233,3 @@ pub(crate) async fn until_state(
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
-

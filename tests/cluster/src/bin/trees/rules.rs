@@ -88,5 +88,11 @@ pub(crate) async fn failed_start() -> mobula::Result<Value> {
     // The name is free.
     let again = three(Supervisor::one_for_one("tree")).start().await?;
     let count = actors(&again).await?.len();
-    Ok(json!([format!("{:?}", failure.kind()), failure.to_string().contains("it cannot be"), gone, stops, count]))
+    Ok(json!([
+        format!("{:?}", failure.kind()),
+        failure.to_string().contains("it cannot be"),
+        gone,
+        stops,
+        count
+    ]))
 }

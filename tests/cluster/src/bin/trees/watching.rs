@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 async fn member_on(node: &str) -> mobula::Result<MemberHandle> {
-    MemberHandle::quiet(0_u32).on_node(node.to_owned(), false).spawn().await
+    MemberHandle::quiet(0_u32).on_node(node, false).spawn().await
 }
 
 async fn watcher() -> mobula::Result<WatcherHandle> {
@@ -34,7 +34,7 @@ pub(crate) async fn links(victim: &str, line: &str) -> mobula::Result<Value> {
     for watcher in [&ends, &traps] {
         watcher.link(&member).await?;
     }
-    let monitor = ends.monitor().await?;
+    let monitor = ActorHandle::monitor(&ends).await?;
     act(line).wait().expect("a shell");
     let down = monitor.await?;
     let kinds = [down.reason.kind(), down.reason.root_cause().kind()].map(|kind| format!("{kind:?}"));
@@ -44,7 +44,7 @@ pub(crate) async fn links(victim: &str, line: &str) -> mobula::Result<Value> {
 /// Each watch of an incarnation is told of its exit once, whether it is started again or not.
 pub(crate) async fn monitors(victim: &str, line: &str) -> mobula::Result<Value> {
     let tree = Supervisor::one_for_one("tree")
-        .child("0", MemberHandle::quiet(0_u32).on_node(victim.to_owned(), true))
+        .child("0", MemberHandle::quiet(0_u32).on_node(victim, true))
         .start()
         .await?;
     let child: MemberHandle = tree.child("0").await?;
@@ -58,7 +58,8 @@ pub(crate) async fn monitors(victim: &str, line: &str) -> mobula::Result<Value> 
     until(&tree, "it was started again", run_as(&[2])).await?;
     // Of one that is dead already, its last reason at once.
     let late = ActorHandle::monitor(&lone).await?.await?;
-    let kinds = [child_down.reason, lone_down.reason, late.reason].map(|reason| format!("{:?}", reason.kind()));
+    let kinds =
+        [child_down.reason, lone_down.reason, late.reason].map(|reason| format!("{:?}", reason.kind()));
     Ok(json!([kinds, child_down.incarnation.epoch.0, heard, downs(&watcher).await?.len()]))
 }
 
@@ -66,7 +67,7 @@ pub(crate) async fn monitors(victim: &str, line: &str) -> mobula::Result<Value> 
 pub(crate) async fn root_cause(victim: &str, line: &str) -> mobula::Result<Value> {
     let tree = Supervisor::one_for_all("tree")
         .child("0", MemberHandle::quiet(0_u32).on_node("node-0", true))
-        .child("1", MemberHandle::quiet(1_u32).on_node(victim.to_owned(), true))
+        .child("1", MemberHandle::quiet(1_u32).on_node(victim, true))
         .start()
         .await?;
     let sibling: MemberHandle = tree.child("0").await?;
@@ -76,5 +77,9 @@ pub(crate) async fn root_cause(victim: &str, line: &str) -> mobula::Result<Value
     let after = until(&tree, "both were started again", run_as(&[2, 2])).await?;
     let said = [down.reason.to_string(), after[0].last_exit.clone(), tree.info().await?.last_exit];
     let first = format!("{:?}", ExitKind::NodeLost);
-    Ok(json!([format!("{:?}", down.reason.kind()), said.each_ref().map(|text| text.starts_with(&first)), said]))
+    Ok(json!([
+        format!("{:?}", down.reason.kind()),
+        said.each_ref().map(|text| text.starts_with(&first)),
+        said
+    ]))
 }
