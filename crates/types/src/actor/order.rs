@@ -39,6 +39,14 @@ pub enum ActorOrder {
     ExitsRecorded(Vec<Incarnation>),
     /// Something that an actor or session of this node watches has exited.
     Down(Down),
+    /// A watch of this node is registered, and names this incarnation. The node says so when it joins again: a later one is
+    /// not what was meant.
+    Watching {
+        /// The watch.
+        number: u64,
+        /// The incarnation of its target.
+        epoch: super::Epoch,
+    },
     /// An actor that linked itself to one of this node has exited: where that is abnormal, the linked one exits with
     /// `Linked`, unless it traps exits. Nobody of this node asked for it, so it has no number.
     LinkDown {

@@ -48,8 +48,7 @@ impl Shard {
                     }
                     _ => None,
                 };
-                let number = self.watch(NewWatch { session, actor, target, kind });
-                Answer::Watching { number }
+                return self.watch(NewWatch { session, asked: number, actor, target, kind });
             }
             Ask::Unwatch { number } => {
                 self.unwatch(session, number);

@@ -153,6 +153,7 @@ impl Shard {
             }
             ActorOrder::ExitsRecorded(exits) => self.tell_host(host::Event::ExitsRecorded(exits)),
             ActorOrder::Down(down) => self.on_down(down),
+            ActorOrder::Watching { number, epoch } => self.on_watching(number, epoch),
             ActorOrder::LinkDown { linked, exited, reason } => self.on_link_down(linked, exited, reason),
             ActorOrder::Reconciled { unknown } => {
                 unknown.iter().for_each(|incarnation| self.note_exit(*incarnation));

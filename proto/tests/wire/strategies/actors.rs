@@ -289,6 +289,8 @@ pub(crate) fn order() -> impl Strategy<Value = ActorOrder> {
         vec(located, 0..3).prop_map(ActorOrder::Located),
         vec(incarnation(), 0..3).prop_map(ActorOrder::ExitsRecorded),
         down().prop_map(ActorOrder::Down),
+        (any::<u64>(), incarnation())
+            .prop_map(|(number, of)| ActorOrder::Watching { number, epoch: of.epoch }),
         vec(incarnation(), 0..3).prop_map(|unknown| ActorOrder::Reconciled { unknown }),
         vec(groups::update(), 0..3).prop_map(ActorOrder::Rosters),
     ]

@@ -332,6 +332,11 @@ impl World {
                 assert!(known.watches.remove(&down.number).is_some(), "a second Down");
                 known.downs.push(down);
             }
+            ActorOrder::Watching { number, epoch } => {
+                let watch = known.watches.get_mut(&number).expect("a watch that was asked for");
+                watch.epoch = Some(epoch);
+            }
+            ActorOrder::Rosters(_) => unreachable!("groups are not the supervision's"),
             ActorOrder::LinkDown { linked, exited, .. } => known.link_downs.push((linked, exited)),
             ActorOrder::Reconciled { unknown } => {
                 known.actors.retain(|incarnation, _| !unknown.contains(incarnation));
