@@ -36,7 +36,7 @@ use watches::Watches;
 #[derive(Debug)]
 pub(crate) struct Actors {
     router: CallRouter,
-    host: ActorHost,
+    pub(super) host: ActorHost,
     router_effects: Vec<calls::Effect>,
     host_effects: Vec<host::Effect>,
     groups: GroupsOfNode,
