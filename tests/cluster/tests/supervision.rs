@@ -95,7 +95,7 @@ fn placement() -> Result<()> {
     let cluster = cluster()?;
     assert_eq!(run(&cluster, &["spread"])?, json!([[2, 2, 2], [6], [1, 1, 1]]));
     assert_eq!(run(&cluster, &["same-node"])?, true);
-    assert_eq!(with_a_node_killed(&cluster, "anti-affinity")?, json!(["Running", 3]));
+    assert_eq!(with_a_node_killed(&cluster, "anti-affinity")?, json!(["Pending", 3]));
     Ok(())
 }
 
