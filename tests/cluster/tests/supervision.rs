@@ -166,7 +166,8 @@ fn head_away() -> Result<()> {
 }
 
 /// Of a hundred actors in a row that a node takes some of with it, all are back in order, and nobody hears of an older
-/// incarnation once a later one has answered.
+/// incarnation once a later one has answered. The times are those of a machine that does nothing else and of programs that
+/// are optimised, with as much again where they are short.
 fn is_whole(seen: &Value, within: Duration) {
     println!("{seen}");
     assert_eq!((&seen["answering"], &seen["in_order"]), (&json!(100), &json!(true)), "{seen}");
@@ -179,7 +180,7 @@ fn is_whole(seen: &Value, within: Duration) {
 fn a_tree_of_100_is_whole_after_a_node_is_killed() -> Result<()> {
     let cluster = cluster_of(3, 1, true)?;
     let seen = run(&cluster, &["whole", "100", "node-1", &signal(&cluster, "KILL", 1)])?;
-    is_whole(&seen, Duration::from_secs(10));
+    is_whole(&seen, Duration::from_secs(4));
     Ok(())
 }
 
@@ -190,7 +191,7 @@ fn a_tree_of_100_is_whole_after_a_node_and_the_leading_head_are_killed() -> Resu
     let head = cluster.heads[0].server.pid();
     let both = format!("{}; sleep 1.2; kill -KILL {head}", signal(&cluster, "KILL", 1));
     let seen = run(&cluster, &["whole", "100", "node-1", &both])?;
-    is_whole(&seen, Duration::from_secs(20));
+    is_whole(&seen, Duration::from_secs(12));
     Ok(())
 }
 
@@ -199,7 +200,7 @@ fn a_tree_of_100_is_whole_after_a_node_stood_still() -> Result<()> {
     let cluster = cluster_of(3, 2, true)?;
     let (stop, go_on) = (signal(&cluster, "STOP", 1), signal(&cluster, "CONT", 1));
     let seen = run(&cluster, &["whole", "100", "node-1", &format!("{stop}; sleep 30; {go_on}")])?;
-    is_whole(&seen, Duration::from_secs(25));
+    is_whole(&seen, Duration::from_secs(20));
     // It notices, and comes back as another generation.
     eventually_within("the node is back", Duration::from_secs(20), || {
         let nodes = cluster.json(&["list", "nodes"])?;
