@@ -44,10 +44,12 @@ mod registry;
 mod remote;
 #[cfg(feature = "test")]
 pub mod test;
+mod topic;
 mod worker;
 
 pub use actor::{
-    ActorCall, ActorContext, ActorHandle, ActorPool, Creation, Monitor, SupervisorHandle, Timer, spawn_many,
+    ActorCall, ActorContext, ActorHandle, ActorPool, Creation, Group, Monitor, SupervisorHandle, Timer,
+    group, spawn_many,
 };
 pub use arg::{Arg, IntoArg};
 #[cfg(feature = "local")]
@@ -76,4 +78,5 @@ pub use reference::{
     wait,
 };
 pub use remote::{CallBuilder, RemoteAll, RemoteCall, submit_all};
+pub use topic::{Subscription, Topic, subscribe, subscribe_in, topic};
 pub use worker::{embedded, worker_entry};
