@@ -19,7 +19,6 @@ mod group;
 mod handle;
 mod monitor;
 mod pool;
-mod supervisor;
 mod turn;
 mod written;
 
@@ -32,9 +31,9 @@ pub use context::{ActorContext, Timer};
 pub use creation::{Creation, spawn_many};
 pub use group::{Group, group};
 pub use handle::ActorHandle;
+pub(crate) use handle::{ask, odd_actor_answer};
 pub use monitor::Monitor;
 pub use pool::ActorPool;
-pub use supervisor::SupervisorHandle;
 
 /// What the output of `#[mobula::actor]` calls.
 pub mod generated {

@@ -4,14 +4,15 @@ use super::Leader;
 use super::purpose::Purpose;
 use crate::command::Reply;
 use crate::image::Image;
+use mobula_core::jobs;
 use mobula_core::supervision::{Effect, Event, Inheritance, InheritedNode, RequestKey};
 use mobula_proto::actor_registry::{encode_actor, encode_name, encode_spec, encode_supervisor};
 use mobula_registry::Operation;
 use mobula_rpc::head::{HeadOrder, HeadRefusal};
 use mobula_runtime::clock;
+use mobula_types::actor::{ActorAnswer, ActorOrder, ActorRequest, RecordChange};
 use mobula_types::job::JobState;
 use mobula_types::{JobRecord, NodeId, NodeRecord, NodeState};
-use mobula_types::actor::{ActorAnswer, ActorOrder, ActorRequest, RecordChange};
 
 /// What the supervision starts from.
 pub(super) fn inheritance(image: &mut Image) -> Inheritance {
@@ -89,6 +90,15 @@ impl Leader {
         let request = RequestKey(self.next_request);
         self.actor_requests.insert(request, reply);
         self.tell_actors(Event::Request { request, asker, ask });
+    }
+
+    /// Jobs without a driver live while something of them does.
+    pub(super) fn keep_detached_jobs(&mut self) {
+        let in_use: Vec<_> =
+            self.jobs.without_driver().filter(|job| self.supervision.is_in_use(*job)).collect();
+        for job in in_use {
+            self.tell_jobs(jobs::Event::KeepAlive { job });
+        }
     }
 
     /// Nobody waits any more for the answers to these.

@@ -101,6 +101,9 @@ pub(crate) struct Leader {
     commands: mpsc::Receiver<Command>,
     loopback: mpsc::Sender<Command>,
     end: Option<End>,
+    /// When jobs without a driver are looked at next.
+    next_keep: Time,
+    keep_interval: Duration,
 }
 
 impl Leader {
@@ -167,6 +170,8 @@ impl Leader {
             commands: receiver,
             loopback: commands.clone(),
             end: None,
+            next_keep: now,
+            keep_interval: head.options.job_grace / 3,
         };
         leader.perform_all(effects);
         leader.perform_actors(actor_effects);
@@ -230,7 +235,8 @@ impl Leader {
 
     fn next_deadline(&self) -> Time {
         let machines = self.membership.next_deadline().min(self.jobs.next_deadline());
-        machines.min(self.supervision.next_deadline()).min(self.groups.next_deadline())
+        let machines = machines.min(self.supervision.next_deadline()).min(self.groups.next_deadline());
+        machines.min(self.next_keep)
     }
 
     fn tick(&mut self) {
@@ -240,6 +246,10 @@ impl Leader {
         self.tell_actors(supervision::Event::Tick);
         self.tell_groups(groups_of_head::Event::Tick);
         self.forget_actor_requests();
+        if clock::now() >= self.next_keep {
+            self.next_keep = clock::now() + self.keep_interval;
+            self.keep_detached_jobs();
+        }
         self.watchers.retain(|watcher| !watcher.is_closed());
         self.drains.retain(|(_, reply)| !reply.is_closed());
     }

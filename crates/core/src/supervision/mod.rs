@@ -40,6 +40,7 @@ mod steps;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod waiting;
 mod watch;
 mod write;
@@ -129,6 +130,11 @@ impl Supervision {
         timer.min(self.dead.next_deadline()).min(self.specs.next_deadline())
     }
 
+    /// Whether actors or supervisors of a job are there.
+    pub fn is_in_use(&self, job: JobId) -> bool {
+        self.jobs.get(&job).is_some_and(|known| known.users > 0)
+    }
+
     /// How many writes are not durable yet: what a driver slows those down by who create.
     pub fn outstanding_writes(&self) -> usize {
         self.writes.outstanding()
@@ -142,7 +148,7 @@ impl Supervision {
             self.timers.pop_first();
             self.timer_due(id, ordinal);
         }
-        self.dead.forget(self.now, self.options.most_dead);
+        self.forget_dead();
         self.drop_unused_specs();
         self.place_pending();
         self.tell_moves();

@@ -197,17 +197,16 @@ impl Supervision {
 
     /// Orders to stop that may have been lost.
     fn stop_again(&mut self, node: &NodeId, hosted: &BTreeMap<Incarnation, ActorState>) {
-        for incarnation in hosted
-            .keys()
-            .filter(|incarnation| self.is_in_force(**incarnation, node))
-            .copied()
-            .collect::<Vec<_>>()
-        {
-            if let Some(actor) = self.actors.get_mut(&incarnation.actor)
-                && actor.phase == Phase::Unknown
-            {
+        for incarnation in hosted.keys() {
+            if !self.is_in_force(*incarnation, node) {
+                continue;
+            }
+            let Some(actor) = self.actors.get_mut(&incarnation.actor) else { continue };
+            if actor.phase == Phase::Unknown {
                 actor.phase = Phase::Starting;
             }
+            // An earlier head wanted it moved; whoever asked for that asks again.
+            actor.again &= actor.stop.is_some();
             self.say_stop(incarnation.actor, 0);
         }
     }

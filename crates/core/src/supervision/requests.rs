@@ -1,7 +1,7 @@
 //! What is asked of single actors, and the ends of jobs.
 
 use super::actor::Phase;
-use super::children::NewTree;
+use super::tree::NewTree;
 use super::waiting::Wait;
 use super::{Effect, RequestKey, Supervision};
 use mobula_types::actor::{ActorAnswer, ActorRequest, ActorTarget, ChildShutdown, DecisionEnd, Lifetime};

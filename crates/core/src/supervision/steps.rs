@@ -379,6 +379,7 @@ impl Supervision {
         }
         let write = self.mark_supervisor(id);
         self.say_downs(incarnation, &reason, write);
+        self.none_wanted(id, write, &reason);
         self.moved.insert(id);
         let Some((parent, ordinal)) = parent else {
             if !started {
@@ -402,7 +403,8 @@ impl Supervision {
         if child.declared && keeps {
             child.removed = true;
             child.state = ChildState::Stopped;
-            self.mark_child(id, ordinal);
+            let write = self.mark_child(id, ordinal);
+            self.not_wanted(write, actor, reason);
             self.moved.insert(actor);
             return;
         }

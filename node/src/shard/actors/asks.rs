@@ -4,12 +4,14 @@ use super::super::session::Party;
 use super::super::{Input, Shard};
 use super::Parent;
 use super::watches::NewWatch;
+use crate::detached::tree_of_job;
 use mobula_core::groups::node as groups;
 use mobula_core::tasks::SessionKey;
 use mobula_runtime::spawn;
 use mobula_types::actor::{ActorRequest, Caller};
 use mobula_types::frame::{Answer, Ask, Enrolment};
 use mobula_types::{Failure, FailureKind, Frame, JobId};
+use std::sync::Arc;
 
 /// Questions to the head that may be under way at once.
 const MOST_ASKED: usize = 10_000;
@@ -96,8 +98,21 @@ impl Shard {
             return;
         }
         let (head, inbox) = (self.parts.head.clone(), self.parts.inbox.clone());
+        let detaching = match &request {
+            ActorRequest::StartSupervisor { job, detached: true, .. } => self.jobs.info(*job).cloned(),
+            _ => None,
+        };
+        let detached = self.actors.detached.clone();
         self.own(spawn("ask the head of actors", async move {
-            let answer = match head.actors(&request).await {
+            let request = match detaching {
+                Some(info) => detached.of(&info, &head).await.map(|job| in_job(request, job)),
+                None => Ok(request),
+            };
+            let answer = match request {
+                Ok(request) => head.actors(&request).await,
+                Err(failure) => Err(failure),
+            };
+            let answer = match answer {
                 Ok(answer) => Answer::Actors(answer),
                 Err(failure) => Answer::Failed(failure),
             };
@@ -108,6 +123,17 @@ impl Shard {
     pub(in super::super) fn on_head_answered(&mut self, session: SessionKey, number: u64, answer: Answer) {
         self.actors.asked -= 1;
         self.sessions.send(session, Frame::Answered { number, answer: Box::new(answer) });
+    }
+}
+
+/// A tree that is to be started, as one of another job.
+fn in_job(request: ActorRequest, job: JobId) -> ActorRequest {
+    match request {
+        ActorRequest::StartSupervisor { supervisor, namespace, name, detached, spec, .. } => {
+            let spec = Arc::new(tree_of_job(&spec, job));
+            ActorRequest::StartSupervisor { supervisor, namespace, name, job, detached, spec }
+        }
+        other => other,
     }
 }
 

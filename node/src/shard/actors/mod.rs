@@ -14,6 +14,7 @@ mod routing;
 mod watches;
 
 use super::Shard;
+use crate::detached::DetachedJobs;
 pub(crate) use creation::NewActor;
 pub(crate) use frames::Parent;
 pub(crate) use groups::FoundMember;
@@ -41,6 +42,7 @@ pub(crate) struct Actors {
     groups: GroupsOfNode,
     creations: Creations,
     watches: Watches,
+    detached: DetachedJobs,
     /// Questions to the head that were not answered yet.
     asked: usize,
     /// Inputs of turns on their way here.
@@ -63,6 +65,7 @@ impl Actors {
             groups: GroupsOfNode::new(node),
             creations: Creations::default(),
             watches: Watches::default(),
+            detached: DetachedJobs::default(),
             asked: 0,
             fetches: IndexMap::default(),
             pins: IndexMap::default(),
@@ -73,6 +76,7 @@ impl Actors {
     /// A job has ended.
     pub(crate) fn job_ended(&mut self, job: mobula_types::JobId) {
         self.creations.job_ended(job);
+        self.detached.forget(job);
     }
 
     /// Whether the machines want nothing.
