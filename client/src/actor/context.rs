@@ -1,7 +1,7 @@
 //! What an actor's own code knows of it.
 
-use super::{ActorCall, ActorHandle, ActorRef, Creation};
 use super::group::done;
+use super::{ActorCall, ActorHandle, ActorRef, Creation};
 use crate::context::{Context, RunContext};
 use crate::link::{CallerKey, Link, odd_answer};
 use crate::reference::References;
