@@ -46,9 +46,12 @@ mod remote;
 pub mod supervisor;
 #[cfg(feature = "test")]
 pub mod test;
+mod topic;
 mod worker;
 
-pub use actor::{ActorCall, ActorContext, ActorHandle, ActorPool, Creation, Monitor, Timer, spawn_many};
+pub use actor::{
+    ActorCall, ActorContext, ActorHandle, ActorPool, Creation, Group, Monitor, Timer, group, spawn_many,
+};
 pub use arg::{Arg, IntoArg};
 #[cfg(feature = "local")]
 pub use attributes::test;
@@ -77,4 +80,5 @@ pub use reference::{
 };
 pub use remote::{CallBuilder, RemoteAll, RemoteCall, submit_all};
 pub use supervisor::{Supervisor, SupervisorHandle};
+pub use topic::{Subscription, Topic, subscribe, subscribe_in, topic};
 pub use worker::{embedded, worker_entry};

@@ -146,6 +146,7 @@ impl Shard {
     /// Ends a session from this side, without a word.
     pub(super) fn drop_session(&mut self, session: SessionKey) {
         if let Some(state) = self.sessions.remove(session) {
+            self.session_leaves_topics(session);
             state.sender.close();
         }
     }

@@ -17,4 +17,7 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 
+/// The most entries of rosters in one message, which is at most 16 MiB: names have at most 255 bytes.
+const MOST_ENTRIES: usize = 20_000;
+
 pub use pattern::{check_name, check_pattern, check_topic};

@@ -76,7 +76,7 @@ pub struct RosterChange {
 /// What a node tells its head of groups and topics.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum GroupReport {
-    /// Everything, right behind the inventory of its actors.
+    /// Everything, right behind the inventory of its actors. What is too much for one message follows as changes.
     All {
         /// What its actors and sessions have joined.
         held: Vec<RosterPart>,
@@ -96,7 +96,7 @@ pub enum GroupReport {
 pub struct RosterUpdate {
     /// The roster.
     pub roster: Roster,
-    /// Counts its changes. A change follows on the version before it, else one was missed.
+    /// Counts what the node was told of it. A change follows on the version before it, else one was missed.
     pub version: u64,
     /// What is known of it now.
     pub news: RosterNews,
@@ -105,7 +105,7 @@ pub struct RosterUpdate {
 /// What there is to say of a roster.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RosterNews {
-    /// All of it, by node.
+    /// All of it, by node. What is too much for one message follows as changes.
     Full(Vec<(NodeId, Vec<RosterEntry>)>),
     /// What one node has more, and less.
     Changed {

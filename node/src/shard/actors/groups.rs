@@ -7,8 +7,8 @@ use mobula_core::hosting as host;
 use mobula_core::tasks::SessionKey;
 use mobula_runtime::spawn;
 use mobula_types::actor::{
-    ActorAnswer, ActorInfo, ActorReport, ActorRequest, ActorTarget, MethodOptions, Publication, RosterUpdate,
-    Subscriber, Target,
+    ActorAnswer, ActorInfo, ActorReport, ActorRequest, ActorState, ActorTarget, MethodOptions, Publication,
+    RosterUpdate, Subscriber, Target,
 };
 use mobula_types::frame::{Answer, Enrolment};
 use mobula_types::{
@@ -248,8 +248,12 @@ fn gone(incarnation: Incarnation) -> Failure {
 fn hosting_node(info: &ActorInfo, wanted: Incarnation) -> Result<(NodeId, Incarnation), Failure> {
     let incarnation = Incarnation { actor: info.actor, epoch: info.epoch };
     match &info.node {
-        Some(node) if is_meant(wanted, incarnation) => Ok((node.clone(), incarnation)),
-        _ => Err(gone(wanted)),
+        _ if info.state == ActorState::Dead || !is_meant(wanted, incarnation) => Err(gone(wanted)),
+        Some(node) if info.state == ActorState::Running => Ok((node.clone(), incarnation)),
+        _ => {
+            let message = format!("{} does not run at the moment", info.actor);
+            Err(Failure::new(FailureKind::Unavailable, message).of_incarnation(incarnation))
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Arbitrary actors: how they are kept, how they end, their trees, and what is told of them.
 
-use super::groups;
 use super::parts::{
     actor_id, failure, function_id, incarnation, job, node_id, payload, some_text, template, text,
 };
+use super::{groups, input};
 use mobula_types::Failure;
 use mobula_types::actor::{
     ActorInfo, ActorLocation, ActorOptions, ActorOrder, ActorReport, ActorSpec, ActorState, AutoShutdown,
@@ -98,8 +98,8 @@ pub(crate) fn exit() -> impl Strategy<Value = (mobula_types::actor::Incarnation,
 }
 
 pub(crate) fn spec() -> impl Strategy<Value = Arc<ActorSpec>> {
-    (job(), template(), payload()).prop_map(|(job, template, arguments)| {
-        Arc::new(ActorSpec { job, template: Arc::new(template), arguments })
+    (job(), template(), payload(), vec(input(), 0..3)).prop_map(|(job, template, arguments, inputs)| {
+        Arc::new(ActorSpec { job, template: Arc::new(template), arguments, inputs })
     })
 }
 

@@ -68,9 +68,9 @@ fn turn() -> impl Strategy<Value = Turn> {
 
 fn lane_call() -> impl Strategy<Value = LaneCall> {
     let numbers = any::<(u64, u64, u64)>();
-    let given = (template_id(), payload(), vec(input(), 0..3), deadline());
+    let given = (template_id(), payload(), vec(input(), 0..3), deadline(), any::<bool>());
     (lane_id(), numbers, task_id(), attempt(), given).prop_map(
-        |(lane, numbers, task, attempt, (template, arguments, inputs, deadline))| LaneCall {
+        |(lane, numbers, task, attempt, (template, arguments, inputs, deadline, resent))| LaneCall {
             lane,
             sequence: numbers.0,
             epoch: Epoch(numbers.1),
@@ -81,6 +81,7 @@ fn lane_call() -> impl Strategy<Value = LaneCall> {
             inputs,
             deadline,
             answered_below: numbers.2,
+            resent,
         },
     )
 }
@@ -111,13 +112,14 @@ fn lane_call_ended(end: impl Strategy<Value = CallEnd>) -> impl Strategy<Value =
 }
 
 fn host_actor() -> impl Strategy<Value = HostActor> {
-    (any::<u32>(), incarnation(), job(), template_id(), payload()).prop_map(
-        |(key, incarnation, job, template, arguments)| HostActor {
+    (any::<u32>(), incarnation(), job(), template_id(), payload(), vec(input(), 0..3)).prop_map(
+        |(key, incarnation, job, template, arguments, inputs)| HostActor {
             key,
             incarnation,
             job,
             template,
             arguments,
+            inputs,
         },
     )
 }

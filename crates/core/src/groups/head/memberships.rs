@@ -1,7 +1,8 @@
 //! The machine of the head's side.
 
-use super::roster::RosterState;
+use super::roster::{RosterState, size};
 use super::{Effect, Event, MembershipsOptions};
+use crate::groups::MOST_ENTRIES;
 use mobula_types::actor::{Roster, RosterNews, RosterUpdate};
 use mobula_types::{NodeId, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,8 +62,9 @@ impl Memberships {
         if !self.settled && (self.unheard.is_empty() || now >= self.settle_at) {
             self.settle();
         }
-        let updates = std::mem::take(&mut self.updates).into_iter();
-        effects.extend(updates.map(|(node, updates)| Effect::Tell { node, updates }));
+        for (node, updates) in std::mem::take(&mut self.updates) {
+            tell_in_messages(&node, updates, effects);
+        }
     }
 
     /// When the next [`Event::Tick`] is wanted.
@@ -74,13 +76,10 @@ impl Memberships {
     fn settle(&mut self) {
         self.settled = true;
         for (roster, state) in &mut self.rosters {
-            if state.followers.values().all(|told| *told) {
-                continue;
-            }
-            let full = state.full(roster);
-            for (node, told) in state.followers.iter_mut().filter(|(_, told)| !**told) {
-                *told = true;
-                self.updates.entry(node.clone()).or_default().push(full.clone());
+            let RosterState { parts, followers } = state;
+            for (node, follower) in followers.iter_mut().filter(|(_, follower)| !follower.is_told) {
+                let all = follower.tell_all(roster, parts);
+                self.updates.entry(node.clone()).or_default().extend(all);
             }
         }
     }
@@ -94,7 +93,6 @@ impl Memberships {
         for roster in holds {
             let Some(state) = self.rosters.get_mut(&roster) else { continue };
             if state.parts.remove(node).is_some() {
-                state.version += 1;
                 self.publish(&roster, &RosterNews::Lost(node.clone()));
             }
             self.tidy(&roster);
@@ -103,15 +101,15 @@ impl Memberships {
 
     /// Tells the followers that were told everything what is new.
     pub(super) fn publish(&mut self, roster: &Roster, news: &RosterNews) {
-        let Some(state) = self.rosters.get(roster) else { return };
-        for node in state.followers.iter().filter(|(_, told)| **told).map(|(node, _)| node) {
-            let update = RosterUpdate { roster: roster.clone(), version: state.version, news: news.clone() };
+        let Some(state) = self.rosters.get_mut(roster) else { return };
+        for (node, follower) in state.followers.iter_mut().filter(|(_, follower)| follower.is_told) {
+            let update = follower.update(roster, news.clone());
             self.updates.entry(node.clone()).or_default().push(update);
         }
     }
 
-    pub(super) fn tell(&mut self, node: &NodeId, update: RosterUpdate) {
-        self.updates.entry(node.clone()).or_default().push(update);
+    pub(super) fn tell(&mut self, node: &NodeId, updates: Vec<RosterUpdate>) {
+        self.updates.entry(node.clone()).or_default().extend(updates);
     }
 
     pub(super) fn unfollow_roster(&mut self, node: &NodeId, roster: &Roster) {
@@ -127,4 +125,21 @@ impl Memberships {
             self.rosters.remove(roster);
         }
     }
+}
+
+/// Tells a node what is new, in messages that are not too large.
+fn tell_in_messages(node: &NodeId, updates: Vec<RosterUpdate>, effects: &mut Vec<Effect>) {
+    let mut message = Vec::new();
+    let mut entries = 0;
+    for update in updates {
+        // Each takes some room beside its entries.
+        let size = 1 + size(&update);
+        if entries + size > MOST_ENTRIES + 1 && !message.is_empty() {
+            effects.push(Effect::Tell { node: node.clone(), updates: std::mem::take(&mut message) });
+            entries = 0;
+        }
+        entries += size;
+        message.push(update);
+    }
+    effects.push(Effect::Tell { node: node.clone(), updates: message });
 }

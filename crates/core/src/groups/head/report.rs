@@ -1,6 +1,7 @@
 //! What nodes report.
 
 use super::memberships::Memberships;
+use super::roster::Follower;
 use mobula_types::NodeId;
 use mobula_types::actor::{Follow, GroupReport, Roster, RosterChange, RosterEntry, RosterPart};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,12 +88,13 @@ impl Memberships {
     /// A node that knows something already is told once everybody has been heard; one that knows nothing, at once.
     fn follow(&mut self, node: &NodeId, follow: Follow) {
         let Follow { roster, has_view } = follow;
-        let is_told = self.settled || !has_view;
         let state = self.rosters.entry(roster.clone()).or_default();
-        state.followers.insert(node.clone(), is_told);
-        if is_told {
-            let full = state.full(&roster);
-            self.tell(node, full);
+        let mut follower = Follower::default();
+        let all =
+            if self.settled || !has_view { follower.tell_all(&roster, &state.parts) } else { Vec::new() };
+        state.followers.insert(node.clone(), follower);
+        if !all.is_empty() {
+            self.tell(node, all);
         }
         if let Some(known) = self.nodes.get_mut(node) {
             known.follows.insert(roster);

@@ -3,6 +3,7 @@
 use super::followed::{Followed, Taken};
 use super::held::{Held, Holder};
 use super::{Effect, Event, GroupsOptions};
+use crate::groups::MOST_ENTRIES;
 use indexmap::IndexMap;
 use mobula_types::Time;
 use mobula_types::actor::{Follow, GroupReport, Roster, RosterChange, RosterUpdate};
@@ -73,7 +74,10 @@ impl Groups {
             Follow { roster: roster.clone(), has_view: followed.has_view }
         });
         let followed = followed.collect();
-        effects.push(Effect::Report(GroupReport::All { held: self.held.parts(), followed }));
+        let (held, behind) = self.held.parts(MOST_ENTRIES);
+        effects.push(Effect::Report(GroupReport::All { held, followed }));
+        let behind = behind.chunks(MOST_ENTRIES);
+        effects.extend(behind.map(|changes| Effect::Report(GroupReport::Changed(changes.to_vec()))));
     }
 
     fn updated(&mut self, update: RosterUpdate, effects: &mut Vec<Effect>) {

@@ -163,17 +163,28 @@ impl Held {
         self.topics.get(namespace).map(|topics| topics.index.matching(topic)).unwrap_or_default()
     }
 
-    /// Everything, as a head is told of it.
-    pub(super) fn parts(&self) -> Vec<RosterPart> {
-        let groups = self.groups.iter().map(|(roster, members)| RosterPart {
-            roster: roster.clone(),
-            entries: members.iter().copied().map(RosterEntry::Member).collect(),
+    /// Everything, as a head is told of it: so many entries, and those behind as changes.
+    pub(super) fn parts(&self, most: usize) -> (Vec<RosterPart>, Vec<RosterChange>) {
+        let groups = self.groups.iter().map(|(roster, members)| {
+            let entries: Vec<_> = members.iter().copied().map(RosterEntry::Member).collect();
+            (roster.clone(), entries)
         });
-        let topics = self.topics.iter().map(|(namespace, topics)| RosterPart {
-            roster: Roster::Topics { namespace: namespace.clone() },
-            entries: topics.patterns.keys().cloned().map(RosterEntry::Pattern).collect(),
+        let topics = self.topics.iter().map(|(namespace, topics)| {
+            let entries: Vec<_> = topics.patterns.keys().cloned().map(RosterEntry::Pattern).collect();
+            (Roster::Topics { namespace: namespace.clone() }, entries)
         });
-        groups.chain(topics).collect()
+        let (mut parts, mut behind) = (Vec::new(), Vec::new());
+        let mut room = most;
+        for (roster, mut entries) in groups.chain(topics) {
+            for entry in entries.drain(room.min(entries.len())..) {
+                behind.push(RosterChange { roster: roster.clone(), entry, is_in: true });
+            }
+            room -= entries.len();
+            if !entries.is_empty() {
+                parts.push(RosterPart { roster, entries });
+            }
+        }
+        (parts, behind)
     }
 }
 

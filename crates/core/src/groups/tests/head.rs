@@ -1,6 +1,7 @@
 //! The head's side by itself.
 
 use super::*;
+use crate::groups::MOST_ENTRIES;
 use mobula_types::Time;
 use mobula_types::actor::{
     Follow, GroupInfo, GroupReport, Roster, RosterChange, RosterEntry, RosterNews, RosterPart, RosterUpdate,
@@ -120,6 +121,29 @@ fn a_node_that_joins_again_changes_what_differs() {
     assert_eq!(world.report(1, all(&[2, 3], vec![])), [told(2, 2, news)]);
     let news = RosterNews::Changed { node: node_id(1), added: vec![], removed: vec![member(2), member(3)] };
     assert_eq!(world.report(1, all(&[], vec![])), [told(2, 3, news)]);
+}
+
+#[test]
+fn what_is_too_much_for_one_message_comes_in_several() {
+    let mut world = World::lead(&[]);
+    world.join(1);
+    world.join(2);
+    let most = MOST_ENTRIES as u64;
+    let everybody: Vec<u64> = (0..2 * most + 5).collect();
+    world.report(1, all(&everybody, vec![]));
+    let effects = world.report(2, all(&[], vec![follow(false)]));
+    let mut sizes = Vec::new();
+    for (number, effect) in effects.iter().enumerate() {
+        let Effect::Tell { updates, .. } = effect;
+        let [RosterUpdate { version, news, .. }] = &updates[..] else { panic!("{} updates", updates.len()) };
+        assert_eq!(*version, number as u64 + 1);
+        sizes.push(match news {
+            RosterNews::Full(parts) => parts.iter().map(|(_, entries)| entries.len()).sum(),
+            RosterNews::Changed { added, .. } => added.len(),
+            RosterNews::Lost(_) => 0,
+        });
+    }
+    assert_eq!(sizes, [MOST_ENTRIES, MOST_ENTRIES, 5]);
 }
 
 #[test]

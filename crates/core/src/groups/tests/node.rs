@@ -2,6 +2,7 @@
 
 use super::super::node::Delivery;
 use super::*;
+use crate::groups::MOST_ENTRIES;
 use mobula_types::actor::{
     Follow, GroupReport, Roster, RosterChange, RosterEntry, RosterNews, RosterPart, RosterUpdate,
 };
@@ -120,6 +121,22 @@ fn a_head_that_is_joined_is_told_everything() {
     ];
     let followed = vec![Follow { roster: group(), has_view: false }];
     assert_eq!(world.tell(Event::Joined), [Effect::Report(GroupReport::All { held, followed })]);
+}
+
+#[test]
+fn what_is_too_much_for_one_report_comes_behind_it() {
+    let mut world = World::new();
+    for low in 0..MOST_ENTRIES as u64 + 2 {
+        world.tell(enrol("g", low, true));
+    }
+    let effects = world.tell(Event::Joined);
+    let [Effect::Report(GroupReport::All { held, .. }), Effect::Report(GroupReport::Changed(behind))] =
+        &effects[..]
+    else {
+        panic!("{} effects", effects.len())
+    };
+    assert_eq!((held.len(), held[0].entries.len(), behind.len()), (1, MOST_ENTRIES, 2));
+    assert!(behind.iter().all(|change| change.is_in && change.roster == group()));
 }
 
 #[test]

@@ -341,6 +341,7 @@ impl World {
             ActorOrder::Reconciled { unknown } => {
                 known.actors.retain(|incarnation, _| !unknown.contains(incarnation));
             }
+            ActorOrder::Rosters(_) => {}
         }
         true
     }

@@ -2,6 +2,9 @@
 
 use mobula_types::actor::{ActorReport, GroupReport};
 
+/// Changes of groups and topics that are put together in one report.
+const MOST_CHANGES: usize = 10_000;
+
 /// Reports that wait to be sent. As many as the node has actors, exits and memberships at most:
 /// what comes together is put together.
 #[derive(Debug, Default)]
@@ -35,7 +38,7 @@ impl ActorReports {
             (
                 Some(ActorReport::Groups(GroupReport::Changed(before))),
                 ActorReport::Groups(GroupReport::Changed(more)),
-            ) => before.extend(more),
+            ) if before.len() + more.len() <= MOST_CHANGES => before.extend(more),
             (_, report) => self.waiting.push(report),
         }
     }
