@@ -264,9 +264,9 @@ impl Context {
             || stream.ends[1 - end].is_some_and(|other| self.has_crashed_loudly(other));
         let patience = match stream.kind {
             StreamKind::Link if loud => Duration::ZERO,
-            StreamKind::Link => LINK_PATIENCE,
-            StreamKind::Session if loud && matches!(hosts[end], Host::Driver(_)) => Duration::ZERO,
             // A clock may be a tenth fast.
+            StreamKind::Link => LINK_PATIENCE * 9 / 10,
+            StreamKind::Session if loud && matches!(hosts[end], Host::Driver(_)) => Duration::ZERO,
             StreamKind::Session => SESSION_PATIENCE * 9 / 10,
         };
         self.now.since(since) >= patience

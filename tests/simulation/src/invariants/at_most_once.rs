@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 struct Known {
     retries: u32,
     begun: Vec<Incarnation>,
-    ended: bool,
+    /// Its caller was told of its end; whether as of one that may have run.
+    ended: Option<bool>,
 }
 
 /// The calls, and where each has started.
@@ -27,9 +28,9 @@ impl AtMostOnce {
         if known.begun.len() > 1 && known.retries == 0 {
             return Err(format!("call {} runs more than once: {:?}", task.low, known.begun));
         }
-        if known.ended && known.retries == 0 {
+        if known.ended == Some(false) && known.retries == 0 {
             return Err(format!(
-                "call {} runs at {incarnation}, and its caller was told of its end",
+                "call {} runs at {incarnation}, and its caller was told that it had ended",
                 task.low
             ));
         }
@@ -38,7 +39,9 @@ impl AtMostOnce {
 
     pub(super) fn ended(&mut self, task: TaskId, outcome: &Outcome) -> Result<(), String> {
         let Some(known) = self.calls.get_mut(&task) else { return Ok(()) };
-        if std::mem::replace(&mut known.ended, true) {
+        let may_have_run =
+            matches!(outcome, Outcome::Failed(failure) if failure.detail().may_have_run);
+        if known.ended.replace(may_have_run).is_some() {
             return Err(format!("call {} ends twice", task.low));
         }
         match outcome {

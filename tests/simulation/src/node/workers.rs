@@ -214,6 +214,9 @@ impl Worker {
 
 impl Actor {
     fn next(&self, now: Time) -> Time {
+        if self.deaf && self.stop.is_some() && self.phase == Phase::Running {
+            return Time::NEVER;
+        }
         let phase = match self.phase {
             Phase::Constructing { until } => until,
             Phase::Running => Time::NEVER,
