@@ -15,6 +15,7 @@
 //! |---|---|
 //! | connecting | [`Cluster`], [`ClusterBuilder`], `ClusterArgs`, [`init`] |
 //! | calling | [`RemoteCall`], [`Arg`], [`RemoteAll`], [`submit_all`] |
+//! | actors | [`actor`](mod@actor), [`ActorHandle`], [`supervisor`], [`Supervisor`] |
 //! | results | [`ObjectRef`], [`get_batch`], [`wait`], [`as_completed`], [`cancel`] |
 //! | values | [`put`], [`put_batch`], [`codec`] |
 //! | where code runs | [`context`](mod@context), [`spawn`], [`TaskContext`] |
@@ -42,12 +43,14 @@ mod put;
 mod reference;
 mod registry;
 mod remote;
+pub mod supervisor;
 #[cfg(feature = "test")]
 pub mod test;
+mod topic;
 mod worker;
 
 pub use actor::{
-    ActorCall, ActorContext, ActorHandle, ActorPool, Creation, Monitor, SupervisorHandle, Timer, spawn_many,
+    ActorCall, ActorContext, ActorHandle, ActorPool, Creation, Group, Monitor, Timer, group, spawn_many,
 };
 pub use arg::{Arg, IntoArg};
 #[cfg(feature = "local")]
@@ -63,8 +66,8 @@ pub use context::{Context, Scope, TaskContext, context, spawn, task_context};
 pub use error::{Error, ErrorKind, Result};
 pub use mobula_rpc::ClusterToken;
 pub use mobula_types::actor::{
-    ActorId, ActorInfo, ActorState, ChildShutdown, Down, Epoch, ExitKind, ExitReason, Incarnation,
-    OnIsolation, RestartType,
+    ActorId, ActorInfo, ActorState, AutoShutdown, ChildInfo, ChildShutdown, ChildState, Down, Epoch,
+    ExitKind, ExitReason, Incarnation, OnIsolation, Placement, RestartType, SupervisorInfo,
 };
 pub use mobula_types::{
     Failure, LabelExpression, Labels, NodeId, NodeName, ObjectId, Quantity, Resources, Strategy, TaskId,
@@ -76,4 +79,6 @@ pub use reference::{
     wait,
 };
 pub use remote::{CallBuilder, RemoteAll, RemoteCall, submit_all};
+pub use supervisor::{Supervisor, SupervisorHandle};
+pub use topic::{Subscription, Topic, subscribe, subscribe_in, topic};
 pub use worker::{embedded, worker_entry};

@@ -2,7 +2,9 @@
 
 #[cfg(feature = "clap")]
 pub use crate::ClusterArgs;
+pub use crate::supervisor::Seconds;
 pub use crate::{
-    ActorContext, ActorHandle, Cluster, Error, ErrorKind, ObjectRef, RemoteCall, Strategy, as_completed,
-    cancel, get_batch, put, wait,
+    ActorContext, ActorHandle, AutoShutdown, ChildShutdown, Cluster, Error, ErrorKind, ObjectRef, Placement,
+    RemoteCall, RestartType, Strategy, Supervisor, SupervisorHandle, as_completed, cancel, get_batch, put,
+    wait,
 };

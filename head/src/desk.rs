@@ -189,11 +189,7 @@ impl HeadService for Desk {
         self.ask(|reply| Command::Drain { node, reply }).await
     }
 
-    async fn actors(
-        &self,
-        asker: Option<NodeId>,
-        request: ActorRequest,
-    ) -> Result<ActorAnswer, HeadRefusal> {
+    async fn actors(&self, asker: Option<NodeId>, request: ActorRequest) -> Result<ActorAnswer, HeadRefusal> {
         let within = ANSWER_DEADLINE + allowance(&request);
         self.ask_within(within, |reply| Command::Actors { asker, request, reply }).await
     }

@@ -8,6 +8,7 @@
 mod bring;
 mod bulk;
 mod data;
+mod detached;
 mod driver;
 mod error;
 mod executables;

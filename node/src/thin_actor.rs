@@ -10,8 +10,8 @@ use mobula_rpc::node::{CallActor, GetObject, ObjectValue};
 use mobula_runtime::clock;
 use mobula_types::actor::{ActorAnswer, ActorInfo, ActorRequest, ActorTarget, Caller, Target};
 use mobula_types::{
-    ArgumentRef, ArgumentShape, Attempt, Failure, FailureKind, FunctionId, ObjectAddress, ObjectId, Resources,
-    TaskId, TaskOptions, TaskTemplate,
+    ArgumentRef, ArgumentShape, Attempt, Failure, FailureKind, FunctionId, ObjectAddress, ObjectId,
+    Resources, TaskId, TaskOptions, TaskTemplate,
 };
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 mod answer;
 pub(crate) mod enums;
 pub(crate) mod exit;
+pub(crate) mod group;
 mod info;
 pub(crate) mod options;
 mod order;

@@ -36,6 +36,7 @@ pub fn encode_actor(record: &ActorRecord) -> Bytes {
         losses_millis: record.losses_millis.clone(),
         child: record.child.as_ref().map(child_to_wire),
         since_millis: record.since_millis,
+        dead: record.dead,
     })))
 }
 
@@ -49,6 +50,7 @@ pub fn decode_actor(bytes: Bytes) -> Result<ActorRecord, RecordError> {
         .then(|| (Epoch(record.last_exit_epoch), kind_from_wire(record.last_exit)));
     Ok(ActorRecord {
         actor: actor(record.actor, "stored_actor.actor")?,
+        dead: record.dead,
         job: JobId(record.job),
         spec: key(&record.spec, "stored_actor.spec")?,
         epoch: Epoch(record.epoch),

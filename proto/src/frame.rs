@@ -8,6 +8,7 @@ pub(crate) mod read;
 mod run;
 mod submit;
 
+use crate::actor::group;
 use crate::error::{ConvertError, Required};
 use crate::identity::{address, addresses, nanos, object, pack_objects, unpack_objects};
 use crate::template::functions;
@@ -152,6 +153,12 @@ impl From<Frame> for wire::Frame {
                 Kind::CancelLaneCall(Box::new(wire::CancelLaneCall { lane: lane.0, sequence, failure }))
             }
             Frame::CloseLane { lane } => Kind::CloseLane(wire::LaneNumber { lane: lane.0 }),
+            Frame::Publish(publication) => Kind::Publish(Box::new(publication.as_ref().into())),
+            Frame::Published { subscription, publication } => {
+                Kind::Published(Box::new(group::published(subscription, &publication)))
+            }
+            Frame::Enrol(enrolment) => Kind::Enrol(Box::new((*enrolment).into())),
+            Frame::Distribute(publication) => Kind::Distribute(Box::new(publication.as_ref().into())),
         };
         wire::Frame { kind: Some(kind) }
     }
@@ -280,6 +287,13 @@ impl TryFrom<wire::Frame> for Frame {
                 failure: failure(cancel.failure, "cancel_lane_call.failure")?,
             },
             Kind::CloseLane(lane) => Frame::CloseLane { lane: LaneId(lane.lane) },
+            Kind::Publish(publication) => Frame::Publish(Box::new((*publication).into())),
+            Kind::Published(published) => {
+                let (subscription, publication) = group::read_published(*published)?;
+                Frame::Published { subscription, publication }
+            }
+            Kind::Enrol(enrolment) => Frame::Enrol(Box::new((*enrolment).try_into()?)),
+            Kind::Distribute(publication) => Frame::Distribute(Arc::new((*publication).into())),
         })
     }
 }

@@ -145,6 +145,7 @@ impl From<JobSpec> for wire::JobSpec {
             files: hash_to_wire(spec.files),
             worker_arguments: spec.worker_arguments,
             driven: spec.driven,
+            detached: spec.detached,
         }
     }
 }
@@ -161,6 +162,7 @@ impl TryFrom<wire::JobSpec> for JobSpec {
             files: hash_from_wire(&spec.files, "job_spec.files")?,
             worker_arguments: spec.worker_arguments,
             driven: spec.driven,
+            detached: spec.detached,
         })
     }
 }

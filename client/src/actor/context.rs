@@ -1,6 +1,7 @@
 //! What an actor's own code knows of it.
 
-use super::{ActorCall, ActorHandle, ActorRef};
+use super::group::done;
+use super::{ActorCall, ActorHandle, ActorRef, Creation};
 use crate::context::{Context, RunContext};
 use crate::link::{CallerKey, Link, odd_answer};
 use crate::reference::References;
@@ -9,9 +10,9 @@ use crate::{Result, context};
 use mobula_host::actor::ActorExit;
 use mobula_host::{Call, CancelToken};
 use mobula_runtime::{TaskHandle, clock};
-use mobula_types::actor::{Epoch, ExitKind, Incarnation, WatchKind};
+use mobula_types::actor::{ActorOptions, Epoch, ExitKind, Incarnation, Subscriber, WatchKind};
 use mobula_types::frame::{Answer, Ask, actor_as_parent};
-use mobula_types::{ActorId, Attempt, ExitReason, Failure, TaskId};
+use mobula_types::{ActorId, Attempt, ExitReason, Failure, FunctionId, TaskId};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -173,6 +174,19 @@ impl ActorContext {
         self.watch(target, WatchKind::Link).await
     }
 
+    /// Creates an actor that is [linked](Self::link) with this one, and waits until it has started: where one of both exits
+    /// abnormally, the other exits too, unless it [traps exits](Self::trap_exits). It lives, besides, while somebody holds
+    /// its handle, such as this actor's state. For one that is to be started again, see
+    /// [`Supervisor`](crate::Supervisor).
+    ///
+    /// # Errors
+    /// As [`Creation::spawn`] and [`monitor`](Self::monitor).
+    pub async fn spawn_child<H: ActorHandle>(&self, creation: Creation<H>) -> Result<H> {
+        let child = self.context().scope(creation.spawn()).await?;
+        self.link(&child).await?;
+        Ok(child)
+    }
+
     async fn watch(&self, target: &impl ActorHandle, kind: WatchKind) -> Result<u64> {
         let ask = Ask::Watch { target: target.actor_ref().id(), kind };
         match self.ask(ask).await? {
@@ -193,6 +207,48 @@ impl ActorContext {
     async fn ask(&self, ask: Ask) -> Result<Answer, Failure> {
         let _waiting = context::pending_wait();
         self.scope.link().ask(ask, Some(actor_as_parent(self.scope.key))).await
+    }
+
+    /// Joins a process group of the namespace `default`, until the incarnation ends.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name that is empty or has more than 255 bytes.
+    pub async fn join_group(&self, group: impl Into<Arc<str>>) -> Result<()> {
+        let (namespace, member) = (ActorOptions::DEFAULT_NAMESPACE.into(), self.scope.incarnation);
+        done(self.ask(Ask::Join { namespace, group: group.into(), member }).await?)
+    }
+
+    /// Leaves a process group of the namespace `default`.
+    ///
+    /// # Errors
+    /// As [`join_group`](Self::join_group).
+    pub async fn leave_group(&self, group: impl Into<Arc<str>>) -> Result<()> {
+        let (namespace, member) = (ActorOptions::DEFAULT_NAMESPACE.into(), self.scope.incarnation);
+        done(self.ask(Ask::Leave { namespace, group: group.into(), member }).await?)
+    }
+
+    /// Subscribes to topics of the namespace `default`, until the incarnation ends: the method of that name, of the actor's
+    /// own class `H`, is cast with the topic, as a `String`, and the message. Messages that come before the actor's
+    /// `on_start` has ended, or find its mailbox full, are lost. Gives the number of the subscription.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a pattern that is none.
+    pub async fn subscribe<H: ActorHandle>(&self, pattern: impl Into<Arc<str>>, method: &str) -> Result<u64> {
+        let method = FunctionId::new(&format!("{}::{method}", H::class()), "");
+        let subscriber = Subscriber::Actor { incarnation: self.scope.incarnation, method };
+        let namespace = ActorOptions::DEFAULT_NAMESPACE.into();
+        match self.ask(Ask::Subscribe { namespace, pattern: pattern.into(), subscriber }).await? {
+            Answer::Subscribed { subscription } => Ok(subscription),
+            other => Err(odd_answer(&other).into()),
+        }
+    }
+
+    /// Ends a subscription.
+    ///
+    /// # Errors
+    /// Where the session is over.
+    pub async fn unsubscribe(&self, subscription: u64) -> Result<()> {
+        done(self.ask(Ask::Unsubscribe { subscription }).await?)
     }
 
     /// Whether the exit of a linked actor is told to `on_down` instead of ending this one (off).

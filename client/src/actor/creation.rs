@@ -1,11 +1,13 @@
 //! Creating actors.
 
-use super::{ActorHandle, ActorRef, SupervisorHandle};
+use super::{ActorHandle, ActorRef};
 use crate::context;
 use crate::reference::GetBytes;
+use crate::remote::Declared;
+use crate::supervisor::SupervisorHandle;
 use crate::{CallBuilder, Cluster, ErrorKind, ObjectRef, RemoteCall, Result, Strategy};
 use mobula_types::actor::{ActorOptions, ChildShutdown, Lifetime, OnIsolation, RestartType, Target};
-use mobula_types::{ActorId, NodeName, Payload, Resources, TaskId, TaskOptions};
+use mobula_types::{ActorId, Failure, NodeName, Payload, Resources, TaskId, TaskOptions};
 use std::sync::Arc;
 
 /// An actor that is to be created: made by a constructor of its handle, given options, and [spawned](Self::spawn).
@@ -185,6 +187,11 @@ impl<H: ActorHandle> Creation<H> {
             return H::from_actor_ref(ActorRef::counted(reference.into_handle()));
         }
         H::from_actor_ref(ActorRef::counted(self.call.submit().into_handle()))
+    }
+
+    /// What a supervisor keeps of it.
+    pub(crate) fn into_declared(self) -> Result<Declared, Failure> {
+        self.call.declare()
     }
 
     async fn submit_wait(self) -> ActorRef {

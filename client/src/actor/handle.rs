@@ -159,8 +159,13 @@ async fn find(context: &Context, target: ActorTarget) -> Result<ActorInfo, Failu
 async fn ask_info(context: &Context, target: ActorTarget) -> Result<ActorInfo, Failure> {
     match ask(context, ActorRequest::Find(target)).await? {
         ActorAnswer::Found(info) => Ok(*info),
-        other => Err(odd_answer(&Answer::Actors(other))),
+        other => Err(odd_actor_answer(other).into_failure()),
     }
+}
+
+/// The answer is not one to the question.
+pub(crate) fn odd_actor_answer(answer: ActorAnswer) -> Error {
+    odd_answer(&Answer::Actors(answer)).into()
 }
 
 async fn end(actor: &ActorRef, kill: bool, grace: Duration) -> Result<()> {
@@ -174,7 +179,7 @@ async fn end(actor: &ActorRef, kill: bool, grace: Duration) -> Result<()> {
 }
 
 /// Asks what heads know.
-pub(super) async fn ask(context: &Context, request: ActorRequest) -> Result<ActorAnswer, Failure> {
+pub(crate) async fn ask(context: &Context, request: ActorRequest) -> Result<ActorAnswer, Failure> {
     let _waiting = context::pending_wait();
     match context.link().ask(Ask::Actors(request), context.parent()).await? {
         Answer::Actors(answer) => Ok(answer),

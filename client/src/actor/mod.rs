@@ -4,6 +4,7 @@
 //! - [`Creation`]: an actor that is to be created, with its options.
 //! - [`ActorCall`]: a call of a method, with its options.
 //! - [`ActorContext`]: what an actor's own methods know of it.
+//! - [`Group`]: actors under a name.
 //! - [`ActorPool`]: work spread over several actors of one class.
 //!
 //! A handle is counted like a reference to an object: an actor lives at least as long as somebody holds one that came from
@@ -14,10 +15,10 @@ mod call;
 mod class;
 mod context;
 mod creation;
+mod group;
 mod handle;
 mod monitor;
 mod pool;
-mod supervisor;
 mod turn;
 mod written;
 
@@ -28,10 +29,11 @@ pub(crate) use class::{ClassTable, Member};
 pub(crate) use context::ActorScope;
 pub use context::{ActorContext, Timer};
 pub use creation::{Creation, spawn_many};
+pub use group::{Group, group};
 pub use handle::ActorHandle;
+pub(crate) use handle::{ask, odd_actor_answer};
 pub use monitor::Monitor;
 pub use pool::ActorPool;
-pub use supervisor::SupervisorHandle;
 
 /// What the output of `#[mobula::actor]` calls.
 pub mod generated {

@@ -26,7 +26,7 @@ use crate::context::{self, Context, Scope};
 use crate::link::{Command, Link};
 use crate::put::Put;
 use crate::{ErrorKind, Result};
-use mobula_types::{ClusterView, JobId, NodeInfo, NodeState, Resources};
+use mobula_types::{ClusterView, JobId, NodeId, NodeInfo, NodeState, Resources};
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::fmt;
@@ -126,6 +126,11 @@ impl Cluster {
     /// The job.
     pub fn job(&self) -> JobId {
         self.0.job
+    }
+
+    /// The node through which this program works. Where it is lost, another takes its place.
+    pub fn home(&self) -> NodeId {
+        self.0.context.link().home()
     }
 
     /// A context for code that is to use this cluster.

@@ -17,5 +17,5 @@ mod value;
 pub use arguments::ArgumentReader;
 pub(crate) use arguments::{ArgumentWriter, LargeValue};
 pub(crate) use canonical::canonical_hash;
-pub(crate) use value::decode_with;
 pub use value::{Encoded, decode_value, encode, encode_value};
+pub(crate) use value::{decode_message, decode_with, encode_message};

@@ -59,6 +59,28 @@ pub fn encode_value<T: Serialize + 'static>(value: &T) -> Result<Payload, Failur
     scope::with_buffer(|buffer| write(value, buffer).map(|()| Payload::from(&buffer[..])))
 }
 
+/// Encodes a message to a topic: as an argument is, since it may become one. It contains no references.
+///
+/// # Errors
+/// As [`encode_value`].
+pub(crate) fn encode_message<T: Serialize>(message: &T) -> Result<Payload, Failure> {
+    scope::with_buffer(|buffer| write(message, buffer).map(|()| Payload::from(&buffer[..])))
+}
+
+/// Decodes a message to a topic.
+///
+/// # Errors
+/// As [`decode_value`].
+pub(crate) fn decode_message<T: DeserializeOwned>(payload: &Payload) -> Result<T, Failure> {
+    let mut rest = payload.as_slice();
+    let message = scope::decoding(DecodeScope::default(), || read(&mut rest))?;
+    if rest.is_empty() {
+        return Ok(message);
+    }
+    let text = format!("{} bytes are left behind a {}", rest.len(), type_name::<T>());
+    Err(Failure::new(FailureKind::BadValue, text))
+}
+
 pub(super) fn write<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<(), Failure> {
     value.serialize(&mut rmp_serde::Serializer::new(buffer).with_struct_map()).map_err(|error| {
         Failure::new(FailureKind::BadValue, format!("a {} does not encode: {error}", type_name::<T>()))

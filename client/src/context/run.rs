@@ -139,6 +139,23 @@ impl RunScope {
             }
         }
         canonical_hash(arguments, &mut hasher);
+        self.numbered(&hasher)
+    }
+
+    /// The identity of something that this run makes and that is no task: so many bytes say what.
+    pub(crate) fn named(&self, what: &[u8], name: &[u8]) -> TaskId {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.task.high.to_le_bytes());
+        hasher.update(&self.task.low.to_le_bytes());
+        for text in [what, name] {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text);
+        }
+        self.numbered(&hasher)
+    }
+
+    /// The same thing made twice has two names, counted in the order in which it is made.
+    fn numbered(&self, hasher: &blake3::Hasher) -> TaskId {
         let mut half = [0; 16];
         half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         let hash = u128::from_le_bytes(half);

@@ -1,13 +1,14 @@
-//! Questions to the home node, and the exits that it is to tell of.
+//! Questions to the home node, and the exits and messages that it is to tell of.
 
 use super::Link;
 use super::io::Io;
 use super::requests::Parent;
 use foldhash::HashMap;
-use mobula_types::actor::{Down, WatchKind};
+use mobula_types::actor::{Down, Publication, Subscriber, WatchKind};
 use mobula_types::frame::{Answer, Ask};
 use mobula_types::{ActorId, Failure, FailureKind, Frame};
-use tokio::sync::oneshot;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
 
 /// A question on its way to the session's thread.
 #[derive(Debug)]
@@ -15,31 +16,50 @@ pub(crate) struct Question {
     pub(crate) ask: Box<Ask>,
     pub(crate) parent: Parent,
     pub(crate) answer: oneshot::Sender<Result<Answer, Failure>>,
-    /// Where the question is a watch of this session's own: who hears of the exit.
-    pub(crate) down: Option<oneshot::Sender<Down>>,
+    /// Where the question has more than an answer: who hears of it.
+    pub(crate) news: Option<News>,
 }
 
-/// Questions without an answer, and watches without an exit. Both are bounded by those who wait for them: what nobody
+/// Who hears of what comes behind the answer to a question.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Of a watch of this session's own: the exit.
+    Exit(oneshot::Sender<Down>),
+    /// Of a subscription of this session's own: messages. What finds no room is lost.
+    Messages(mpsc::Sender<Arc<Publication>>),
+}
+
+impl News {
+    fn is_wanted(&self) -> bool {
+        match self {
+            News::Exit(down) => !down.is_closed(),
+            News::Messages(messages) => !messages.is_closed(),
+        }
+    }
+}
+
+/// Questions without an answer, watches without an exit, and subscriptions. All are bounded by those who wait for them: what nobody
 /// waits for any more is forgotten with the answer.
 #[derive(Debug, Default)]
 pub(super) struct Asks {
     last: u64,
     unanswered: HashMap<u64, Unanswered>,
     watches: HashMap<u64, Watcher>,
+    subscriptions: HashMap<u64, Watcher>,
 }
 
 #[derive(Debug)]
 struct Unanswered {
-    /// `None` for a watch that is asked for again.
+    /// `None` for a watch or a subscription that is asked for again.
     answer: Option<oneshot::Sender<Result<Answer, Failure>>>,
     watcher: Option<Watcher>,
 }
 
 #[derive(Debug)]
 struct Watcher {
-    target: ActorId,
-    kind: WatchKind,
-    down: oneshot::Sender<Down>,
+    /// What it is asked for again with.
+    ask: Ask,
+    news: News,
 }
 
 impl Link {
@@ -49,14 +69,14 @@ impl Link {
     /// The node's refusal; `Unavailable` where the home node was lost before it answered.
     pub(crate) async fn ask(&self, ask: Ask, parent: Parent) -> Result<Answer, Failure> {
         let (answer, answered) = oneshot::channel();
-        self.command(super::Command::Ask(Question { ask: Box::new(ask), parent, answer, down: None }));
+        self.command(super::Command::Ask(Question { ask: Box::new(ask), parent, answer, news: None }));
         refused(answered.await)
     }
 
     /// Tells the home node something whose answer nobody waits for.
     pub(crate) fn tell(&self, ask: Ask) {
         let (answer, _nobody_waits) = oneshot::channel();
-        self.command(super::Command::Ask(Question { ask: Box::new(ask), parent: None, answer, down: None }));
+        self.command(super::Command::Ask(Question { ask: Box::new(ask), parent: None, answer, news: None }));
     }
 
     /// Watches an actor on behalf of this session: the number of the watch, and its exit.
@@ -72,9 +92,32 @@ impl Link {
         let (answer, answered) = oneshot::channel();
         let (down, exited) = oneshot::channel();
         let ask = Box::new(Ask::Watch { target, kind });
-        self.command(super::Command::Ask(Question { ask, parent, answer, down: Some(down) }));
+        let news = Some(News::Exit(down));
+        self.command(super::Command::Ask(Question { ask, parent, answer, news }));
         match refused(answered.await)? {
             Answer::Watching { number } => Ok((number, exited)),
+            other => Err(odd_answer(&other)),
+        }
+    }
+
+    /// Subscribes this session to topics: the number of the subscription, and its messages, of which `most` may wait.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(crate) async fn subscribe(
+        &self,
+        namespace: Arc<str>,
+        pattern: Arc<str>,
+        parent: Parent,
+        most: usize,
+    ) -> Result<(u64, mpsc::Receiver<Arc<Publication>>), Failure> {
+        let (answer, answered) = oneshot::channel();
+        let (messages, received) = mpsc::channel(most);
+        let ask = Box::new(Ask::Subscribe { namespace, pattern, subscriber: Subscriber::Session });
+        let news = Some(News::Messages(messages));
+        self.command(super::Command::Ask(Question { ask, parent, answer, news }));
+        match refused(answered.await)? {
+            Answer::Subscribed { subscription } => Ok((subscription, received)),
             other => Err(odd_answer(&other)),
         }
     }
@@ -97,14 +140,13 @@ fn refused(answered: Result<Result<Answer, Failure>, oneshot::error::RecvError>)
 
 impl Io {
     pub(super) fn ask(&mut self, question: Question) {
-        let Question { ask, parent, answer, down } = question;
-        if let Ask::Unwatch { number } = &*ask {
-            self.asks.watches.remove(number);
+        let Question { ask, parent, answer, news } = question;
+        match &*ask {
+            Ask::Unwatch { number } => drop(self.asks.watches.remove(number)),
+            Ask::Unsubscribe { subscription } => drop(self.asks.subscriptions.remove(subscription)),
+            _ => {}
         }
-        let watcher = match (&*ask, down) {
-            (Ask::Watch { target, kind }, Some(down)) => Some(Watcher { target: *target, kind: *kind, down }),
-            _ => None,
-        };
+        let watcher = news.map(|news| Watcher { ask: (*ask).clone(), news });
         self.send_question(*ask, parent, Unanswered { answer: Some(answer), watcher });
     }
 
@@ -119,8 +161,14 @@ impl Io {
         let Some(Unanswered { answer: waits, watcher }) = self.asks.unanswered.remove(&number) else {
             return;
         };
-        if let (Some(watcher), Answer::Watching { number }) = (watcher, &answer) {
-            self.asks.watches.insert(*number, watcher);
+        match (watcher, &answer) {
+            (Some(watcher), Answer::Watching { number }) => {
+                self.asks.watches.insert(*number, watcher);
+            }
+            (Some(watcher), Answer::Subscribed { subscription }) => {
+                self.asks.subscriptions.insert(*subscription, watcher);
+            }
+            _ => {}
         }
         if let Some(waits) = waits {
             let _nobody_waits = waits.send(Ok(answer));
@@ -129,15 +177,29 @@ impl Io {
 
     /// What this session watches has exited.
     pub(super) fn down(&mut self, down: Down) {
-        if let Some(watcher) = self.asks.watches.remove(&down.number) {
-            let _nobody_waits = watcher.down.send(down);
+        if let Some(Watcher { news: News::Exit(exit), .. }) = self.asks.watches.remove(&down.number) {
+            let _nobody_waits = exit.send(down);
+        }
+    }
+
+    /// A message to a topic that this session has subscribed to. Where too many wait it is lost; where nobody waits for any,
+    /// the subscription ends.
+    pub(super) fn published(&mut self, subscription: u64, publication: Arc<Publication>) {
+        let Some(Watcher { news: News::Messages(messages), .. }) = self.asks.subscriptions.get(&subscription)
+        else {
+            return;
+        };
+        if let Err(mpsc::error::TrySendError::Closed(_)) = messages.try_send(publication) {
+            self.asks.subscriptions.remove(&subscription);
+            let nobody_waits = Unanswered { answer: None, watcher: None };
+            self.send_question(Ask::Unsubscribe { subscription }, None, nobody_waits);
         }
     }
 
     /// Another node is the home: the old one answers nothing any more. What is watched is watched through the new one.
     pub(super) fn ask_anew(&mut self) {
-        let Asks { unanswered, watches, .. } = std::mem::take(&mut self.asks);
-        let mut watchers: Vec<Watcher> = watches.into_values().collect();
+        let Asks { unanswered, watches, subscriptions, .. } = std::mem::take(&mut self.asks);
+        let mut watchers: Vec<Watcher> = watches.into_values().chain(subscriptions.into_values()).collect();
         for (_, Unanswered { answer, watcher }) in unanswered {
             match (answer, watcher) {
                 (Some(answer), _) => {
@@ -147,8 +209,8 @@ impl Io {
                 (None, watcher) => watchers.extend(watcher),
             }
         }
-        for watcher in watchers.into_iter().filter(|watcher| !watcher.down.is_closed()) {
-            let ask = Ask::Watch { target: watcher.target, kind: watcher.kind };
+        for watcher in watchers.into_iter().filter(|watcher| watcher.news.is_wanted()) {
+            let ask = watcher.ask.clone();
             self.send_question(ask, None, Unanswered { answer: None, watcher: Some(watcher) });
         }
     }

@@ -10,6 +10,8 @@ use mobula_types::{Frame, ObjectAddress, ObjectId, TaskId, TaskTemplate, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// Frames of one batch, beyond which no message to a topic is put into it.
+const MOST_LOSABLE: usize = 10_000;
 /// How many bytes may wait in the session before more requests are handed to it.
 const MOST_BACKLOG: u64 = 64 << 20;
 /// How many frames are handed to the session at once, and how many objects are released by one.
@@ -209,6 +211,11 @@ impl Outgoing {
 
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether the session takes so little that what may be lost is.
+    pub(super) fn is_behind(&self) -> bool {
+        self.frames.len() > MOST_LOSABLE || self.sender.backlog().bytes > MOST_BACKLOG
     }
 
     fn has_credit(&self) -> bool {

@@ -24,6 +24,7 @@ impl Io {
                 Frame::PutDone { object, failure } => self.put_done(object, failure),
                 Frame::Answered { number, answer } => self.answered(number, *answer),
                 Frame::Down { key: None, down, .. } => self.down(*down),
+                Frame::Published { subscription, publication } => self.published(subscription, publication),
                 Frame::Credit { total } => self.out.raise_credit(total),
                 Frame::View(delta) => {
                     let applied = self.link.view.write().apply(&delta);

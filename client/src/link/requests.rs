@@ -113,6 +113,10 @@ impl Io {
 
     /// Sends a frame, but a run's end only behind what the run has submitted.
     pub(super) fn send_frame(&mut self, frame: Frame) {
+        if matches!(frame, Frame::Publish(_)) && self.out.is_behind() {
+            // At most once: a message for which there is no room is lost.
+            return;
+        }
         if !self.parked.is_empty() && self.is_behind_parked(&frame) {
             self.parked.push(Parked::Frame(frame));
         } else {

@@ -46,11 +46,6 @@ impl<R: References> RemoteCall<R> {
         self.submit_now()
     }
 
-    fn result_count(&self) -> u32 {
-        let options = self.options.as_ref().and_then(|options| options.num_returns);
-        options.unwrap_or(self.parts.template.options.num_returns)
-    }
-
     fn resolve_context(&self) -> Result<Context, Failure> {
         match (&self.context, &self.parts.actor) {
             (Some(context), _) => Ok(context.clone()),
@@ -60,29 +55,43 @@ impl<R: References> RemoteCall<R> {
     }
 
     fn prepare(mut self) -> Result<Prepared, Failure> {
-        if let Some(failure) = self.parts.failure.take() {
-            return Err(failure);
-        }
+        self.check()?;
         let context = self.resolve_context()?;
         let count = self.result_count();
-        let mut deadline = context.deadline().map(|end| end.since(clock::now()));
-        if let Some(mut options) = self.options.take() {
-            if let Some(failure) = options.failure.take() {
-                return Err(failure);
-            }
-            deadline = [deadline, options.deadline].into_iter().flatten().min();
-            if options.task.is_some() || options.num_returns.is_some() {
-                let function = &self.parts.template;
-                let mut task = options.task.take().unwrap_or_else(|| function.options.clone());
-                task.num_returns = count;
-                self.parts.template = Arc::new(TaskTemplate {
-                    function: function.function.clone(),
-                    signature: function.signature,
-                    options: task,
-                });
-            }
-        }
+        let asked = self.options.as_ref().and_then(|options| options.deadline);
+        let own = context.deadline().map(|end| end.since(clock::now()));
+        let deadline = [own, asked].into_iter().flatten().min();
+        self.settle_template();
         prepare(self.parts, context, count, deadline)
+    }
+}
+
+impl<R> RemoteCall<R> {
+    fn result_count(&self) -> u32 {
+        let options = self.options.as_ref().and_then(|options| options.num_returns);
+        options.unwrap_or(self.parts.template.options.num_returns)
+    }
+
+    /// What was wrong with an argument or an option.
+    pub(super) fn check(&mut self) -> Result<(), Failure> {
+        let of_options = self.options.as_mut().and_then(|options| options.failure.take());
+        self.parts.failure.take().or(of_options).map_or(Ok(()), Err)
+    }
+
+    /// The template has the options that were asked for.
+    pub(super) fn settle_template(&mut self) {
+        let count = self.result_count();
+        let Some(mut options) = self.options.take() else { return };
+        if options.task.is_some() || options.num_returns.is_some() {
+            let function = &self.parts.template;
+            let mut task = options.task.take().unwrap_or_else(|| function.options.clone());
+            task.num_returns = count;
+            self.parts.template = Arc::new(TaskTemplate {
+                function: function.function.clone(),
+                signature: function.signature,
+                options: task,
+            });
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod assignment;
 pub mod calls;
 pub mod directory;
 pub mod executor;
+pub mod groups;
 mod homes;
 pub mod hosting;
 pub mod jobs;

@@ -4,7 +4,7 @@
 //! until they are acknowledged and sends them again after a broken stream, so that a frame arrives exactly once as long
 //! as the session lives.
 
-use crate::actor::{Down, ExitReason, LaneCall, LaneId, WatchKind};
+use crate::actor::{Down, ExitReason, LaneCall, LaneId, Publication, WatchKind};
 use crate::outcome::CopyVersion;
 use crate::{
     Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm, Payload,
@@ -18,7 +18,7 @@ mod run;
 mod submit;
 
 pub use actor::{
-    Answer, Ask, Call, HostActor, Lane, LaneCallEnded, Turn, actor_as_parent, parent_as_actor,
+    Answer, Ask, Call, Enrolment, HostActor, Lane, LaneCallEnded, Turn, actor_as_parent, parent_as_actor,
 };
 pub use run::{Input, Run, RunExtras};
 pub use submit::{Charges, Progress, Reoffer, Submit, SubmitExtras};
@@ -76,6 +76,9 @@ pub enum Frame {
         /// Its children too.
         recursive: bool,
     },
+    /// A message to a topic, at most [`INLINE_LIMIT`](crate::INLINE_LIMIT) bytes. Not answered: one that is not delivered is
+    /// lost.
+    Publish(Box<Publication>),
     /// The driver leaves for good: its job may end at once.
     Goodbye,
 
@@ -123,6 +126,13 @@ pub enum Frame {
         down: Box<Down>,
         /// Monitor or link.
         kind: WatchKind,
+    },
+    /// A message to a topic that this session has subscribed to.
+    Published {
+        /// The subscription.
+        subscription: u64,
+        /// The message.
+        publication: Arc<Publication>,
     },
     /// The sum of submits, calls and puts that may have been sent since the session began.
     Credit {
@@ -259,6 +269,10 @@ pub enum Frame {
         /// The lane.
         lane: LaneId,
     },
+    /// A member more or less of a group, which the receiver hosts.
+    Enrol(Box<Enrolment>),
+    /// A message to a topic that somebody on the receiver has subscribed to.
+    Distribute(Arc<Publication>),
     /// Run a task for the sender, who stays its owner.
     Assign(Box<Assignment>),
     /// Cancel an assignment.

@@ -23,6 +23,8 @@ pub struct JobSpec {
     pub origin: String,
     /// A node runs its driver, as that node's child: the job has failed where that is lost, and is over when it exits.
     pub driven: bool,
+    /// It has no driver: it lives while actors or supervisors of it do, or until it is stopped.
+    pub detached: bool,
 }
 
 /// How a job stands.

@@ -4,14 +4,15 @@ use super::Leader;
 use super::purpose::Purpose;
 use crate::command::Reply;
 use crate::image::Image;
+use mobula_core::jobs;
 use mobula_core::supervision::{Effect, Event, Inheritance, InheritedNode, RequestKey};
 use mobula_proto::actor_registry::{encode_actor, encode_name, encode_spec, encode_supervisor};
 use mobula_registry::Operation;
 use mobula_rpc::head::{HeadOrder, HeadRefusal};
 use mobula_runtime::clock;
+use mobula_types::actor::{ActorAnswer, ActorOrder, ActorRequest, RecordChange};
 use mobula_types::job::JobState;
 use mobula_types::{JobRecord, NodeId, NodeRecord, NodeState};
-use mobula_types::actor::{ActorAnswer, ActorOrder, ActorRequest, RecordChange};
 
 /// What the supervision starts from.
 pub(super) fn inheritance(image: &mut Image) -> Inheritance {
@@ -64,7 +65,7 @@ impl Leader {
         }
     }
 
-    fn order(&mut self, node: &NodeId, order: ActorOrder) {
+    pub(super) fn order(&mut self, node: &NodeId, order: ActorOrder) {
         // Without a stream it is not lost: the node's inventory brings it up again.
         if let Some(link) = self.links_by_node.get(node).copied() {
             self.send(link, HeadOrder::Actors(order));
@@ -77,10 +78,27 @@ impl Leader {
         ask: ActorRequest,
         reply: Reply<ActorAnswer>,
     ) {
+        let ask = match self.list_groups(ask) {
+            Ok(answer) => {
+                // Who asked may have given up.
+                let _given_up = reply.send(Ok(answer));
+                return;
+            }
+            Err(ask) => ask,
+        };
         self.next_request += 1;
         let request = RequestKey(self.next_request);
         self.actor_requests.insert(request, reply);
         self.tell_actors(Event::Request { request, asker, ask });
+    }
+
+    /// Jobs without a driver live while something of them does.
+    pub(super) fn keep_detached_jobs(&mut self) {
+        let in_use: Vec<_> =
+            self.jobs.without_driver().filter(|job| self.supervision.is_in_use(*job)).collect();
+        for job in in_use {
+            self.tell_jobs(jobs::Event::KeepAlive { job });
+        }
     }
 
     /// Nobody waits any more for the answers to these.

@@ -3,12 +3,14 @@
 use super::{End, Leader};
 use crate::command::{Command, Reply};
 use futures::StreamExt;
-use mobula_core::{jobs, supervision};
+use mobula_core::groups::head as groups;
 use mobula_core::membership::{self, LinkKey};
+use mobula_core::{jobs, supervision};
 use mobula_rpc::head::{
     Grant, HeadMessage, HeadMessages, HeadOrder, HeadRefusal, JoinRequest, NodeReport, NodeReports,
 };
 use mobula_runtime::TaskHandle;
+use mobula_types::actor::ActorReport;
 use mobula_types::{Failure, FailureKind, HeadTerm, NodeId};
 use tokio::sync::mpsc;
 
@@ -105,6 +107,7 @@ impl Leader {
         self.executables.replace(&node, request.executables);
         let (drivers, departed) = (request.drivers, request.departed);
         self.tell_jobs(jobs::Event::NodeJoined { node: node.clone(), drivers, departed });
+        self.tell_groups(groups::Event::Joined { node: node.clone() });
         self.tell_actors(supervision::Event::NodeJoined { node });
     }
 
@@ -198,6 +201,9 @@ impl Leader {
                 self.tell_jobs(jobs::Event::Summary { node, job, summary });
             }
             NodeReport::Executable { hash, held } => self.executables.change(&node, hash, held),
+            NodeReport::Actors(ActorReport::Groups(report)) => {
+                self.tell_groups(groups::Event::Reported { node, report });
+            }
             NodeReport::Actors(report) => self.tell_actors(supervision::Event::Reported { node, report }),
             NodeReport::TaskEvents { events, left_out } => self.tasks.report(&node, events, left_out),
         }

@@ -6,6 +6,7 @@
 
 mod actors;
 mod answers;
+mod groups;
 mod links;
 mod perform;
 mod purpose;
@@ -22,6 +23,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use links::Link;
 use mobula_core::directory::{Directory, Executables};
+use mobula_core::groups::head::{self as groups_of_head, Memberships, MembershipsOptions};
 use mobula_core::jobs::{self, Jobs, RequestKey};
 use mobula_core::membership::{self, Inheritance, LinkKey, Membership};
 use mobula_core::supervision::{self, Supervision};
@@ -74,6 +76,7 @@ pub(crate) struct Leader {
     executables: Executables,
     jobs: Jobs,
     supervision: Supervision,
+    groups: Memberships,
     actor_requests: BTreeMap<supervision::RequestKey, Reply<ActorAnswer>>,
     tasks: TaskEvents,
     links: BTreeMap<LinkKey, Link>,
@@ -98,6 +101,9 @@ pub(crate) struct Leader {
     commands: mpsc::Receiver<Command>,
     loopback: mpsc::Sender<Command>,
     end: Option<End>,
+    /// When jobs without a driver are looked at next.
+    next_keep: Time,
+    keep_interval: Duration,
 }
 
 impl Leader {
@@ -123,6 +129,8 @@ impl Leader {
         let mut effects = Vec::new();
         let membership =
             Membership::lead(now, leadership.term, head.options.membership(), inheritance, &mut effects);
+        let living = membership.view().nodes.values().map(|info| info.id.clone());
+        let groups = Memberships::lead(now, &MembershipsOptions::default(), living);
         let mut actor_effects = Vec::new();
         let options = head.options.supervision();
         let supervision = Supervision::lead(now, options, of_actors, &mut actor_effects);
@@ -140,6 +148,7 @@ impl Leader {
             quarantined: image.quarantined,
             reserved_names: image.reserved_names,
             membership,
+            groups,
             directory: Directory::default(),
             executables: Executables::default(),
             supervision,
@@ -161,6 +170,8 @@ impl Leader {
             commands: receiver,
             loopback: commands.clone(),
             end: None,
+            next_keep: now,
+            keep_interval: head.options.job_grace / 3,
         };
         leader.perform_all(effects);
         leader.perform_actors(actor_effects);
@@ -223,7 +234,9 @@ impl Leader {
     }
 
     fn next_deadline(&self) -> Time {
-        self.membership.next_deadline().min(self.jobs.next_deadline()).min(self.supervision.next_deadline())
+        let machines = self.membership.next_deadline().min(self.jobs.next_deadline());
+        let machines = machines.min(self.supervision.next_deadline()).min(self.groups.next_deadline());
+        machines.min(self.next_keep)
     }
 
     fn tick(&mut self) {
@@ -231,7 +244,12 @@ impl Leader {
         self.tell_membership(membership::Event::Tick);
         self.tell_jobs(jobs::Event::Tick);
         self.tell_actors(supervision::Event::Tick);
+        self.tell_groups(groups_of_head::Event::Tick);
         self.forget_actor_requests();
+        if clock::now() >= self.next_keep {
+            self.next_keep = clock::now() + self.keep_interval;
+            self.keep_detached_jobs();
+        }
         self.watchers.retain(|watcher| !watcher.is_closed());
         self.drains.retain(|(_, reply)| !reply.is_closed());
     }

@@ -2,8 +2,9 @@
 
 use super::Leader;
 use super::purpose::Admission;
-use mobula_core::{jobs, supervision};
+use mobula_core::groups::head as groups;
 use mobula_core::membership::{Effect, LinkKey};
+use mobula_core::{jobs, supervision};
 use mobula_registry::LeaseId;
 use mobula_rpc::head::{Grant, HeadOrder, HeadRefusal, probe};
 use mobula_runtime::clock;
@@ -112,6 +113,7 @@ impl Leader {
         self.directory.remove_node(&node);
         self.executables.remove_node(&node);
         self.tell_jobs(jobs::Event::NodeLost { node: node.clone() });
+        self.tell_groups(groups::Event::Lost { node: node.clone() });
         self.tell_actors(supervision::Event::NodeLost { node });
     }
 

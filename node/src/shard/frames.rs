@@ -44,6 +44,10 @@ impl Shard {
                 tasks::Event::Cancel { requester, address, force, recursive }
             }
             Frame::Call(call) => return self.on_driver_call(session, job, *call),
+            Frame::Publish(publication) => {
+                self.on_publish(session, *publication);
+                return Ok(());
+            }
             Frame::Ask { number, ask, .. } => {
                 self.on_ask(session, number, None, *ask);
                 return Ok(());

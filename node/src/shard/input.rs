@@ -46,8 +46,12 @@ pub(crate) enum Input {
     FetchedForTurn { handle: u64, result: super::actors::BroughtInputs },
     /// What the head says of actors that it was to create; each by itself.
     ActorsCreated { actors: Vec<ActorId>, answer: Result<Vec<Result<ActorId, Failure>>, Failure> },
+    /// The job of what a creation detaches, or why there is none.
+    DetachedJob { new: Box<super::actors::NewActor>, job: Result<JobId, Failure> },
     /// The head's answer to a question of a session.
     HeadAnswered { session: SessionKey, number: u64, answer: mobula_types::frame::Answer },
+    /// Where an actor is that joins a group, or leaves it.
+    MemberFound(Box<super::actors::FoundMember>),
     /// What the head knows of a job, or that it could not say.
     JobKnown { job: JobId, info: Result<JobInfo, Failure> },
     /// A call from outside any session.

@@ -243,7 +243,9 @@ impl Shard {
             Input::Fetched { run, result } => self.on_fetched(run, result),
             Input::FetchedForTurn { handle, result } => self.on_fetched_for_turn(handle, result),
             Input::ActorsCreated { actors, answer } => self.on_actors_created(actors, answer),
+            Input::DetachedJob { new, job } => self.on_detached_job(*new, job),
             Input::HeadAnswered { session, number, answer } => self.on_head_answered(session, number, answer),
+            Input::MemberFound(found) => self.on_member_found(*found),
             Input::JobKnown { job, info } => self.on_job_known(job, info),
             Input::Call(call) => self.on_call(call),
         }

@@ -194,6 +194,15 @@ impl Shard {
         }
     }
 
+    /// Whether so much waits for a node that what may be lost is, or there is no way to it.
+    pub(super) fn is_behind(&mut self, node: &NodeId) -> bool {
+        match (self.peers.in_use(node), self.peers.connecting.get(node)) {
+            (Some(session), _) => self.sessions.is_behind(session),
+            (None, Some(connecting)) => connecting.bytes > super::session::MOST_BEHIND / 4,
+            (None, None) => self.view.node(node).is_none(),
+        }
+    }
+
     /// Keeps a frame until there is a session.
     fn await_peer(&mut self, node: &NodeId, weight: u64, frame: PeerFrame) {
         if let Some(connecting) = self.peers.connecting.get_mut(node) {

@@ -7,6 +7,11 @@ use mobula_runtime::TaskHandle;
 use mobula_types::{Frame, JobId, NodeId, SessionId, WorkerId};
 use slab::Slab;
 
+/// Bytes that wait for the other end, beyond which messages to topics are lost.
+pub(crate) const MOST_BEHIND: u64 = 16 * 1024 * 1024;
+/// Frames of one turn, beyond which they are too.
+const MOST_OUTGOING: usize = 10_000;
+
 /// Who is at the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Party {
@@ -98,6 +103,13 @@ impl Sessions {
             self.dirty.push(key);
         }
         push(&mut state.sent, &mut state.outgoing);
+    }
+
+    /// Whether the other end takes so little of what it is sent that what may be lost is.
+    pub(crate) fn is_behind(&mut self, key: SessionKey) -> bool {
+        self.get_mut(key).is_none_or(|state| {
+            state.outgoing.len() > MOST_OUTGOING || state.sender.backlog().bytes > MOST_BEHIND
+        })
     }
 
     /// Hands everything queued to the sessions' writers.

@@ -28,6 +28,10 @@ impl From<&ActorAnswer> for wire::ActorAnswer {
                 supervisors: supervisors.iter().map(Into::into).collect(),
                 actors: actors.iter().map(Into::into).collect(),
             }),
+            ActorAnswer::Groups { groups, more } => {
+                let groups = groups.iter().map(Into::into).collect();
+                Answer::Groups(wire::GroupList { groups, more: *more })
+            }
         };
         wire::ActorAnswer { answer: Some(answer) }
     }
@@ -54,6 +58,10 @@ impl TryFrom<wire::ActorAnswer> for ActorAnswer {
                     actors: infos(tree.actors)?,
                 }
             }
+            Answer::Groups(list) => ActorAnswer::Groups {
+                groups: list.groups.into_iter().map(Into::into).collect(),
+                more: list.more,
+            },
         })
     }
 }

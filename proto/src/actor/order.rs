@@ -2,6 +2,7 @@
 
 use super::enums::{watch_kind_from_wire, watch_kind_to_wire};
 use super::exit::{exit_from_wire, exit_to_wire, reason};
+use super::group::{updates_from_wire, updates_to_wire};
 use super::options::shutdown;
 use super::spec::{SpecReader, SpecWriter};
 use super::{incarnations_from_wire, incarnations_to_wire};
@@ -31,6 +32,7 @@ impl From<&ActorOrder> for wire::ActorOrder {
                 exited: Some(exit_to_wire(*exited, reason)),
             }),
             ActorOrder::Reconciled { unknown } => Order::Reconciled(incarnations_to_wire(unknown)),
+            ActorOrder::Rosters(updates) => Order::Rosters(updates_to_wire(updates)),
         };
         wire::ActorOrder { order: Some(order) }
     }
@@ -57,6 +59,7 @@ impl TryFrom<wire::ActorOrder> for ActorOrder {
                 ActorOrder::LinkDown { linked, exited, reason }
             }
             Order::Reconciled(list) => ActorOrder::Reconciled { unknown: incarnations_from_wire(list) },
+            Order::Rosters(list) => ActorOrder::Rosters(updates_from_wire(list)?),
         })
     }
 }

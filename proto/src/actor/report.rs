@@ -31,6 +31,7 @@ impl From<&ActorReport> for wire::ActorReport {
             ActorReport::Unreferenced(actors) => Report::Unreferenced(actors_to_wire(actors)),
             ActorReport::Watch(watch) => Report::Watch(watch.into()),
             ActorReport::Unwatch { number } => Report::Unwatch(*number),
+            ActorReport::Groups(report) => Report::Groups(report.into()),
         };
         wire::ActorReport { report: Some(report) }
     }
@@ -54,6 +55,7 @@ impl TryFrom<wire::ActorReport> for ActorReport {
             Report::Unreferenced(list) => ActorReport::Unreferenced(actors_from_wire(list)),
             Report::Watch(watch) => ActorReport::Watch(watch.try_into()?),
             Report::Unwatch(number) => ActorReport::Unwatch { number },
+            Report::Groups(report) => ActorReport::Groups(report.try_into()?),
         })
     }
 }

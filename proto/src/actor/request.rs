@@ -59,6 +59,14 @@ impl From<&ActorRequest> for wire::ActorRequest {
             ActorRequest::Tree(target) => {
                 Request::Tree(wire::TreeRequest { supervisor: target.as_ref().map(Into::into) })
             }
+            ActorRequest::ListGroups { namespace, after, limit } => Request::ListGroups(wire::ListGroups {
+                namespace: namespace.as_deref().map(Into::into),
+                after: after.as_ref().map(|(namespace, name)| wire::GroupName {
+                    namespace: namespace.as_ref().into(),
+                    name: name.as_ref().into(),
+                }),
+                limit: u32::try_from(*limit).unwrap_or(u32::MAX),
+            }),
         };
         wire::ActorRequest { request: Some(request) }
     }
@@ -111,6 +119,11 @@ impl TryFrom<wire::ActorRequest> for ActorRequest {
             Request::Tree(tree) => {
                 ActorRequest::Tree(tree.supervisor.map(ActorTarget::try_from).transpose()?)
             }
+            Request::ListGroups(list) => ActorRequest::ListGroups {
+                namespace: list.namespace.map(Into::into),
+                after: list.after.map(|after| (after.namespace.into(), after.name.into())),
+                limit: limit(list.limit),
+            },
         })
     }
 }
@@ -151,7 +164,6 @@ fn list_from_wire(list: wire::ListActors) -> Result<ActorRequest, ConvertError> 
         0 => None,
         state => Some(actor_state_from_wire(state, "list_actors.state")?),
     };
-    let limit = if list.limit == 0 { DEFAULT_LIMIT } else { list.limit.min(LONGEST_LIST) };
     Ok(ActorRequest::List {
         filter: ActorFilter {
             job: list.job.map(JobId),
@@ -159,8 +171,12 @@ fn list_from_wire(list: wire::ListActors) -> Result<ActorRequest, ConvertError> 
             state,
             after: list.after.map(Into::into),
         },
-        limit: limit as usize,
+        limit: limit(list.limit),
     })
+}
+
+fn limit(limit: u32) -> usize {
+    (if limit == 0 { DEFAULT_LIMIT } else { limit.min(LONGEST_LIST) }) as usize
 }
 
 impl From<&ActorTarget> for wire::ActorTarget {

@@ -1,6 +1,7 @@
 //! Questions of programs and their answers; what else workers and nodes say of actors.
 
 use crate::actor::exit::reason;
+use crate::actor::group::{subscriber_from_wire, subscriber_to_wire};
 use crate::actor::{
     down, incarnations_from_wire, incarnations_to_wire, watch_kind_from_wire, watch_kind_to_wire,
 };
@@ -29,6 +30,12 @@ pub(super) fn ask(number: u64, parent: Option<u64>, ask: Ask) -> wire::Ask {
             namespace: namespace.as_ref().into(),
             group: group.as_ref().into(),
         }),
+        Ask::Subscribe { namespace, pattern, subscriber } => WireAsk::Subscribe(wire::Subscribe {
+            namespace: namespace.as_ref().into(),
+            pattern: pattern.as_ref().into(),
+            actor: subscriber_to_wire(subscriber),
+        }),
+        Ask::Unsubscribe { subscription } => WireAsk::Unsubscribe(subscription),
     };
     wire::Ask { number, parent, ask: Some(ask) }
 }
@@ -53,6 +60,12 @@ pub(super) fn read_ask(ask: wire::Ask) -> Result<Frame, ConvertError> {
         WireAsk::Members(group) => {
             Ask::Members { namespace: group.namespace.into(), group: group.group.into() }
         }
+        WireAsk::Subscribe(subscribe) => Ask::Subscribe {
+            namespace: subscribe.namespace.into(),
+            pattern: subscribe.pattern.into(),
+            subscriber: subscriber_from_wire(subscribe.actor)?,
+        },
+        WireAsk::Unsubscribe(subscription) => Ask::Unsubscribe { subscription },
     };
     Ok(Frame::Ask { number, parent, ask: Box::new(ask) })
 }
@@ -70,6 +83,7 @@ pub(super) fn answered(number: u64, answer: Answer) -> wire::Answered {
         Answer::Actors(answer) => WireAnswer::Actors((&answer).into()),
         Answer::Watching { number } => WireAnswer::Watching(number),
         Answer::Members(members) => WireAnswer::Members(incarnations_to_wire(&members)),
+        Answer::Subscribed { subscription } => WireAnswer::Subscribed(subscription),
         Answer::Done => WireAnswer::Done(wire::Empty {}),
         Answer::Failed(failure) => WireAnswer::Failed(failure.into()),
     };
@@ -81,6 +95,7 @@ pub(super) fn read_answered(answered: wire::Answered) -> Result<Frame, ConvertEr
         WireAnswer::Actors(answer) => Answer::Actors(answer.try_into()?),
         WireAnswer::Watching(number) => Answer::Watching { number },
         WireAnswer::Members(members) => Answer::Members(incarnations_from_wire(members)),
+        WireAnswer::Subscribed(subscription) => Answer::Subscribed { subscription },
         WireAnswer::Done(_) => Answer::Done,
         WireAnswer::Failed(failure) => Answer::Failed(Failure::try_from(failure)?),
     };

@@ -87,7 +87,8 @@ fn count(spec: &SupervisorSpec) -> usize {
 }
 
 fn spec(arguments: &[u8], template: &Arc<TaskTemplate>) -> Arc<ActorSpec> {
-    Arc::new(ActorSpec { job: JobId(1), template: template.clone(), arguments: Payload::from(arguments) })
+    let arguments = Payload::from(arguments);
+    Arc::new(ActorSpec { job: JobId(1), template: template.clone(), arguments, inputs: Vec::new() })
 }
 
 fn template() -> Arc<TaskTemplate> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod actors;
 mod calls;
+pub(crate) mod groups;
 mod parts;
 pub(crate) mod requests;
 

@@ -97,7 +97,10 @@ fn actors_are_called_on_other_nodes() -> Result<()> {
 fn a_handle_to_an_actor_long_dead() -> Result<()> {
     let cluster = cluster()?;
     let text = run(&cluster, &["dead"])?;
-    assert!(text.as_str().is_some_and(|text| text.contains("is dead (Killed); the call did not run")), "{text}");
+    assert!(
+        text.as_str().is_some_and(|text| text.contains("is dead (Killed); the call did not run")),
+        "{text}"
+    );
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod flow;
 mod large;
 mod take_over;
 mod templates;
+mod topics;
 
 use super::LinkOptions;
 use super::testing::{Driver, driver, template};

@@ -10,13 +10,14 @@ use crate::output::{OutputFormat, print};
 use crate::settings::HumanDuration;
 use mobula_rpc::node::{Arguments, CallActor, JobAccess, ObjectValue, RequestId};
 use mobula_runtime::clock;
-use mobula_types::actor::{
-    ActorAnswer, ActorOptions, ActorRequest, ActorTarget, ExitReason, Incarnation, MethodOptions,
-};
+use mobula_types::actor::{ActorAnswer, ActorOptions, ActorRequest, ExitReason, Incarnation, MethodOptions};
 use mobula_types::{FailureKind, JobSpec};
 use serde_json::Value;
 use std::io::Write;
 use std::time::Duration;
+
+/// A node waits at least so long for an answer before it asks for patience.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 const CALL_HELP: &str = "\
 Examples:
@@ -165,12 +166,19 @@ async fn ask(
     loop {
         let left = deadline.map(|deadline| deadline.since(clock::now()));
         let request = CallActor { timeout: left, ..request.clone() };
+        let asked_at = clock::now();
         match connection.client().call_actor(request).await {
             Ok(value) => return Ok(value),
+            // What comes at once is the call's own failure, and no end of patience.
             Err(failure)
-                if failure.kind() == FailureKind::TimedOut && left.is_none_or(|left| !left.is_zero()) => {}
+                if failure.kind() == FailureKind::TimedOut
+                    && clock::now().since(asked_at) >= SHORTEST_WAIT
+                    && left.is_none_or(|left| !left.is_zero()) => {}
             Err(failure) => {
-                return Err(advise_who(CommandFailure::answered(format!("cannot {what}"), &failure)));
+                let answered = CommandFailure::answered(format!("cannot {what}"), &failure);
+                // A method that is not there says itself which there are.
+                let is_method = failure.kind() == FailureKind::UnknownFunction;
+                return Err(if is_method { answered } else { advise_who(answered) });
             }
         }
     }

@@ -1,6 +1,7 @@
 //! `mobula list`: what there is in the cluster.
 
 use super::actor_rows::ActorRow;
+use super::group_rows::GroupRow;
 use super::state::{FunctionRow, JobRow, NodeRow, TaskRow};
 use super::supervisor_rows::SupervisorRow;
 use crate::arguments::GlobalArguments;
@@ -9,13 +10,15 @@ use crate::failure::Outcome;
 use crate::output::{OutputFormat, is_coloured, print_line, render};
 use mobula_rpc::node::TaskScope;
 use mobula_runtime::clock;
-use mobula_types::actor::{ActorAnswer, ActorFilter, ActorInfo, ActorRequest, ActorState, SupervisorInfo};
+use mobula_types::actor::{
+    ActorAnswer, ActorFilter, ActorInfo, ActorRequest, ActorState, GroupInfo, SupervisorInfo,
+};
 use mobula_types::{JobId, TaskFilter, TaskState};
 use std::time::Duration;
 
 /// How long between two looks with `--watch`.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// The most actors that are asked for at once.
+/// The most actors or groups that are asked for at once.
 const PAGE: usize = 1000;
 
 /// The arguments of `mobula list`.
@@ -43,6 +46,19 @@ enum Kind {
     Actors(ActorArguments),
     /// The supervisors, each before those below it
     Supervisors(ActorArguments),
+    /// The process groups that have members, by namespace and name
+    Groups(GroupArguments),
+}
+
+/// Which groups are listed.
+#[derive(Clone, Debug, clap::Args)]
+struct GroupArguments {
+    /// Only those in this namespace
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// At most that many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
 }
 
 /// Which actors or supervisors are listed.
@@ -210,6 +226,11 @@ async fn list(kind: &Kind, connection: &Connection, format: OutputFormat) -> Out
                 format!("{}{}", SupervisorRow::table(&supervisors, clock::wall_millis()), and_more(more))
             })
         }
+        Kind::Groups(arguments) => {
+            let (groups, more) = groups(arguments, connection).await?;
+            let groups: Vec<GroupRow> = groups.iter().map(GroupRow::from).collect();
+            render(format, &groups, || format!("{}{}", GroupRow::table(&groups), and_more(more)))
+        }
     }
 }
 
@@ -234,6 +255,29 @@ async fn actors(arguments: &ActorArguments, connection: &Connection) -> Outcome<
         };
         let is_last = !more || actors.is_empty();
         found.extend(actors);
+        found.truncate(limit);
+        if is_last || found.len() >= limit {
+            return Ok((found, more));
+        }
+    }
+}
+
+/// The groups, and whether there are more: page after page, each where the one before ended.
+async fn groups(arguments: &GroupArguments, connection: &Connection) -> Outcome<(Vec<GroupInfo>, bool)> {
+    let limit = arguments.limit as usize;
+    let mut found: Vec<GroupInfo> = Vec::new();
+    loop {
+        let request = ActorRequest::ListGroups {
+            namespace: arguments.namespace.as_deref().map(Into::into),
+            after: found.last().map(|last| (last.namespace.clone(), last.name.clone())),
+            limit: (limit - found.len()).min(PAGE),
+        };
+        let answer = connection.actors("list the groups", &request).await?;
+        let ActorAnswer::Groups { groups, more } = answer else {
+            return Err(connection.odd_answer("list the groups"));
+        };
+        let is_last = !more || groups.is_empty();
+        found.extend(groups);
         found.truncate(limit);
         if is_last || found.len() >= limit {
             return Ok((found, more));

@@ -5,6 +5,7 @@ mod actor_rows;
 mod actor_words;
 pub(crate) mod down;
 pub(crate) mod get;
+mod group_rows;
 pub(crate) mod head;
 pub(crate) mod healthcheck;
 pub(crate) mod job;

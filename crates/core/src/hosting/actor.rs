@@ -2,6 +2,7 @@
 
 use mobula_types::actor::{ActorOptions, ActorState, OnIsolation, StartActor, Target};
 use mobula_types::{ExitReason, Incarnation, Time, WorkerId};
+use std::collections::BTreeSet;
 
 /// An incarnation, from its grant to its exit.
 #[derive(Debug)]
@@ -18,9 +19,9 @@ pub(super) struct Actor {
     pub(super) dead_at: Time,
     /// It is none of the cluster's: its exit is nobody's business.
     pub(super) is_unknown: bool,
-    /// The lanes of its callers, and turns whose lanes are gone.
+    /// The lanes of its callers, and turns whose lanes are gone or that never had one.
     pub(super) lanes: Vec<usize>,
-    pub(super) orphans: Vec<usize>,
+    pub(super) orphans: BTreeSet<usize>,
     /// Calls that are here and not answered.
     pub(super) pending: u32,
     /// From its options.
@@ -66,7 +67,7 @@ impl Actor {
             dead_at: Time::NEVER,
             is_unknown: false,
             lanes: Vec::new(),
-            orphans: Vec::new(),
+            orphans: BTreeSet::new(),
             pending: 0,
             mailbox: options.mailbox,
             max_pending: options.max_pending_calls,

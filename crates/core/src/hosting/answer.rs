@@ -48,8 +48,7 @@ impl ActorHost {
             }
         }
         let Some(lane) = turn.lane else {
-            let orphans = &mut self.actors[turn.actor].orphans;
-            orphans.retain(|other| *other != place);
+            self.actors[turn.actor].orphans.remove(&place);
             return;
         };
         let entry = &mut self.lanes[lane];

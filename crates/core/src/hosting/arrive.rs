@@ -192,7 +192,7 @@ impl ActorHost {
                 effects.push(Effect::CancelFetch { handle });
                 self.finish(turn, CallEnd::NotStarted { reason: None }, effects);
             } else {
-                self.actors[actor].orphans.push(turn);
+                self.actors[actor].orphans.insert(turn);
             }
         }
         self.leave_record(record);

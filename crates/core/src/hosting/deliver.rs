@@ -197,7 +197,7 @@ impl ActorHost {
             }
             None => {
                 let actor = self.turns[turn].actor;
-                self.actors[actor].orphans.retain(|other| *other != turn);
+                self.actors[actor].orphans.remove(&turn);
                 self.lanes[lane].turns.push_back(turn);
             }
         }

@@ -4,7 +4,11 @@ use crate::calls::HostedCall;
 use crate::tasks::Place;
 use mobula_types::actor::{Caller, ChildShutdown, Incarnation, LaneId, StartActor};
 use mobula_types::frame::Input;
-use mobula_types::{ActorId, ExitReason, Failure, JobId, NodeId, ObjectId, Outcome, OwnerTerm, WorkerId};
+use mobula_types::{
+    ActorId, ExitReason, Failure, JobId, NodeId, ObjectId, Outcome, OwnerTerm, Payload, TaskId, TaskTemplate,
+    WorkerId,
+};
+use std::sync::Arc;
 
 /// How far a node's lease has run without a renewal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -143,6 +147,18 @@ pub enum Event {
         from: Place,
         /// The call.
         call: HostedCall,
+    },
+    /// An incarnation that may be here is told something: a cast that is nobody's call. It is lost where the actor does not
+    /// run, or its mailbox is full.
+    Told {
+        /// Whom.
+        incarnation: Incarnation,
+        /// The cast, under a task of its own.
+        task: TaskId,
+        /// The method.
+        template: Arc<TaskTemplate>,
+        /// The encoded arguments.
+        arguments: Payload,
     },
     /// A call is to end.
     Cancelled {

@@ -104,6 +104,9 @@ impl ActorHost {
                 self.lane_opened(from, lane, caller, actor, job);
             }
             Event::LaneClosed { from, lane } => self.lane_closed(&from, lane, effects),
+            Event::Told { incarnation, task, template, arguments } => {
+                self.told(incarnation, task, template, arguments, effects);
+            }
             Event::Cancelled { from, lane, sequence, failure } => {
                 self.cancelled(&from, lane, sequence, failure, effects);
             }

@@ -28,6 +28,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod told;
 mod worker;
 
 pub use effect::{Effect, TurnOrder};

@@ -1,9 +1,10 @@
 //! What can be seen of the machine from outside.
 
 use super::ActorHost;
+use super::actor::Phase;
 use crate::tasks::Place;
 use mobula_types::actor::{ActorState, ExitReport, HostedActor};
-use mobula_types::{Incarnation, JobId, TaskId, Time, WorkerId};
+use mobula_types::{ActorId, Incarnation, JobId, TaskId, Time, WorkerId};
 
 /// An actor as it stands here.
 #[derive(Clone, PartialEq, Debug)]
@@ -51,6 +52,12 @@ impl ActorHost {
         let actor = &self.actors[self.find_actor(incarnation.actor)?];
         let seat = actor.seat.filter(|seat| seat.is_told && actor.incarnation == incarnation)?;
         Some((seat.id, seat.key))
+    }
+
+    /// The incarnation of an actor that is here, and is neither about to end nor none of the cluster's.
+    pub fn living(&self, actor: ActorId) -> Option<Incarnation> {
+        let actor = &self.actors[self.find_actor(actor)?];
+        (actor.phase != Phase::Stopping && !actor.is_unknown).then_some(actor.incarnation)
     }
 
     /// What a head that is joined is told: the actors, and the exits that are not recorded.

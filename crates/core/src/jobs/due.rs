@@ -44,6 +44,8 @@ impl Jobs {
                         JobState::Failed,
                         format!("{DRIVER_NODE_LOST}: nothing was heard of the driver for {grace:?}"),
                     )
+                } else if job.record.info.spec.detached {
+                    (JobState::Ended, format!("nothing of it has lived for {grace:?}"))
                 } else {
                     let gone = format!("its driver was gone for {grace:?} and did not come back");
                     (JobState::Ended, gone)

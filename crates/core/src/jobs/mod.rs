@@ -143,6 +143,12 @@ impl Jobs {
         }
     }
 
+    /// The jobs that run without a driver: they are kept alive for as long as something of them lives.
+    pub fn without_driver(&self) -> impl Iterator<Item = JobId> + '_ {
+        let is_detached = |job: &&Job| job.phase == Phase::Running && job.record.info.spec.detached;
+        self.jobs.values().filter(is_detached).map(|job| job.record.info.job)
+    }
+
     /// How many jobs are known.
     pub fn len(&self) -> usize {
         self.jobs.len()

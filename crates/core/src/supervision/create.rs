@@ -63,25 +63,20 @@ impl Supervision {
         if let Some(owner) = self.owner_of(&options.namespace, &options.name) {
             return self.taken(asker, owner, &options);
         }
-        let key = match options.supervisor {
-            Some(supervisor) => {
-                let child = NewChild::of_options(supervisor, id, spec.clone(), &options);
-                self.add_child(asker, child)?;
-                self.actors.get(&id).map(|actor| actor.key).unwrap_or_default()
-            }
-            None => {
-                let key = self.insert_actor(asker, id, &spec, false);
-                if self.is_hopeless(id, &spec) {
-                    self.bury(id, ExitReason::of(mobula_types::ExitKind::Lost));
-                    self.seal(effects);
-                    let text =
-                        format!("no node can host {}, and it is not to wait for one", spec.template.function);
-                    return Err(Failure::new(FailureKind::Infeasible, text));
-                }
-                self.launch(id);
-                key
-            }
-        };
+        if let Some(supervisor) = options.supervisor {
+            self.add_child(asker, NewChild::of_options(supervisor, id, spec.clone(), &options))?;
+            // Its supervisor may have gone on with what it is carrying out: that must not fail.
+            self.seal(effects);
+            return Ok(id);
+        }
+        let key = self.insert_actor(asker, id, &spec, false);
+        if self.is_hopeless(id, &spec) {
+            self.bury(id, ExitReason::of(mobula_types::ExitKind::Lost));
+            self.seal(effects);
+            let text = format!("no node can host {}, and it is not to wait for one", spec.template.function);
+            return Err(Failure::new(FailureKind::Infeasible, text));
+        }
+        self.launch(id);
         self.seal_creation(id, key, effects);
         Ok(id)
     }
@@ -96,8 +91,8 @@ impl Supervision {
         if self.supervisors.contains_key(&id) {
             return Err(Failure::new(FailureKind::AlreadyExists, format!("{id} is a supervisor")));
         }
-        if !self.actors.contains_key(&id) {
-            return Ok(self.dead.get(id).is_some());
+        if !self.actors.contains_key(&id) && self.dead.get(id).is_none() {
+            return Ok(false);
         }
         if let Some(node) = asker {
             self.locate(node, id);
@@ -176,6 +171,8 @@ impl Supervision {
         actor.creator = asker.cloned();
         actor.listeners.extend(asker.cloned());
         actor.since_millis = self.wall_millis;
+        // The child of a tree that is declared once more goes on where it was.
+        actor.epoch = self.dead.get(id).map(|dead| dead.incarnation.epoch).unwrap_or_default();
         self.actors.insert(id, actor);
         self.by_job.insert((spec.job, id));
         self.jobs.entry(spec.job).or_default().users += 1;
@@ -203,20 +200,8 @@ impl Supervision {
 
     /// A creation could not be written: there is no such actor, and nobody was told otherwise.
     pub(super) fn uncreate(&mut self, id: ActorId, failure: &Failure) {
-        let Some(actor) = self.actors.get(&id) else { return };
-        let (child, granted) = (actor.child, actor.is_granted());
-        self.fail_waiters(0, id, failure);
-        let reason = ExitReason::failed(mobula_types::ExitKind::Lost, failure.clone());
-        match child {
-            Some((supervisor, ordinal)) => {
-                if granted {
-                    self.grant_over(id);
-                }
-                self.remove_child(supervisor, ordinal, &reason);
-                self.advance(supervisor);
-            }
-            None => self.bury(id, reason),
-        }
+        self.bury(id, ExitReason::failed(mobula_types::ExitKind::Lost, failure.clone()));
+        self.dead.remove(id);
     }
 }
 

@@ -4,7 +4,7 @@ use super::Supervision;
 use super::outbox::Said;
 use super::write::Key;
 use mobula_types::actor::{ActorAnswer, ActorInfo, ActorState};
-use mobula_types::{ActorId, ExitReason, Incarnation, Time};
+use mobula_types::{ActorId, ExitReason, Incarnation, JobId, Time};
 use std::collections::{BTreeMap, VecDeque};
 
 /// An actor or supervisor that is dead for good.
@@ -15,31 +15,50 @@ pub(super) struct Dead {
     /// Of an actor.
     pub(super) info: Option<Box<ActorInfo>>,
     pub(super) write: u64,
+    pub(super) job: JobId,
+    pub(super) since_millis: u64,
+    /// Whether the registry remembers it too: an actor that was granted an epoch.
+    pub(super) recorded: bool,
 }
 
 /// Those who died lately, bounded in time and number.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Graveyard {
-    dead: BTreeMap<ActorId, Dead>,
+    /// Each with the time until which it is remembered.
+    dead: BTreeMap<ActorId, (Time, Dead)>,
     order: VecDeque<(Time, ActorId)>,
 }
 
 impl Graveyard {
     pub(super) fn get(&self, id: ActorId) -> Option<&Dead> {
-        self.dead.get(&id)
+        self.dead.get(&id).map(|(_, dead)| dead)
     }
 
     pub(super) fn next_deadline(&self) -> Time {
         self.order.front().map_or(Time::NEVER, |(until, _)| *until)
     }
 
-    pub(super) fn forget(&mut self, now: Time, most: usize) {
-        while let Some((until, id)) = self.order.front().copied()
-            && (until <= now || self.order.len() > most)
-        {
-            self.order.pop_front();
-            self.dead.remove(&id);
+    /// As if it had never been.
+    pub(super) fn remove(&mut self, id: ActorId) {
+        self.dead.remove(&id);
+    }
+
+    fn insert(&mut self, until: Time, id: ActorId, dead: Dead) {
+        self.dead.insert(id, (until, dead));
+        self.order.push_back((until, id));
+    }
+
+    /// The next one that is to be forgotten.
+    fn pop(&mut self, now: Time, most: usize) -> Option<(ActorId, Option<Dead>)> {
+        let (until, id) = *self.order.front()?;
+        if until > now && self.order.len() <= most {
+            return None;
         }
+        self.order.pop_front();
+        // One that died again since, after a tree was declared anew, has a later place.
+        let again = self.dead.get(&id).is_some_and(|(later, _)| *later > until);
+        let dead = if again { None } else { self.dead.remove(&id) };
+        Some((id, dead.map(|(_, dead)| dead)))
     }
 }
 
@@ -62,7 +81,13 @@ impl Supervision {
         let options = actor.options();
         self.free_name(&options.namespace, &options.name, id);
         let write = self.mark(Key::Actor(id));
-        self.remember(id, Dead { incarnation, reason: reason.clone(), info: Some(Box::new(info)), write });
+        let recorded = incarnation.epoch.0 > 0;
+        let (info, job, since_millis) = (Some(Box::new(info)), actor.spec.job, self.wall_millis);
+        let reason_kept = reason.clone();
+        self.remember(
+            id,
+            Dead { incarnation, reason: reason_kept, info, write, job, since_millis, recorded },
+        );
         if actor.epoch.0 == 0 {
             self.say_downs(Incarnation { epoch: mobula_types::Epoch(1), ..incarnation }, &reason, write);
         }
@@ -81,14 +106,27 @@ impl Supervision {
         self.free_name(&supervisor.namespace, &supervisor.name, id);
         let write = self.mark(Key::Supervisor(id));
         let incarnation = supervisor.incarnation(id);
-        self.remember(id, Dead { incarnation, reason: reason.clone(), info: None, write });
+        let (job, since_millis) = (supervisor.job, self.wall_millis);
+        let reason_kept = reason.clone();
+        let recorded = false;
+        self.remember(
+            id,
+            Dead { incarnation, reason: reason_kept, info: None, write, job, since_millis, recorded },
+        );
         self.end_waiters(write, incarnation, reason);
     }
 
-    fn remember(&mut self, id: ActorId, dead: Dead) {
-        self.dead.dead.insert(id, dead);
-        self.dead.order.push_back((self.now + self.options.keep_dead, id));
-        self.dead.forget(self.now, self.options.most_dead);
+    pub(super) fn remember(&mut self, id: ActorId, dead: Dead) {
+        self.dead.insert(self.now + self.options.keep_dead, id, dead);
+    }
+
+    /// Forgets those who are dead for long, and the oldest where there are too many.
+    pub(super) fn forget_dead(&mut self) {
+        while let Some((id, dead)) = self.dead.pop(self.now, self.options.most_dead) {
+            if dead.is_some_and(|dead| dead.recorded) {
+                self.mark(Key::Actor(id));
+            }
+        }
     }
 
     fn free_name(&mut self, namespace: &std::sync::Arc<str>, name: &std::sync::Arc<str>, id: ActorId) {

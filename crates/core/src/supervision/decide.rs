@@ -136,7 +136,8 @@ impl Supervision {
         child.trial = Trial::None;
         child.state = ChildState::Stopped;
         let (temporary, actor) = (child.restart == RestartType::Temporary, child.actor);
-        self.mark_child(id, ordinal);
+        let write = self.mark_child(id, ordinal);
+        self.not_wanted(write, actor, reason);
         self.moved.insert(actor);
         if temporary {
             self.remove_child(id, ordinal, reason);

@@ -179,7 +179,9 @@ impl Supervision {
             placer.give_back(node, &wish);
         }
         self.placer = placer;
-        self.pending.retry = true;
+        // What needs nothing and is in nobody's way makes no room by going.
+        let placed = wish.supervisor.is_some_and(|(_, placement)| placement != Placement::Default);
+        self.pending.retry |= placed || !wish.spec.template.options.resources.is_empty();
         if let Some(node) = actor.node.as_ref().and_then(|node| self.nodes.get_mut(node)) {
             node.actors.remove(&id);
         }

@@ -1,13 +1,14 @@
 //! A head begins to lead: it takes up what an earlier one left, in the middle of its decisions.
 
 use super::create::Job;
+use super::dead::Dead;
 use super::decide::Exits;
 use super::nodes::{Node, Standing};
 use super::supervisor::Child;
 use super::write::{Key, Writes};
 use super::{Effect, Supervision, SupervisionOptions};
 use mobula_types::actor::{ActorRecord, ChildRecord, ChildState, SpecRecord, SupervisorRecord};
-use mobula_types::{ActorId, ExitKind, ExitReason, JobId, NodeId, Time};
+use mobula_types::{ActorId, ExitKind, ExitReason, Incarnation, JobId, NodeId, Time};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -78,6 +79,7 @@ impl Supervision {
             waiters: Default::default(),
             batches: Default::default(),
             timers: Default::default(),
+            advancing: Default::default(),
             moved: Default::default(),
             writes: Writes::new(),
             outbox: Default::default(),
@@ -152,6 +154,10 @@ impl Supervision {
     fn inherit_actors(&mut self, records: &[ActorRecord]) {
         for record in records {
             let id = record.actor;
+            if record.dead {
+                self.inherit_dead(record);
+                continue;
+            }
             let Some(spec) = self.use_known_spec(record.spec) else {
                 self.mark(Key::Actor(id));
                 continue;
@@ -167,6 +173,20 @@ impl Supervision {
             self.jobs.entry(record.job).or_insert(Job { ended: true, ..Job::default() }).users += 1;
             self.actors.insert(id, actor);
         }
+    }
+
+    fn inherit_dead(&mut self, record: &ActorRecord) {
+        let kind = record.last_exit.map_or(ExitKind::Lost, |(_, kind)| kind);
+        let dead = Dead {
+            incarnation: Incarnation { actor: record.actor, epoch: record.epoch },
+            reason: ExitReason::of(kind),
+            info: None,
+            write: 0,
+            job: record.job,
+            since_millis: record.since_millis,
+            recorded: true,
+        };
+        self.remember(record.actor, dead);
     }
 
     fn inherit_grant(&mut self, id: ActorId, node: &NodeId) {

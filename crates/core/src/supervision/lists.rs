@@ -33,7 +33,11 @@ impl Supervision {
             name: options.name.clone(),
             class: actor.spec.template.function.clone(),
             job: actor.spec.job,
-            state: actor_state(actor),
+            state: if self.is_over(actor.child) && !actor.is_granted() {
+                ActorState::Dead
+            } else {
+                actor_state(actor)
+            },
             epoch: actor.epoch,
             node: actor.node.clone(),
             restarts: actor.restarts,
@@ -54,7 +58,11 @@ impl Supervision {
             parent: supervisor.parent.map(|(above, _)| above),
             strategy: supervisor.rules.strategy,
             intensity: supervisor.rules.intensity,
-            state: supervisor_state(supervisor),
+            state: if self.is_over(supervisor.parent) && !supervisor.running {
+                ActorState::Dead
+            } else {
+                supervisor_state(supervisor)
+            },
             restarts: supervisor.restarts,
             last_exit: supervisor.last.as_ref().map(|reason| reason.to_string()).unwrap_or_default(),
             children: visible.map(child_info).collect(),

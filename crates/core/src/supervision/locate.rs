@@ -65,7 +65,7 @@ impl Supervision {
             (Phase::Running, Some(node)) => {
                 Location::At { node: node.clone(), incarnation: actor.incarnation(id) }
             }
-            (Phase::Idle, _) if self.is_over(id) => {
+            (Phase::Idle, _) if self.is_over(actor.child) => {
                 let none = (actor.incarnation(id), ExitReason::of(ExitKind::Shutdown));
                 let (incarnation, reason) = last.unwrap_or(none);
                 Location::Dead { incarnation, reason }
@@ -74,9 +74,9 @@ impl Supervision {
         }
     }
 
-    /// Whether a child is not to be started again, unless somebody asks for it.
-    fn is_over(&self, id: ActorId) -> bool {
-        let Some((above, ordinal)) = self.actors.get(&id).and_then(|actor| actor.child) else { return false };
+    /// Whether it is a child that is not to be started again, unless somebody asks for it.
+    pub(super) fn is_over(&self, place: Option<(ActorId, u64)>) -> bool {
+        let Some((above, ordinal)) = place else { return false };
         let child = self.supervisors.get(&above).and_then(|supervisor| supervisor.children.get(&ordinal));
         child.is_none_or(|child| child.removed || child.state != ChildState::Present)
     }

@@ -14,7 +14,7 @@
 //! - **Names are unique** in their namespace, over actors and supervisors.
 //! - **Who watches an incarnation is told of its exit once.**
 //!
-//! The state of the machine runs ahead of the registry: see [`write`](self::write).
+//! The state of the machine runs ahead of the registry, and what it says waits for that: see `write.rs`.
 
 mod actor;
 mod children;
@@ -40,6 +40,7 @@ mod steps;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod waiting;
 mod watch;
 mod write;
@@ -91,6 +92,8 @@ pub struct Supervision {
     batches: BTreeMap<RequestKey, Batch>,
     /// When a child's pause, or something of a supervisor (`u64::MAX`), is over.
     timers: BTreeSet<(Time, ActorId, u64)>,
+    /// Supervisors whose steps are being taken, and whether there are more to take.
+    advancing: BTreeMap<ActorId, bool>,
     /// Actors whose place changed in this turn.
     moved: IndexSet<ActorId, foldhash::fast::FixedState>,
     writes: Writes,
@@ -129,6 +132,11 @@ impl Supervision {
         timer.min(self.dead.next_deadline()).min(self.specs.next_deadline())
     }
 
+    /// Whether actors or supervisors of a job are there.
+    pub fn is_in_use(&self, job: JobId) -> bool {
+        self.jobs.get(&job).is_some_and(|known| known.users > 0)
+    }
+
     /// How many writes are not durable yet: what a driver slows those down by who create.
     pub fn outstanding_writes(&self) -> usize {
         self.writes.outstanding()
@@ -142,7 +150,7 @@ impl Supervision {
             self.timers.pop_first();
             self.timer_due(id, ordinal);
         }
-        self.dead.forget(self.now, self.options.most_dead);
+        self.forget_dead();
         self.drop_unused_specs();
         self.place_pending();
         self.tell_moves();

@@ -112,7 +112,8 @@ impl Supervision {
             ActorReport::Unreferenced(actors) => actors.into_iter().for_each(|id| self.unreferenced(id)),
             ActorReport::Watch(watch) => self.watch(node, watch),
             ActorReport::Unwatch { number } => self.unwatch(node, number),
-            ActorReport::Ignored(_) | ActorReport::Inventory { .. } => {}
+            // Groups are kept beside this machine.
+            ActorReport::Ignored(_) | ActorReport::Inventory { .. } | ActorReport::Groups(_) => {}
         }
     }
 
@@ -196,17 +197,16 @@ impl Supervision {
 
     /// Orders to stop that may have been lost.
     fn stop_again(&mut self, node: &NodeId, hosted: &BTreeMap<Incarnation, ActorState>) {
-        for incarnation in hosted
-            .keys()
-            .filter(|incarnation| self.is_in_force(**incarnation, node))
-            .copied()
-            .collect::<Vec<_>>()
-        {
-            if let Some(actor) = self.actors.get_mut(&incarnation.actor)
-                && actor.phase == Phase::Unknown
-            {
+        for incarnation in hosted.keys() {
+            if !self.is_in_force(*incarnation, node) {
+                continue;
+            }
+            let Some(actor) = self.actors.get_mut(&incarnation.actor) else { continue };
+            if actor.phase == Phase::Unknown {
                 actor.phase = Phase::Starting;
             }
+            // An earlier head wanted it moved; whoever asked for that asks again.
+            actor.again &= actor.stop.is_some();
             self.say_stop(incarnation.actor, 0);
         }
     }
@@ -311,11 +311,14 @@ impl Supervision {
         let Some(supervisor) = self.supervisors.get(&supervisor) else { return false };
         let Some(child) = supervisor.children.get(&ordinal) else { return false };
         let present = child.state == mobula_types::actor::ChildState::Present && !child.removed;
-        let ahead = supervisor.decision.as_ref().is_some_and(|decision| ordinal >= decision.ahead);
-        let waits = supervisor.paused.contains(&ordinal)
-            || supervisor.is_stopping(ordinal)
-            || (supervisor.is_starting(ordinal) && ahead)
-            || supervisor.decision.as_ref().is_some_and(|decision| decision.not_before > self.now);
+        let later = supervisor.decision.as_ref().is_some_and(|decision| {
+            let concerned = ordinal >= decision.from;
+            concerned
+                && (supervisor.is_stopping(ordinal)
+                    || ordinal >= decision.ahead
+                    || decision.not_before > self.now)
+        });
+        let waits = later || supervisor.paused.contains(&ordinal);
         supervisor.running && present && !waits
     }
 }

@@ -2,8 +2,9 @@
 
 use super::Supervision;
 use super::actor::{Actor, Phase};
+use super::dead::Dead;
 use super::supervisor::{Child, Decision, Rules, Stage, Supervisor};
-use mobula_types::actor::{ActorRecord, ActorSpec, ChildRecord, DecisionRecord, SupervisorRecord};
+use mobula_types::actor::{ActorRecord, ActorSpec, ChildRecord, DecisionRecord, SpecKey, SupervisorRecord};
 use mobula_types::{ActorId, ExitReason, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ impl Supervision {
     pub(super) fn actor_record(&self, id: ActorId, actor: &Actor) -> ActorRecord {
         ActorRecord {
             actor: id,
+            dead: false,
             job: actor.spec.job,
             spec: actor.key,
             epoch: actor.epoch,
@@ -49,6 +51,26 @@ impl Supervision {
             losses_millis: actor.losses.to_vec(),
             child: self.child_record(actor.child),
             since_millis: actor.since_millis,
+        }
+    }
+
+    /// What stays of one that is dead for good.
+    pub(super) fn tombstone(&self, id: ActorId, dead: &Dead) -> ActorRecord {
+        ActorRecord {
+            actor: id,
+            dead: true,
+            job: dead.job,
+            spec: SpecKey::default(),
+            epoch: dead.incarnation.epoch,
+            node: None,
+            granted: false,
+            last_exit: Some((dead.incarnation.epoch, dead.reason.kind())),
+            creator: None,
+            again: false,
+            restarts: 0,
+            losses_millis: Vec::new(),
+            child: None,
+            since_millis: dead.since_millis,
         }
     }
 

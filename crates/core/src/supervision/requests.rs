@@ -1,7 +1,7 @@
 //! What is asked of single actors, and the ends of jobs.
 
 use super::actor::Phase;
-use super::children::NewTree;
+use super::tree::NewTree;
 use super::waiting::Wait;
 use super::{Effect, RequestKey, Supervision};
 use mobula_types::actor::{ActorAnswer, ActorRequest, ActorTarget, ChildShutdown, DecisionEnd, Lifetime};
@@ -42,6 +42,10 @@ impl Supervision {
             ActorRequest::Children(target) => self.children(request, &target),
             ActorRequest::ChildSpec { supervisor, child } => self.child_spec(request, &supervisor, &child),
             ActorRequest::Tree(target) => self.tree(request, target.as_ref()),
+            ActorRequest::ListGroups { .. } => {
+                let text = "groups are kept beside the supervision, which knows none";
+                self.answer(0, request, Err(Failure::new(FailureKind::InvalidArgument, text)));
+            }
         }
     }
 

@@ -117,6 +117,29 @@ impl Supervision {
         }
     }
 
+    /// It is not to start any more, until somebody asks for it: whoever waits for it waits in vain.
+    pub(super) fn not_wanted(&mut self, write: u64, id: ActorId, reason: &ExitReason) {
+        if !self.waiters.by_actor.contains_key(&id) {
+            return;
+        }
+        let epoch = self.actors.get(&id).map(|actor| actor.epoch).unwrap_or_default();
+        let failure = super::decide::start_failure(Incarnation { actor: id, epoch }, reason);
+        self.fail_waiters(write, id, &failure);
+        for request in self.take_waiters(id, Wait::Ended) {
+            self.say(write, Said::Answer { request, answer: Ok(ActorAnswer::Done { ended: None }) });
+        }
+    }
+
+    /// As [`not_wanted`](Self::not_wanted), of all children of a supervisor that has ended.
+    pub(super) fn none_wanted(&mut self, supervisor: ActorId, write: u64, reason: &ExitReason) {
+        let Some(supervisor) = self.supervisors.get(&supervisor) else { return };
+        let waited = |id: &ActorId| self.waiters.by_actor.contains_key(id);
+        let children = supervisor.children.values().map(|child| child.actor).filter(waited);
+        for id in children.collect::<Vec<_>>() {
+            self.not_wanted(write, id, reason);
+        }
+    }
+
     /// It will not start.
     pub(super) fn fail_waiters(&mut self, write: u64, id: ActorId, failure: &Failure) {
         for request in self.take_waiters(id, Wait::Started) {

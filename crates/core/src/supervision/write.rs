@@ -122,7 +122,10 @@ impl Supervision {
         match key {
             Key::Actor(id) => match self.actors.get(&id) {
                 Some(actor) => RecordChange::PutActor(self.actor_record(id, actor)),
-                None => RecordChange::DeleteActor(id),
+                None => match self.dead.get(id).filter(|dead| dead.recorded) {
+                    Some(dead) => RecordChange::PutActor(self.tombstone(id, dead)),
+                    None => RecordChange::DeleteActor(id),
+                },
             },
             Key::Supervisor(id) => match self.supervisors.get(&id) {
                 Some(supervisor) => {

@@ -315,7 +315,10 @@ impl TaskEngine {
         let task = &mut self.tasks[key.at()];
         if keep {
             self.enter_lineage(key);
+        } else if task.feeds_actor && ending == TaskState::Succeeded {
+            task.arguments = mobula_types::Payload::EMPTY;
         } else {
+            task.feeds_actor = false;
             task.arguments = mobula_types::Payload::EMPTY;
             self.release_inputs(key, InputHold::None);
             self.tasks[key.at()].inputs = None;

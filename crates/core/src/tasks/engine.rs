@@ -155,6 +155,7 @@ impl TaskEngine {
                     Submission { requester, job, task, template, arguments, parent, deadline, extras, call };
                 self.submitted(submission, effects);
             }
+            Event::ActorOver { actor } => self.actor_over(actor),
             Event::RoutedEnded { place, task, attempt, end } => {
                 self.routed_ended(&place, task, attempt, end, effects);
             }

@@ -4,8 +4,8 @@ use super::CallTarget;
 use mobula_types::frame::{AssignmentEnd, FoundJob, SubmitExtras};
 use mobula_types::outcome::CopyVersion;
 use mobula_types::{
-    Attempt, ClusterView, Failure, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm, Payload,
-    ResultValue, TaskId, TaskTemplate,
+    ActorId, Attempt, ClusterView, Failure, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm,
+    Payload, ResultValue, TaskId, TaskTemplate,
 };
 use std::sync::Arc;
 
@@ -181,6 +181,11 @@ pub enum Event {
         extras: Option<Box<SubmitExtras>>,
         /// Which actor, and which of the caller's calls.
         call: CallTarget,
+    },
+    /// An actor that was created here is dead.
+    ActorOver {
+        /// The actor.
+        actor: ActorId,
     },
     /// An attempt at a call, or at the creation of an actor, is over.
     RoutedEnded {

@@ -3,7 +3,7 @@
 
 use crate::calls::{NewCall, ReadyCall};
 use crate::tasks::keys::TaskKey;
-use crate::tasks::task::Phase;
+use crate::tasks::task::{InputHold, Phase};
 use crate::tasks::{Effect, Place, TaskEngine};
 use mobula_types::actor::{Caller, Target};
 use mobula_types::frame::AssignmentEnd;
@@ -101,6 +101,8 @@ impl TaskEngine {
         match end {
             AssignmentEnd::Ran { outcome, micros, .. } => {
                 self.tasks[key.at()].in_lane = false;
+                self.tasks[key.at()].feeds_actor =
+                    self.is_creation(key) && self.tasks[key.at()].inputs.is_some();
                 // Whoever routed it has tried as often as its caller wants.
                 self.ran(key, place, outcome, false, micros, effects);
             }
@@ -138,11 +140,24 @@ impl TaskEngine {
         effects.push(Effect::CancelRouted { task, attempt, failure });
     }
 
+    fn is_creation(&self, key: TaskKey) -> bool {
+        let shape = &self.shapes[self.tasks[key.at()].shape.at()];
+        matches!(shape.template.options.target, Target::Constructor(_))
+    }
+
     /// The last reference to an actor that was created here is gone.
     pub(super) fn handles_gone(&self, key: TaskKey, effects: &mut Vec<Effect>) {
-        let task = &self.tasks[key.at()];
-        if matches!(self.shapes[task.shape.at()].template.options.target, Target::Constructor(_)) {
-            effects.push(Effect::ActorUnreferenced { actor: ActorId(task.id) });
+        if self.is_creation(key) {
+            effects.push(Effect::ActorUnreferenced { actor: ActorId(self.tasks[key.at()].id) });
+        }
+    }
+
+    /// An actor that was created here is dead: what its constructor was given is not kept for it any more.
+    pub(super) fn actor_over(&mut self, actor: ActorId) {
+        let Some(key) = self.tasks.find(&actor.0) else { return };
+        if std::mem::take(&mut self.tasks[key.at()].feeds_actor) {
+            self.release_inputs(key, InputHold::None);
+            self.drop_task_if_unused(key);
         }
     }
 }

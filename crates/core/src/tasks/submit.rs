@@ -159,6 +159,7 @@ impl TaskEngine {
             in_lineage: false,
             single: false,
             in_lane: false,
+            feeds_actor: false,
             heavy: 0,
             ticket: 0,
             cost: 0,

@@ -28,6 +28,8 @@ pub(super) struct Task {
     pub(super) in_lineage: bool,
     /// Placed by itself: it has large arguments somewhere, or nodes to avoid.
     pub(super) single: bool,
+    /// The creation of an actor that lives and may keep what its constructor was given.
+    pub(super) feeds_actor: bool,
     /// A call that its router knows of.
     pub(super) in_lane: bool,
     /// What it counts for among what is under way to executors.
@@ -161,7 +163,10 @@ impl Task {
     /// Whether the record serves nobody any more.
     #[inline]
     pub(super) fn is_unused(&self) -> bool {
-        self.is_ended() && self.place.is_none() && self.results.iter().all(|result| result.is_none())
+        self.is_ended()
+            && !self.feeds_actor
+            && self.place.is_none()
+            && self.results.iter().all(|result| result.is_none())
     }
 
     /// Nodes not to try while there are others.

@@ -26,7 +26,8 @@ pub fn allowance(request: &ActorRequest) -> Duration {
         | ActorRequest::DeleteChild { .. }
         | ActorRequest::Children(_)
         | ActorRequest::ChildSpec { .. }
-        | ActorRequest::Tree(_) => Duration::ZERO,
+        | ActorRequest::Tree(_)
+        | ActorRequest::ListGroups { .. } => Duration::ZERO,
     }
 }
 

@@ -1,6 +1,8 @@
 //! How much memory and wire a frame takes, roughly: what bounds count.
 
-use mobula_types::actor::{ActorAnswer, ActorRequest, CallEnd, ChildKind, ChildSpec, SupervisorSpec};
+use mobula_types::actor::{
+    ActorAnswer, ActorRequest, CallEnd, ChildKind, ChildSpec, Publication, SupervisorSpec,
+};
 use mobula_types::frame::{Answer, Ask, AssignmentEnd, Input, SubmitExtras};
 use mobula_types::{Frame, Outcome, ResultValue, StoredValue};
 
@@ -55,6 +57,11 @@ pub fn weight(frame: &Frame) -> u64 {
         },
         Frame::HostActor(host) => 128 + host.arguments.len(),
         Frame::StopActor { .. } | Frame::ActorExited { .. } | Frame::Down { .. } => EXIT,
+        Frame::Publish(publication) => self::publication(publication),
+        Frame::Published { publication, .. } | Frame::Distribute(publication) => {
+            self::publication(publication)
+        }
+        Frame::Enrol(_) => SPEC,
         Frame::Ask { ask, .. } => self::ask(ask),
         Frame::Answered { answer, .. } => self::answer(answer),
         _ => 0,
@@ -87,9 +94,16 @@ fn answer(answer: &Answer) -> usize {
         }
         Answer::Actors(ActorAnswer::Children(supervisor)) => SPEC + 128 * supervisor.children.len(),
         Answer::Actors(ActorAnswer::ChildSpec(child)) => self::child(child),
+        Answer::Actors(ActorAnswer::Groups { groups, .. }) => {
+            groups.iter().map(|group| SPEC + 32 * group.members.len()).sum()
+        }
         Answer::Members(members) => 32 * members.len(),
         _ => EXIT,
     }
+}
+
+fn publication(publication: &Publication) -> usize {
+    publication.namespace.len() + publication.topic.len() + publication.payload.len()
 }
 
 fn tree(spec: &SupervisorSpec) -> usize {

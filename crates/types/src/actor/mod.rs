@@ -1,7 +1,8 @@
-//! Actors: what they are made of, how they stand and how they end; supervisors and their trees.
+//! Actors: what they are made of, how they stand and how they end; supervisors and their trees; groups and topics.
 
 mod call;
 mod exit;
+mod group;
 mod id;
 mod info;
 mod options;
@@ -13,6 +14,10 @@ mod tree;
 
 pub use call::{CallEnd, Caller, LaneCall, LaneId};
 pub use exit::{ExitCause, ExitDetail, ExitKind, ExitReason};
+pub use group::{
+    Follow, GroupReport, Publication, Roster, RosterChange, RosterEntry, RosterNews, RosterPart,
+    RosterUpdate, Subscriber,
+};
 pub use id::{ActorId, Epoch, Incarnation};
 pub use info::{ActorInfo, ActorState, ChildInfo, ChildState, GroupInfo, SupervisorInfo};
 pub use options::{ActorOptions, Lifetime, MethodOptions, OnIsolation, Target};

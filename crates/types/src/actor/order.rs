@@ -1,6 +1,7 @@
 //! What heads and nodes tell each other of actors.
 
 use super::exit::ExitReason;
+use super::group::{GroupReport, RosterUpdate};
 use super::id::{ActorId, Incarnation};
 use super::info::ActorState;
 use super::spec::ActorSpec;
@@ -54,6 +55,8 @@ pub enum ActorOrder {
         /// Those to kill.
         unknown: Vec<Incarnation>,
     },
+    /// What is in the rosters of groups and topics that this node follows.
+    Rosters(Vec<RosterUpdate>),
 }
 
 /// Where an actor is.
@@ -180,4 +183,6 @@ pub enum ActorReport {
         /// Its number.
         number: u64,
     },
+    /// Of groups and topics.
+    Groups(GroupReport),
 }

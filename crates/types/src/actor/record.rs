@@ -33,7 +33,7 @@ pub struct SpecRecord {
 pub struct ChildRecord {
     /// The supervisor.
     pub supervisor: ActorId,
-    /// Its place among the siblings: they start in rising order. Never given twice by one supervisor.
+    /// Its place among the siblings: they start in rising order.
     pub ordinal: u64,
     /// Its id, unique among the siblings.
     pub id: Arc<str>,
@@ -65,6 +65,9 @@ pub struct ChildRecord {
 pub struct ActorRecord {
     /// The actor.
     pub actor: ActorId,
+    /// It is dead for good. It is remembered for a while, so that a creation that is sent again finds itself, and no epoch
+    /// is granted twice; its spec may be gone.
+    pub dead: bool,
     /// Its job.
     pub job: JobId,
     /// Its spec, which has its name too.
@@ -153,7 +156,7 @@ pub struct SupervisorRecord {
     pub epoch: Epoch,
     /// Whether it has been started and has not exited.
     pub running: bool,
-    /// The place that the next child gets.
+    /// A place that no child has, nor any behind it, as of this record; children that were added since have higher ones.
     pub next_ordinal: u64,
     /// When the restarts of the intensity's window happened, in milliseconds since 1970.
     pub restarts_millis: Vec<u64>,

@@ -2,7 +2,7 @@
 
 use super::exit::ExitReason;
 use super::id::{ActorId, Incarnation};
-use super::info::{ActorInfo, ActorState, ChildInfo, SupervisorInfo};
+use super::info::{ActorInfo, ActorState, ChildInfo, GroupInfo, SupervisorInfo};
 use super::spec::ActorSpec;
 use super::tree::{ChildSpec, SupervisorSpec};
 use crate::{Failure, JobId};
@@ -132,6 +132,15 @@ pub enum ActorRequest {
     },
     /// A supervisor and everything below it, or all trees.
     Tree(Option<SupervisorTarget>),
+    /// List process groups that have members.
+    ListGroups {
+        /// In that namespace.
+        namespace: Option<Arc<str>>,
+        /// Behind that namespace and name: where the page before ended.
+        after: Option<(Arc<str>, Arc<str>)>,
+        /// How many at most.
+        limit: usize,
+    },
 }
 
 /// What a head answers.
@@ -165,5 +174,12 @@ pub enum ActorAnswer {
         supervisors: Vec<SupervisorInfo>,
         /// Their actors.
         actors: Vec<ActorInfo>,
+    },
+    /// To `ListGroups`.
+    Groups {
+        /// The groups, by namespace and name. Fewer than asked for where they have many members.
+        groups: Vec<GroupInfo>,
+        /// Whether there are more.
+        more: bool,
     },
 }

@@ -1,7 +1,9 @@
 //! Calls of actors, and actors as workers are told to host them.
 
 use super::SubmitExtras;
-use crate::actor::{ActorAnswer, ActorId, ActorRequest, CallEnd, Caller, Incarnation, LaneId, WatchKind};
+use crate::actor::{
+    ActorAnswer, ActorId, ActorRequest, CallEnd, Caller, Incarnation, LaneId, Subscriber, WatchKind,
+};
 use crate::frame::Input;
 use crate::{Attempt, Failure, JobId, Payload, TaskId, TemplateId};
 use std::sync::Arc;
@@ -122,13 +124,13 @@ pub enum Ask {
         /// The number that `Watch` was answered with.
         number: u64,
     },
-    /// A member more of a process group.
+    /// A member more of a process group. Done once the node that hosts it is told.
     Join {
         /// The namespace.
         namespace: Arc<str>,
         /// The group.
         group: Arc<str>,
-        /// The actor.
+        /// The actor; with epoch 0 the incarnation that there is.
         member: Incarnation,
     },
     /// A member less.
@@ -147,6 +149,33 @@ pub enum Ask {
         /// The group.
         group: Arc<str>,
     },
+    /// From now on, messages to topics that match: each at most once, those of one publisher in its order.
+    Subscribe {
+        /// The namespace.
+        namespace: Arc<str>,
+        /// Segments with `.` between them: `*` is any one, `#` at the end is any number of them.
+        pattern: Arc<str>,
+        /// Who wants them.
+        subscriber: Subscriber,
+    },
+    /// No more.
+    Unsubscribe {
+        /// The number that `Subscribe` was answered with.
+        subscription: u64,
+    },
+}
+
+/// A member more or less of a group, for the node that hosts it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Enrolment {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// The group.
+    pub group: Arc<str>,
+    /// The incarnation.
+    pub member: Incarnation,
+    /// Whether it joins, rather than leaves.
+    pub joins: bool,
 }
 
 /// What a node answers to an [`Ask`].
@@ -159,8 +188,13 @@ pub enum Answer {
         /// The number.
         number: u64,
     },
-    /// To `Members`.
+    /// To `Members`: by their ids.
     Members(Vec<Incarnation>),
+    /// To `Subscribe`: the number that its messages will bear.
+    Subscribed {
+        /// The number.
+        subscription: u64,
+    },
     /// It is done.
     Done,
     /// It is refused, or failed.

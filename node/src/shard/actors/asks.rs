@@ -4,11 +4,14 @@ use super::super::session::Party;
 use super::super::{Input, Shard};
 use super::Parent;
 use super::watches::NewWatch;
+use crate::detached::tree_of_job;
+use mobula_core::groups::node as groups;
 use mobula_core::tasks::SessionKey;
 use mobula_runtime::spawn;
 use mobula_types::actor::{ActorRequest, Caller};
-use mobula_types::frame::{Answer, Ask};
+use mobula_types::frame::{Answer, Ask, Enrolment};
 use mobula_types::{Failure, FailureKind, Frame, JobId};
+use std::sync::Arc;
 
 /// Questions to the head that may be under way at once.
 const MOST_ASKED: usize = 10_000;
@@ -52,24 +55,64 @@ impl Shard {
                 self.unwatch(session, number);
                 Answer::Done
             }
-            Ask::Join { .. } | Ask::Leave { .. } | Ask::Members { .. } => {
-                let message = "this node keeps no process groups";
-                Answer::Failed(Failure::new(FailureKind::InvalidArgument, message))
+            Ask::Join { namespace, group, member } => {
+                return self.on_enrol(session, number, Enrolment { namespace, group, member, joins: true });
+            }
+            Ask::Leave { namespace, group, member } => {
+                return self.on_enrol(session, number, Enrolment { namespace, group, member, joins: false });
+            }
+            Ask::Members { namespace, group } => {
+                let asker = (session, number);
+                return self.tell_groups(groups::Event::Members { asker, namespace, group });
+            }
+            Ask::Subscribe { namespace, pattern, subscriber } => match self.recipient(session, subscriber) {
+                Ok(recipient) => {
+                    let asker = (session, number);
+                    let event = groups::Event::Subscribe { asker, namespace, pattern, recipient };
+                    return self.tell_groups(event);
+                }
+                Err(failure) => Answer::Failed(failure),
+            },
+            Ask::Unsubscribe { subscription } => {
+                let asker = (session, number);
+                return self.tell_groups(groups::Event::Unsubscribe { asker, subscription });
             }
         };
         self.sessions.send(session, Frame::Answered { number, answer: Box::new(answer) });
     }
 
-    fn ask_head(&mut self, session: SessionKey, number: u64, request: ActorRequest) {
+    /// Counts a question to the head; answers it where there are too many already.
+    pub(super) fn begin_asking(&mut self, session: SessionKey, number: u64) -> bool {
         if self.actors.asked >= MOST_ASKED {
             let message = format!("{MOST_ASKED} questions wait for the head already; ask again later");
             let answer = Answer::Failed(Failure::new(FailureKind::ResourceExhausted, message));
-            return self.sessions.send(session, Frame::Answered { number, answer: Box::new(answer) });
+            self.sessions.send(session, Frame::Answered { number, answer: Box::new(answer) });
+            return false;
         }
         self.actors.asked += 1;
+        true
+    }
+
+    fn ask_head(&mut self, session: SessionKey, number: u64, request: ActorRequest) {
+        if !self.begin_asking(session, number) {
+            return;
+        }
         let (head, inbox) = (self.parts.head.clone(), self.parts.inbox.clone());
+        let detaching = match &request {
+            ActorRequest::StartSupervisor { job, detached: true, .. } => self.jobs.info(*job).cloned(),
+            _ => None,
+        };
+        let detached = self.actors.detached.clone();
         self.own(spawn("ask the head of actors", async move {
-            let answer = match head.actors(&request).await {
+            let request = match detaching {
+                Some(info) => detached.of(&info, &head).await.map(|job| in_job(request, job)),
+                None => Ok(request),
+            };
+            let answer = match request {
+                Ok(request) => head.actors(&request).await,
+                Err(failure) => Err(failure),
+            };
+            let answer = match answer {
                 Ok(answer) => Answer::Actors(answer),
                 Err(failure) => Answer::Failed(failure),
             };
@@ -80,6 +123,17 @@ impl Shard {
     pub(in super::super) fn on_head_answered(&mut self, session: SessionKey, number: u64, answer: Answer) {
         self.actors.asked -= 1;
         self.sessions.send(session, Frame::Answered { number, answer: Box::new(answer) });
+    }
+}
+
+/// A tree that is to be started, as one of another job.
+fn in_job(request: ActorRequest, job: JobId) -> ActorRequest {
+    match request {
+        ActorRequest::StartSupervisor { supervisor, namespace, name, detached, spec, .. } => {
+            let spec = Arc::new(tree_of_job(&spec, job));
+            ActorRequest::StartSupervisor { supervisor, namespace, name, job, detached, spec }
+        }
+        other => other,
     }
 }
 

@@ -6,11 +6,11 @@ use mobula_core::tasks::{self, Place};
 use mobula_runtime::spawn;
 use mobula_types::actor::{
     ActorAnswer, ActorLocation, ActorReport, ActorRequest, ActorSpec, ActorTarget, CreateActor, ExitKind,
-    Location,
+    Lifetime, Location, Target,
 };
 use mobula_types::frame::AssignmentEnd;
 use mobula_types::{
-    ActorId, Attempt, Failure, FailureKind, JobId, Outcome, Payload, ResultValue, TaskId, Time,
+    ActorId, Attempt, Failure, FailureKind, JobId, JobInfo, Outcome, Payload, ResultValue, TaskId, Time,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -77,6 +77,7 @@ impl Creations {
 }
 
 /// What the head is to be told of a task that creates an actor.
+#[derive(Debug)]
 pub(crate) struct NewActor {
     pub(crate) task: TaskId,
     pub(crate) attempt: Attempt,
@@ -86,11 +87,45 @@ pub(crate) struct NewActor {
 
 impl Shard {
     pub(in super::super) fn create_actor(&mut self, new: NewActor) {
+        let is_detached = matches!(
+            &new.spec.template.options.target,
+            Target::Constructor(options) if options.lifetime == Lifetime::Detached
+        );
+        match self.jobs.info(new.job).filter(|info| is_detached && !info.spec.detached).cloned() {
+            Some(info) => self.create_detached(new, info),
+            None => self.create_in_job(new),
+        }
+    }
+
+    fn create_in_job(&mut self, new: NewActor) {
         let NewActor { task, attempt, job, spec } = new;
         let actor = ActorId(task);
         let create = CreateActor { actor, spec: Arc::new(spec) };
         self.actors.creations.open.insert(actor, Creation { attempt, job, create });
         self.actors.creations.waiting.push(actor);
+    }
+
+    /// What is to outlive its job is created in another one, which may have yet to be opened.
+    fn create_detached(&mut self, new: NewActor, info: JobInfo) {
+        let (head, inbox) = (self.parts.head.clone(), self.parts.inbox.clone());
+        let jobs = self.actors.detached.clone();
+        self.own(spawn("open a job for what is detached", async move {
+            let job = jobs.of(&info, &head).await;
+            let _shard_ended = inbox.send(Input::DetachedJob { new: Box::new(new), job }).await;
+        }));
+    }
+
+    pub(in super::super) fn on_detached_job(&mut self, new: NewActor, job: Result<JobId, Failure>) {
+        match job {
+            Ok(job) => {
+                let spec = ActorSpec { job, ..new.spec };
+                self.create_in_job(NewActor { job, spec, ..new });
+            }
+            Err(failure) => {
+                let outcome = Outcome::Failed(failure.of_task(new.task, new.spec.template.display_name()));
+                self.end_creation(ActorId(new.task), new.attempt, outcome);
+            }
+        }
     }
 
     /// Asks the head for what waits.
@@ -158,7 +193,9 @@ impl Shard {
             Location::At { .. } => self.created(actor, &located.location),
             Location::Pending { .. } => {}
             Location::Dead { incarnation, reason } => {
-                self.actors.creations.living.swap_remove(&actor);
+                if self.actors.creations.living.swap_remove(&actor).is_some() {
+                    self.tell_tasks(tasks::Event::ActorOver { actor });
+                }
                 self.actors.creations.unreferenced.remove(&actor);
                 if self.actors.creations.open.contains_key(&actor) {
                     let failure = match (reason.kind(), reason.failure()) {

@@ -171,6 +171,8 @@ impl Shard {
                 self.tell_host(host::Event::Cancelled { from, lane, sequence, failure });
             }
             Frame::CloseLane { lane } => self.tell_host(host::Event::LaneClosed { from, lane }),
+            Frame::Enrol(enrolment) => self.on_enrolled_elsewhere(*enrolment),
+            Frame::Distribute(publication) => self.on_distributed(publication),
             other => return Ok(Some(other)),
         }
         Ok(None)

@@ -21,7 +21,10 @@ impl Shard {
             Effect::Answer { to, lane, sequence, task, end, window } => {
                 self.answer_call(to, task, LaneCallEnded { lane, sequence, end, window });
             }
-            Effect::Report(report) => self.parts.head.report_actors(report),
+            Effect::Report(report) => {
+                self.note_exits(&report);
+                self.parts.head.report_actors(report);
+            }
             Effect::Host { worker, key, start } => self.host_actor(worker, key, start),
             Effect::Stop { worker, key, grace, reason } => {
                 self.send_to_worker(worker, Frame::StopActor { key, grace, reason });

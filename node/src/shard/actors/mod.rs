@@ -7,17 +7,21 @@
 mod asks;
 mod creation;
 mod frames;
+mod groups;
 mod hosting;
 mod isolation;
 mod routing;
 mod watches;
 
 use super::Shard;
+use crate::detached::DetachedJobs;
 pub(crate) use creation::NewActor;
 pub(crate) use frames::Parent;
+pub(crate) use groups::FoundMember;
 pub(crate) use hosting::BroughtInputs;
 
 use creation::Creations;
+use groups::GroupsOfNode;
 use indexmap::IndexMap;
 use mobula_core::calls::{self, CallRouter, RouterOptions};
 use mobula_core::hosting::{self as host, ActorHost, HostOptions, Isolation};
@@ -35,8 +39,10 @@ pub(crate) struct Actors {
     host: ActorHost,
     router_effects: Vec<calls::Effect>,
     host_effects: Vec<host::Effect>,
+    groups: GroupsOfNode,
     creations: Creations,
     watches: Watches,
+    detached: DetachedJobs,
     /// Questions to the head that were not answered yet.
     asked: usize,
     /// Inputs of turns on their way here.
@@ -56,8 +62,10 @@ impl Actors {
             host: ActorHost::new(host_options),
             router_effects: Vec::new(),
             host_effects: Vec::new(),
+            groups: GroupsOfNode::new(node),
             creations: Creations::default(),
             watches: Watches::default(),
+            detached: DetachedJobs::default(),
             asked: 0,
             fetches: IndexMap::default(),
             pins: IndexMap::default(),
@@ -68,12 +76,18 @@ impl Actors {
     /// A job has ended.
     pub(crate) fn job_ended(&mut self, job: mobula_types::JobId) {
         self.creations.job_ended(job);
+        self.detached.forget(job);
+    }
+
+    /// Whether the machines want nothing.
+    fn is_done(&self) -> bool {
+        self.router_effects.is_empty() && self.host_effects.is_empty() && self.groups.is_done()
     }
 
     /// When something is due.
     pub(crate) fn next_deadline(&self) -> Time {
         let machines = self.router.next_deadline().min(self.host.next_deadline());
-        machines.min(self.creations.next_deadline())
+        machines.min(self.creations.next_deadline()).min(self.groups.next_deadline())
     }
 }
 
@@ -94,14 +108,15 @@ impl Shard {
         if self.now >= self.actors.host.next_deadline() {
             self.tell_host(host::Event::Tick);
         }
+        self.tick_groups();
         self.look_at_lease();
     }
 
-    /// Performs everything that both machines want, until nothing more follows between them. `true` where the task engine was
+    /// Performs everything that the machines want, until nothing more follows between them. `true` where the task engine was
     /// told something, and may want more.
     pub(super) fn perform_actor_effects(&mut self) -> bool {
         let mut told = false;
-        while !(self.actors.router_effects.is_empty() && self.actors.host_effects.is_empty()) {
+        while !self.actors.is_done() {
             let mut effects = std::mem::take(&mut self.actors.router_effects);
             for effect in effects.drain(..) {
                 told |= matches!(effect, calls::Effect::End { .. });
@@ -115,6 +130,7 @@ impl Shard {
             }
             effects.append(&mut self.actors.host_effects);
             self.actors.host_effects = effects;
+            self.perform_group_effects();
         }
         self.send_creations();
         told || !self.task_effects.is_empty()
@@ -139,8 +155,10 @@ impl Shard {
             ActorOrder::Down(down) => self.on_down(down),
             ActorOrder::LinkDown { linked, exited, reason } => self.on_link_down(linked, exited, reason),
             ActorOrder::Reconciled { unknown } => {
+                unknown.iter().for_each(|incarnation| self.note_exit(*incarnation));
                 self.tell_host(host::Event::Unknown { incarnations: unknown })
             }
+            ActorOrder::Rosters(updates) => self.on_rosters(updates),
         }
     }
 
@@ -152,6 +170,7 @@ impl Shard {
         located.extend(self.actors.creations.located());
         let watches = self.actors.watches.all();
         self.parts.head.report_actors(ActorReport::Inventory { actors, exits, located, watches });
+        self.tell_head_of_groups();
         self.create_again();
     }
 }

@@ -1,6 +1,7 @@
 //! Sessions with another node: several at once, broken ones, and those that are still being opened.
 
 use super::*;
+use crate::shard::peers::Unsent;
 use mobula_core::tasks::{Effect, SessionKey};
 use mobula_types::{Attempt, FunctionId, Payload, TaskTemplate};
 
@@ -147,8 +148,9 @@ async fn what_waits_for_a_session_goes_over_one_that_the_other_node_opens_meanwh
 async fn as_much_may_wait_for_a_session_as_the_engine_has_under_way() {
     let mut world = world();
     let assign = |world: &mut World, weight| {
-        let attempt = (TaskId::of_driver(JOB, 9), Attempt::default());
-        world.shard.send_assignment(&other(), weight, attempt, |_, _| {});
+        let (task, attempt) = (TaskId::of_driver(JOB, 9), Attempt::default());
+        let unsent = Unsent::Assignment { task, attempt };
+        world.shard.send_templated(&other(), weight, unsent, |_, _| {});
         world.shard.settle();
         world.shard.peers.is_reached(&other())
     };

@@ -3,6 +3,7 @@
 use super::parts::{
     actor_id, failure, function_id, incarnation, job, node_id, payload, some_text, template, text,
 };
+use super::{groups, input};
 use mobula_types::Failure;
 use mobula_types::actor::{
     ActorInfo, ActorLocation, ActorOptions, ActorOrder, ActorReport, ActorSpec, ActorState, AutoShutdown,
@@ -97,8 +98,8 @@ pub(crate) fn exit() -> impl Strategy<Value = (mobula_types::actor::Incarnation,
 }
 
 pub(crate) fn spec() -> impl Strategy<Value = Arc<ActorSpec>> {
-    (job(), template(), payload()).prop_map(|(job, template, arguments)| {
-        Arc::new(ActorSpec { job, template: Arc::new(template), arguments })
+    (job(), template(), payload(), vec(input(), 0..3)).prop_map(|(job, template, arguments, inputs)| {
+        Arc::new(ActorSpec { job, template: Arc::new(template), arguments, inputs })
     })
 }
 
@@ -289,6 +290,7 @@ pub(crate) fn order() -> impl Strategy<Value = ActorOrder> {
         vec(incarnation(), 0..3).prop_map(ActorOrder::ExitsRecorded),
         down().prop_map(ActorOrder::Down),
         vec(incarnation(), 0..3).prop_map(|unknown| ActorOrder::Reconciled { unknown }),
+        vec(groups::update(), 0..3).prop_map(ActorOrder::Rosters),
     ]
 }
 
@@ -321,5 +323,6 @@ pub(crate) fn report() -> impl Strategy<Value = ActorReport> {
         actors().prop_map(ActorReport::Unreferenced),
         watch().prop_map(ActorReport::Watch),
         any::<u64>().prop_map(|number| ActorReport::Unwatch { number }),
+        groups::report().prop_map(ActorReport::Groups),
     ]
 }

@@ -4,7 +4,7 @@ use super::actors::{down, duration, exit_reason, watch_kind};
 use super::parts::{
     actor_id, address, attempt, failure, incarnation, job, objects, outcome, payload, task_id, text,
 };
-use super::{argument_ref, deadline, input, reoffer, requests};
+use super::{argument_ref, deadline, groups, input, reoffer, requests};
 use mobula_types::actor::{CallEnd, Caller, Epoch, LaneCall, LaneId};
 use mobula_types::frame::{Answer, Ask, Call, HostActor, Lane, LaneCallEnded, SubmitExtras, Turn};
 use mobula_types::{Frame, Outcome, ResultValue, TemplateId};
@@ -68,9 +68,9 @@ fn turn() -> impl Strategy<Value = Turn> {
 
 fn lane_call() -> impl Strategy<Value = LaneCall> {
     let numbers = any::<(u64, u64, u64)>();
-    let given = (template_id(), payload(), vec(input(), 0..3), deadline());
+    let given = (template_id(), payload(), vec(input(), 0..3), deadline(), any::<bool>());
     (lane_id(), numbers, task_id(), attempt(), given).prop_map(
-        |(lane, numbers, task, attempt, (template, arguments, inputs, deadline))| LaneCall {
+        |(lane, numbers, task, attempt, (template, arguments, inputs, deadline, resent))| LaneCall {
             lane,
             sequence: numbers.0,
             epoch: Epoch(numbers.1),
@@ -81,6 +81,7 @@ fn lane_call() -> impl Strategy<Value = LaneCall> {
             inputs,
             deadline,
             answered_below: numbers.2,
+            resent,
         },
     )
 }
@@ -111,13 +112,14 @@ fn lane_call_ended(end: impl Strategy<Value = CallEnd>) -> impl Strategy<Value =
 }
 
 fn host_actor() -> impl Strategy<Value = HostActor> {
-    (any::<u32>(), incarnation(), job(), template_id(), payload()).prop_map(
-        |(key, incarnation, job, template, arguments)| HostActor {
+    (any::<u32>(), incarnation(), job(), template_id(), payload(), vec(input(), 0..3)).prop_map(
+        |(key, incarnation, job, template, arguments, inputs)| HostActor {
             key,
             incarnation,
             job,
             template,
             arguments,
+            inputs,
         },
     )
 }
@@ -132,6 +134,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         1 => (text(), text(), incarnation())
             .prop_map(|(namespace, group, member)| Ask::Leave { namespace, group, member }),
         1 => (text(), text()).prop_map(|(namespace, group)| Ask::Members { namespace, group }),
+        2 => groups::ask(),
     ]
 }
 
@@ -140,6 +143,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         3 => requests::answer().prop_map(Answer::Actors),
         1 => any::<u64>().prop_map(|number| Answer::Watching { number }),
         1 => vec(incarnation(), 0..3).prop_map(Answer::Members),
+        1 => any::<u64>().prop_map(|subscription| Answer::Subscribed { subscription }),
         1 => Just(Answer::Done),
         1 => failure().prop_map(Answer::Failed),
     ]
@@ -147,7 +151,7 @@ fn answer() -> impl Strategy<Value = Answer> {
 
 /// Any frame of actors.
 pub(crate) fn frame() -> BoxedStrategy<Frame> {
-    prop_oneof![call_frame(), worker_frame(), asking_frame()].boxed()
+    prop_oneof![call_frame(), worker_frame(), asking_frame(), groups::frame()].boxed()
 }
 
 fn call_frame() -> BoxedStrategy<Frame> {

@@ -4,6 +4,7 @@ use super::actors::{
     actor_info, actor_state, child_info, child_spec, duration, exit, shared_specs, supervisor_info,
     supervisor_spec,
 };
+use super::groups;
 use super::parts::{actor_id, failure, job, some_text, text};
 use mobula_types::actor::{ActorAnswer, ActorFilter, ActorRequest, ActorTarget, CreateActor};
 use proptest::collection::vec;
@@ -24,7 +25,7 @@ fn filter() -> impl Strategy<Value = ActorFilter> {
 }
 
 pub(crate) fn request() -> BoxedStrategy<ActorRequest> {
-    prop_oneof![about_actors(), about_supervisors(), about_children()].boxed()
+    prop_oneof![about_actors(), about_supervisors(), about_children(), groups::request()].boxed()
 }
 
 fn about_actors() -> impl Strategy<Value = ActorRequest> {
@@ -81,6 +82,7 @@ pub(crate) fn answer() -> BoxedStrategy<ActorAnswer> {
         child_spec().prop_map(|child| ActorAnswer::ChildSpec(Box::new(child))),
         (vec(supervisor_info(), 0..3), vec(actor_info(), 0..3))
             .prop_map(|(supervisors, actors)| ActorAnswer::Tree { supervisors, actors }),
+        groups::answer(),
     ]
     .boxed()
 }

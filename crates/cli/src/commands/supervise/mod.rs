@@ -1,5 +1,6 @@
 //! `mobula supervise`: supervision trees from files.
 
+mod classes;
 mod source;
 
 use super::actor_words::{shown, target};
@@ -99,11 +100,18 @@ pub(crate) async fn run(arguments: SuperviseArguments, global: &GlobalArguments)
     let executable =
         arguments.executable.clone().or_else(|| plan.executable.clone().map(|path| source.beside(path)));
     let connection = Connection::open(&Target::find(global)?).await?;
+    if executable.is_none() {
+        let functions = connection.functions().await?;
+        let known = functions.iter().map(|function| function.info.id.name.to_string()).collect();
+        classes::check(&plan, &source, &known, connection.url())?;
+    }
     let (job, access) = open_job(&connection, &plan, executable.as_deref()).await?;
     let started = start(&connection, &plan, job, arguments.wait).await;
     if let Err(failure) = started {
-        // Nobody else has use for it.
-        let _ends_anyway = connection.close_job(access).await;
+        if !may_have_started(&failure) {
+            // Nobody else has use for it.
+            let _ends_anyway = connection.close_job(access).await;
+        }
         return Err(explain(&source, &plan, &failure, connection.url()));
     }
     let state = if matches!(started, Ok(true)) { "running" } else { "starting" };
@@ -127,6 +135,7 @@ async fn open_job(
         environment: plan.environment.clone(),
         weight: 1,
         origin: origin(),
+        detached: true,
         ..JobSpec::default()
     };
     let opened = connection.open_job(RequestId::random(), spec).await?;
@@ -177,6 +186,11 @@ async fn is_registered(connection: &Connection, job: JobId) -> Result<(), Failur
     connection.client().actors(&request).await.map(drop)
 }
 
+/// Whether it is unknown what became of a start.
+fn may_have_started(failure: &Failure) -> bool {
+    matches!(failure.kind(), FailureKind::Unavailable | FailureKind::TimedOut | FailureKind::SessionExpired)
+}
+
 /// What a head refused, and where in the file the classes are that it speaks of.
 fn explain(source: &Source, plan: &TreePlan, failure: &Failure, url: &str) -> CommandFailure {
     let what = format!("cannot start the tree '{}' of {} at {url}", plan.name, source.label());
@@ -195,6 +209,9 @@ fn explain(source: &Source, plan: &TreePlan, failure: &Failure, url: &str) -> Co
         FailureKind::UnknownFunction => explained.advise(
             "--executable PATH names the program that has the class; without it, nodes must embed it",
         ),
+        _ if may_have_started(failure) => {
+            explained.advise(format!("`mobula tree {}` shows whether it has started all the same", plan.name))
+        }
         _ => explained,
     }
 }

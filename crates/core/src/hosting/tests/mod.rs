@@ -3,6 +3,7 @@
 mod calls;
 mod exits;
 mod lives;
+mod told;
 
 use super::*;
 use crate::calls::HostedCall;

@@ -2,5 +2,7 @@
 
 mod model;
 mod rows;
+mod rows_asked;
 mod single;
+mod specs;
 mod world;

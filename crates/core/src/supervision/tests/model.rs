@@ -1,11 +1,12 @@
 //! A sequential model of OTP's supervisors, and random trees and faults against it.
 
+use super::specs::*;
 use super::world::*;
 use mobula_types::actor::*;
 use mobula_types::{ActorId, ExitKind, NodeId};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generate;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A supervisor of the model: what starts and stops, in which order, when a child exits.
 #[derive(Clone, Debug)]
@@ -273,6 +274,11 @@ enum Fault {
     Wait(u64),
     Steps(u8),
     Replace(u64),
+    Create(u64),
+    Refuse,
+    Stop(usize, bool),
+    Restart(usize),
+    Child(usize, u8),
 }
 
 fn fault() -> impl Generate<Value = Fault> {
@@ -288,6 +294,11 @@ fn fault() -> impl Generate<Value = Fault> {
         2 => (0_u64..20).prop_map(Fault::Wait),
         10 => (1_u8..60).prop_map(Fault::Steps),
         1 => number().prop_map(Fault::Replace),
+        2 => (100_u64..120).prop_map(Fault::Create),
+        1 => Just(Fault::Refuse),
+        1 => (any::<usize>(), any::<bool>()).prop_map(|(which, kill)| Fault::Stop(which, kill)),
+        1 => any::<usize>().prop_map(Fault::Restart),
+        4 => (any::<usize>(), any::<u8>()).prop_map(|(which, how)| Fault::Child(which, how)),
     ]
 }
 
@@ -322,12 +333,64 @@ fn strike(world: &mut World, fault: &Fault) {
                 world.add_node(id);
             }
         }
+        Fault::Create(number) => {
+            let options = ActorOptions { name: format!("name{}", number % 7).as_str().into(), ..options() };
+            world.ask_from(Some(node(2)), create(*number, spec_with(&format!("free{number}"), options)));
+        }
+        Fault::Refuse if world.writes.front().is_some_and(|(_, _, may_fail)| *may_fail) => {
+            world.refuse_write()
+        }
+        Fault::Stop(which, kill) => {
+            if let Some(target) = some_actor(world, *which) {
+                world.ask(ActorRequest::Stop { target, kill: *kill, grace: SECOND });
+            }
+        }
+        Fault::Restart(which) => {
+            if let Some(target) = some_actor(world, *which) {
+                world.ask(ActorRequest::Restart(target));
+            }
+        }
+        Fault::Child(which, how) => ask_of_child(world, *which, *how),
         _ => {}
     }
 }
 
+fn some_actor(world: &World, which: usize) -> Option<ActorTarget> {
+    let hosted: Vec<ActorId> = world
+        .nodes
+        .values()
+        .flat_map(|known| known.actors.keys().map(|incarnation| incarnation.actor))
+        .collect();
+    let chosen = which.checked_rem(hosted.len())?;
+    Some(ActorTarget::Id(hosted[chosen]))
+}
+
+/// Something is asked of a child, or one is added.
+fn ask_of_child(world: &mut World, which: usize, how: u8) {
+    let request = world.ask(ActorRequest::Tree(None));
+    let Ok(ActorAnswer::Tree { supervisors, .. }) = world.answer(request) else { return };
+    let Some(chosen) = which.checked_rem(supervisors.len()) else { return };
+    let info = &supervisors[chosen];
+    let supervisor = ActorTarget::Id(info.supervisor);
+    let Some(at) = (which / 7).checked_rem(info.children.len()) else { return };
+    let child = info.children[at].id.clone();
+    world.ask(match how % 4 {
+        0 => {
+            let number = 1000 + u64::from(how);
+            ActorRequest::StartChild {
+                supervisor,
+                actor: id(number),
+                child: self::child(&format!("c{number}")),
+            }
+        }
+        1 => ActorRequest::TerminateChild { supervisor, child },
+        2 => ActorRequest::RestartChild { supervisor, child },
+        _ => ActorRequest::DeleteChild { supervisor, child },
+    });
+}
+
 /// Once faults stop, every supervisor that lives has the children that its strategy says, each running once.
-fn children_are_whole(world: &mut World) -> Result<(), TestCaseError> {
+fn children_are_whole(world: &mut World, terminates: bool) -> Result<(), TestCaseError> {
     for number in 1..=5 {
         world.fence(&node(number));
     }
@@ -338,13 +401,21 @@ fn children_are_whole(world: &mut World) -> Result<(), TestCaseError> {
     let Ok(ActorAnswer::Tree { supervisors, actors }) = world.answer(request) else { panic!() };
     let known: BTreeMap<ActorId, &ActorInfo> = actors.iter().map(|actor| (actor.actor, actor)).collect();
     let mut expected = Vec::new();
+    let mut down = BTreeSet::new();
     for supervisor in &supervisors {
+        let below = supervisor.parent.is_some_and(|parent| down.contains(&parent));
+        if below || (terminates && supervisor.state == ActorState::Dead) {
+            down.insert(supervisor.supervisor);
+            continue;
+        }
         prop_assert_eq!(supervisor.state, ActorState::Running, "{:?}", supervisor);
         for child in supervisor.children.iter().filter(|child| !child.is_supervisor) {
             let info = known[&child.actor];
             let poisoned = info.last_exit.contains("not started again");
             match child.restart {
-                RestartType::Permanent if !poisoned => prop_assert_eq!(child.state, ChildState::Present),
+                RestartType::Permanent if !poisoned && !terminates => {
+                    prop_assert_eq!(child.state, ChildState::Present)
+                }
                 _ => {}
             }
             if child.state == ChildState::Present {
@@ -353,8 +424,20 @@ fn children_are_whole(world: &mut World) -> Result<(), TestCaseError> {
             }
         }
     }
+    let request = world.ask(ActorRequest::List { filter: ActorFilter::default(), limit: 1000 });
+    let Ok(ActorAnswer::List { actors, .. }) = world.answer(request) else { panic!() };
+    for free in actors.iter().filter(|actor| actor.supervisor.is_none()) {
+        // Its creator would send the arguments again that no head has.
+        if free.state == ActorState::Running {
+            expected.push(free.class.name.to_string());
+        } else {
+            let waits = matches!(free.state, ActorState::Pending | ActorState::Restarting);
+            prop_assert!(waits, "{:?}", free);
+        }
+    }
     expected.sort();
     prop_assert_eq!(world.alive(), expected);
+    prop_assert!(world.asked.iter().all(|request| world.answers.contains_key(request)), "no answer");
     prop_assert!(world.nodes.values().all(|known| known.exits.is_empty()), "an exit is not acknowledged");
     prop_assert!(world.writes.is_empty());
     Ok(())
@@ -379,11 +462,11 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let mut world = World::seeded(5, seed);
-        let request = world.ask(start_tree(1, "tree", spec_of(strategy, 1000, &shapes, &mut 0)));
+        world.ask(start_tree(1, "tree", spec_of(strategy, 1000, &shapes, &mut 0)));
         for fault in &faults {
             strike(&mut world, fault);
         }
-        children_are_whole(&mut world)?;
-        let _ = request;
+        let terminates = faults.iter().any(|fault| matches!(fault, Fault::Child(..)));
+        children_are_whole(&mut world, terminates)?;
     }
 }

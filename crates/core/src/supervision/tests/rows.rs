@@ -1,5 +1,6 @@
 //! Each row of the contract of supervision that heads decide.
 
+use super::specs::*;
 use super::world::*;
 use mobula_types::actor::*;
 use mobula_types::*;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use SupervisorStrategy::*;
 
-fn world_with(spec: SupervisorSpec) -> World {
+pub(super) fn world_with(spec: SupervisorSpec) -> World {
     let mut world = World::new(3);
     let request = world.ask(start_tree(1, "tree", spec));
     world.settle();
@@ -15,7 +16,7 @@ fn world_with(spec: SupervisorSpec) -> World {
     world
 }
 
-fn three(strategy: SupervisorStrategy) -> World {
+pub(super) fn three(strategy: SupervisorStrategy) -> World {
     let mut world = world_with(tree(strategy, vec![child("a"), child("b"), child("c")]));
     assert_eq!(world.take_trace(), steps("+a +b +c"));
     world
@@ -62,7 +63,7 @@ fn strategy_simple_one_for_one() {
     world.settle();
     assert!(matches!(world.answer(request), Ok(ActorAnswer::Done { ended: Some(_) })));
     assert_eq!(world.alive(), [""; 0]);
-    assert!(world.records.actors.is_empty() && world.records.supervisors.is_empty());
+    assert!(world.living().is_empty() && world.records.supervisors.is_empty());
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn order_of_start_and_stop() {
     world.ask(ActorRequest::StopSupervisor(ActorTarget::Id(id(1))));
     world.settle();
     assert_eq!(world.take_trace(), steps("-b -y -x -a"));
-    assert!(world.records.actors.is_empty());
+    assert!(world.living().is_empty());
 }
 
 #[test]
@@ -394,145 +395,4 @@ fn significant_children_all() {
     world.exit("b", ExitKind::Normal);
     world.settle();
     assert_eq!(world.alive(), [""; 0]);
-}
-
-#[test]
-fn children_at_run_time() {
-    let mut world = three(OneForOne);
-    let target = || ActorTarget::Named { namespace: "default".into(), name: "tree".into() };
-    let named = |child: &str| (target(), std::sync::Arc::<str>::from(child));
-    let request =
-        world.ask(ActorRequest::StartChild { supervisor: target(), actor: id(20), child: child("d") });
-    world.settle();
-    assert!(matches!(world.answer(request), Ok(ActorAnswer::Started(info)) if &*info.id == "d"));
-    let request =
-        world.ask(ActorRequest::StartChild { supervisor: target(), actor: id(21), child: child("d") });
-    assert_eq!(world.answer(request).unwrap_err().kind(), FailureKind::AlreadyExists);
-    let (supervisor, child_id) = named("b");
-    let request = world.ask(ActorRequest::TerminateChild { supervisor, child: child_id });
-    world.settle();
-    assert!(matches!(world.answer(request), Ok(ActorAnswer::Done { ended: Some(_) })));
-    assert_eq!(world.alive(), ["a", "c", "d"], "its spec stays, and it is not started again");
-    let (supervisor, child_id) = named("b");
-    let request = world.ask(ActorRequest::RestartChild { supervisor, child: child_id });
-    world.settle();
-    assert!(world.answer(request).is_ok());
-    let (supervisor, child_id) = named("d");
-    let request = world.ask(ActorRequest::DeleteChild { supervisor, child: child_id });
-    assert_eq!(world.answer(request).unwrap_err().kind(), FailureKind::InvalidArgument);
-    let (supervisor, child_id) = named("d");
-    world.ask(ActorRequest::TerminateChild { supervisor, child: child_id });
-    world.settle();
-    let (supervisor, child_id) = named("d");
-    let request = world.ask(ActorRequest::DeleteChild { supervisor, child: child_id });
-    world.settle();
-    assert!(world.answer(request).is_ok());
-    let (supervisor, child_id) = named("b");
-    let request = world.ask(ActorRequest::ChildSpec { supervisor, child: child_id });
-    assert!(matches!(world.answer(request), Ok(ActorAnswer::ChildSpec(spec)) if *spec == child("b")));
-    assert_eq!(world.alive(), ["a", "b", "c"]);
-}
-
-#[test]
-fn children_that_cannot_start_are_not_added() {
-    let mut world = three(OneForOne);
-    world.failing.insert("d".into());
-    let supervisor = ActorTarget::Id(id(1));
-    let request = world.ask(ActorRequest::StartChild { supervisor, actor: id(20), child: child("d") });
-    world.settle();
-    assert_eq!(world.answer(request).unwrap_err().kind(), FailureKind::ConstructorFailed);
-    assert!(!world.records.actors.contains_key(&id(20)));
-}
-
-#[test]
-fn children_may_want_no_actor() {
-    let mut world = World::new(2);
-    world.ignoring.insert("b".into());
-    let request = world.ask(start_tree(1, "", tree(OneForOne, vec![child("a"), child("b"), child("c")])));
-    world.settle();
-    assert!(world.answer(request).is_ok());
-    assert_eq!(world.alive(), ["a", "c"]);
-}
-
-#[test]
-fn declared_children_return_with_their_supervisor_and_added_ones_do_not() {
-    let inner =
-        tree(OneForAll, vec![child("x"), ChildSpec { restart: RestartType::Temporary, ..child("t") }]);
-    let mut world = world_with(tree(OneForAll, vec![child("a"), below("inner", inner)]));
-    let request = world.ask(ActorRequest::Tree(None));
-    let Ok(ActorAnswer::Tree { supervisors, .. }) = world.answer(request) else { panic!() };
-    let supervisor = ActorTarget::Id(supervisors[1].supervisor);
-    world.ask(ActorRequest::StartChild { supervisor, actor: id(20), child: child("added") });
-    world.settle();
-    world.exit("t", ExitKind::Normal);
-    world.settle();
-    assert_eq!(world.alive(), ["a", "added", "x"]);
-    world.exit("a", ExitKind::Panicked);
-    world.settle();
-    assert_eq!(world.alive(), ["a", "t", "x"]);
-}
-
-#[test]
-fn a_restart_that_is_asked_for_is_not_counted() {
-    let mut spec = tree(OneForAll, vec![child("a"), child("b")]);
-    spec.intensity.max_restarts = 0;
-    let mut world = world_with(spec);
-    world.take_trace();
-    let (_, incarnation) = world.running("a").unwrap();
-    let request = world.ask(ActorRequest::Restart(ActorTarget::Id(incarnation.actor)));
-    world.settle();
-    assert!(
-        matches!(world.answer(request), Ok(ActorAnswer::Done { ended: Some((ended, _)) }) if ended == incarnation)
-    );
-    assert_eq!(world.take_trace(), steps("-a +a"));
-}
-
-#[test]
-fn a_stop_of_a_child_is_its_exit() {
-    let mut world = three(OneForOne);
-    let (_, incarnation) = world.running("a").unwrap();
-    let target = ActorTarget::Id(incarnation.actor);
-    let request = world.ask(ActorRequest::Stop { target, kill: true, grace: SECOND });
-    world.settle();
-    let Ok(ActorAnswer::Done { ended: Some((_, reason)) }) = world.answer(request) else { panic!() };
-    assert_eq!(reason.kind(), ExitKind::Killed);
-    assert_eq!(world.running("a").unwrap().1.epoch, Epoch(2));
-}
-
-#[test]
-fn root_cause_is_carried_along() {
-    let inner = SupervisorSpec {
-        intensity: Intensity { max_restarts: 0, within: SECOND },
-        ..tree(OneForOne, vec![child("x")])
-    };
-    let spec = SupervisorSpec {
-        intensity: Intensity { max_restarts: 0, within: SECOND },
-        ..tree(OneForOne, vec![below("inner", inner)])
-    };
-    let mut world = world_with(spec);
-    let watched = Watch { number: 5, watcher: None, target: id(1), epoch: None, kind: WatchKind::Monitor };
-    world.nodes.get_mut(&node(1)).unwrap().watches.insert(5, watched);
-    let report = ActorReport::Watch(watched);
-    world.tell(crate::supervision::Event::Reported { node: node(1), report });
-    world.exit("x", ExitKind::Panicked);
-    world.settle();
-    let down = &world.nodes[&node(1)].downs[0];
-    assert_eq!(down.reason.kind(), ExitKind::RestartIntensity);
-    assert_eq!(down.reason.root_cause().kind(), ExitKind::Panicked);
-}
-
-#[test]
-fn head_away_exits_wait_and_count_when_they_happened() {
-    let mut world = three(OneForOne);
-    let ids = [node(1), node(2), node(3)];
-    ids.iter().for_each(|id| world.part(id));
-    for class in ["a", "b", "c"] {
-        world.exit(class, ExitKind::Panicked);
-        world.now = world.now + SECOND * 6;
-    }
-    world.fail_over();
-    world.join_all();
-    world.run(SECOND);
-    assert_eq!(world.alive(), ["a", "b", "c"], "never more than one within five seconds");
-    assert!(world.nodes.values().all(|node| node.exits.is_empty()), "all are acknowledged");
 }

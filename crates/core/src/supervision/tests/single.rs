@@ -1,5 +1,6 @@
 //! Actors without a supervisor, names, watches, and what nodes and heads make sure of with each other.
 
+use super::specs::*;
 use super::world::*;
 use crate::supervision::{Effect, Event};
 use mobula_types::actor::*;
@@ -51,7 +52,7 @@ fn a_creation_without_room_in_the_registry_never_was() {
     assert!(world.answer(second).is_ok());
     assert_eq!(world.alive(), ["b"]);
     assert!(world.records.names.is_empty());
-    assert_eq!(world.records.actors.len(), 1);
+    assert_eq!(world.living().len(), 1);
 }
 
 #[test]
@@ -95,7 +96,7 @@ fn an_exit_is_final_acknowledged_and_remembered() {
     assert_eq!(world.nodes[&home].exits.len(), 1, "not before it is written");
     world.settle();
     assert!(world.nodes[&home].exits.is_empty());
-    assert!(world.records.actors.is_empty());
+    assert!(world.living().is_empty());
     let location = &world.nodes[&node(1)].located[&id(1)];
     assert!(matches!(location, Location::Dead { reason, .. } if reason.kind() == ExitKind::Panicked));
     let request = world.ask(ActorRequest::Find(ActorTarget::Id(id(1))));
@@ -262,7 +263,7 @@ fn reconciliation_granted_but_absent_is_lost() {
     world.part(&node(1));
     world.join(&node(1));
     world.settle();
-    assert!(world.records.actors.is_empty());
+    assert!(world.living().is_empty());
 }
 
 #[test]
@@ -283,11 +284,7 @@ fn a_creation_that_an_earlier_head_did_not_start_waits_for_its_arguments() {
     world.lose(&node(1));
     world.fence(&node(1));
     world.settle();
-    assert_eq!(
-        world.alive().len() + world.records.actors.len(),
-        2 * world.alive().len(),
-        "nobody sends them"
-    );
+    assert_eq!(world.alive().len() + world.living().len(), 2 * world.alive().len(), "nobody sends them");
 }
 
 #[test]
@@ -346,4 +343,36 @@ fn a_quiet_machine_wants_nothing() {
     world.machine.on_event(world.now, 0, Event::Tick, &mut effects);
     assert_eq!(effects, []);
     assert_eq!(world.machine.next_deadline(), Time::NEVER);
+}
+
+#[test]
+fn a_creation_that_is_sent_again_finds_its_dead_actor_under_another_head() {
+    let mut world = World::new(2);
+    created(&mut world, 1, spec("a")).unwrap();
+    world.exit("a", ExitKind::Error);
+    world.settle();
+    world.fail_over();
+    world.join_all();
+    assert_eq!(created(&mut world, 1, spec("a")), Ok(id(1)));
+    assert_eq!(world.alive(), [""; 0], "no epoch is granted twice");
+    let location = &world.nodes[&node(1)].located[&id(1)];
+    assert!(matches!(location, Location::Dead { reason, .. } if reason.kind() == ExitKind::Error));
+    world.run(SECOND * 601);
+    assert!(world.records.actors.is_empty());
+}
+
+#[test]
+fn ten_thousand_supervisors_without_children_start_and_stop() {
+    let strategy = SupervisorStrategy::OneForOne;
+    let children =
+        (0..SupervisorSpec::MOST_CHILDREN).map(|number| below(&format!("s{number}"), tree(strategy, vec![])));
+    let mut world = World::new(1);
+    let request = world.ask(start_tree(1, "", tree(strategy, children.collect())));
+    while world.commit() {}
+    assert!(world.answer(request).is_ok());
+    assert_eq!(world.records.supervisors.len(), SupervisorSpec::MOST_CHILDREN + 1);
+    let request = world.ask(ActorRequest::StopSupervisor(ActorTarget::Id(id(1))));
+    while world.commit() {}
+    assert!(world.answer(request).is_ok());
+    assert!(world.records.supervisors.is_empty());
 }

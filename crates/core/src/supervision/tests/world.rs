@@ -1,6 +1,7 @@
 //! A small cluster for tests: a registry that writes when it is told to, nodes that start and stop actors when they are
 //! told to, and a head that may be replaced.
 
+use super::specs::{JOB, SECOND, Step};
 use crate::supervision::*;
 use mobula_types::actor::*;
 use mobula_types::view::NodeLoad;
@@ -8,16 +9,6 @@ use mobula_types::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-
-pub(super) const JOB: JobId = JobId(7);
-pub(super) const SECOND: Duration = Duration::from_secs(1);
-
-/// What nodes did, by the names of the classes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Step {
-    Start(String),
-    Stop(String),
-}
 
 /// A node of the test.
 #[derive(Default, Debug)]
@@ -60,9 +51,12 @@ pub(super) struct World {
     next_request: u64,
     view: ClusterView,
     random: u64,
-    /// Grants and exits, checked to be in turn.
+    /// How many orders there were.
     pub(super) orders: usize,
-    pub(super) verbose: bool,
+    /// Whether everything that happens is printed: where `SUPERVISION_TRACE` is set.
+    verbose: bool,
+    /// What was asked of this head.
+    pub(super) asked: Vec<RequestKey>,
 }
 
 pub(super) fn node(number: u64) -> NodeId {
@@ -95,7 +89,8 @@ impl World {
             view: ClusterView::default(),
             random: seed,
             orders: 0,
-            verbose: false,
+            verbose: std::env::var_os("SUPERVISION_TRACE").is_some(),
+            asked: Vec::new(),
         };
         world.tell(Event::JobOpened { job: JOB, has_executable: true });
         (1..=nodes).for_each(|number| world.add_node(node(number)));
@@ -184,6 +179,7 @@ impl World {
     /// Another head leads: it knows what is durable.
     pub(super) fn fail_over(&mut self) {
         self.writes.clear();
+        self.asked.clear();
         let records = self.records.clone();
         let inheritance = Inheritance {
             wall_millis: wall(self.now),
@@ -279,11 +275,13 @@ impl World {
     pub(super) fn ask_from(&mut self, asker: Option<NodeId>, ask: ActorRequest) -> RequestKey {
         self.next_request += 1;
         let request = RequestKey(self.next_request);
+        self.asked.push(request);
         self.tell(Event::Request { request, asker, ask });
         request
     }
 
     pub(super) fn answer(&mut self, request: RequestKey) -> Result<ActorAnswer, Failure> {
+        self.asked.retain(|asked| *asked != request);
         self.answers.remove(&request).expect("an answer")
     }
 
@@ -338,6 +336,7 @@ impl World {
             ActorOrder::Reconciled { unknown } => {
                 known.actors.retain(|incarnation, _| !unknown.contains(incarnation));
             }
+            ActorOrder::Rosters(_) => {}
         }
         true
     }
@@ -452,6 +451,12 @@ impl World {
         self.report_exit(&id, incarnation, ExitReason::of(kind), true);
     }
 
+    /// Actors that are on record, and not as dead.
+    pub(super) fn living(&self) -> Vec<ActorId> {
+        let living = self.records.actors.values().filter(|record| !record.dead);
+        living.map(|record| record.actor).collect()
+    }
+
     pub(super) fn take_trace(&mut self) -> Vec<Step> {
         std::mem::take(&mut self.trace)
     }
@@ -476,69 +481,4 @@ impl Records {
 
 fn wall(now: Time) -> u64 {
     1_700_000_000_000 + now.since(Time::ZERO).as_millis() as u64
-}
-
-pub(super) fn id(number: u64) -> ActorId {
-    ActorId(TaskId { high: 1, low: number })
-}
-
-pub(super) fn options() -> ActorOptions {
-    ActorOptions::default()
-}
-
-pub(super) fn spec_with(class: &str, options: ActorOptions) -> Arc<ActorSpec> {
-    let task = TaskOptions {
-        resources: Resources::default(),
-        target: Target::Constructor(Arc::new(options)),
-        ..TaskOptions::default()
-    };
-    let template = TaskTemplate { function: FunctionId::new(class, ""), signature: None, options: task };
-    Arc::new(ActorSpec { job: JOB, template: Arc::new(template), arguments: Payload::from(&b"1"[..]) })
-}
-
-pub(super) fn spec(class: &str) -> Arc<ActorSpec> {
-    spec_with(class, options())
-}
-
-pub(super) fn child(class: &str) -> ChildSpec {
-    ChildSpec {
-        id: class.into(),
-        restart: RestartType::Permanent,
-        shutdown: ChildShutdown::default(),
-        significant: false,
-        kind: ChildKind::Actor(spec(class)),
-    }
-}
-
-pub(super) fn below(id: &str, spec: SupervisorSpec) -> ChildSpec {
-    let kind = ChildKind::Supervisor(Arc::new(spec));
-    ChildSpec { kind, shutdown: ChildShutdown::Infinity, ..child(id) }
-}
-
-pub(super) fn tree(strategy: SupervisorStrategy, children: Vec<ChildSpec>) -> SupervisorSpec {
-    SupervisorSpec { strategy, children, ..SupervisorSpec::default() }
-}
-
-pub(super) fn start_tree(number: u64, name: &str, spec: SupervisorSpec) -> ActorRequest {
-    ActorRequest::StartSupervisor {
-        supervisor: id(number),
-        namespace: "default".into(),
-        name: name.into(),
-        job: JOB,
-        detached: false,
-        spec: Arc::new(spec),
-    }
-}
-
-pub(super) fn create(number: u64, spec: Arc<ActorSpec>) -> ActorRequest {
-    ActorRequest::Create(vec![CreateActor { actor: id(number), spec }])
-}
-
-/// `+a` for a start, `-a` for a stop.
-pub(super) fn steps(text: &str) -> Vec<Step> {
-    let step = |word: &str| match word.strip_prefix('+') {
-        Some(class) => Step::Start(class.into()),
-        None => Step::Stop(word.trim_start_matches('-').into()),
-    };
-    text.split_whitespace().map(step).collect()
 }

@@ -1,8 +1,12 @@
 //! What a node says of its actors, on its way to the head that it has joined.
 
-use mobula_types::actor::ActorReport;
+use mobula_types::actor::{ActorReport, GroupReport};
 
-/// Reports that wait to be sent. As many as the node has actors and exits at most: what comes together is put together.
+/// Changes of groups and topics that are put together in one report.
+const MOST_CHANGES: usize = 10_000;
+
+/// Reports that wait to be sent. As many as the node has actors, exits and memberships at most:
+/// what comes together is put together.
 #[derive(Debug, Default)]
 pub(super) struct ActorReports {
     waiting: Vec<ActorReport>,
@@ -31,6 +35,10 @@ impl ActorReports {
             (Some(ActorReport::Locate(before)), ActorReport::Locate(more)) => before.extend(more),
             (Some(ActorReport::Unlocate(before)), ActorReport::Unlocate(more)) => before.extend(more),
             (Some(ActorReport::Unreferenced(before)), ActorReport::Unreferenced(more)) => before.extend(more),
+            (
+                Some(ActorReport::Groups(GroupReport::Changed(before))),
+                ActorReport::Groups(GroupReport::Changed(more)),
+            ) if before.len() + more.len() <= MOST_CHANGES => before.extend(more),
             (_, report) => self.waiting.push(report),
         }
     }

@@ -90,6 +90,7 @@ pub(crate) async fn long_dead() -> Result<Value> {
     // A second one is no error.
     tally.kill().await?;
     tally.stop().await?;
-    let error = tokio::time::timeout(Duration::from_secs(5), tally.read()).await.expect("an answer").unwrap_err();
+    let error =
+        tokio::time::timeout(Duration::from_secs(5), tally.read()).await.expect("an answer").unwrap_err();
     Ok(format!("{error}").into())
 }

@@ -139,7 +139,12 @@ impl Tally {
         context.monitor(&other).await.map(|_| ())
     }
 
-    pub(crate) async fn link(&self, other: TallyHandle, trap: bool, context: ActorContext) -> mobula::Result<()> {
+    pub(crate) async fn link(
+        &self,
+        other: TallyHandle,
+        trap: bool,
+        context: ActorContext,
+    ) -> mobula::Result<()> {
         context.trap_exits(trap);
         context.link(&other).await.map(|_| ())
     }
