@@ -5,7 +5,6 @@ mod delivery;
 mod ends;
 mod faults;
 mod lives;
-mod speed;
 mod tally;
 mod turns;
 
@@ -64,8 +63,6 @@ async fn perform(words: &[&str]) -> mobula::Result<Value> {
         "links" => ends::links().await,
         "monitors" => ends::monitors().await,
         "loops" => faults::loops(arguments[0], arguments[1]).await,
-        "rate" => speed::rate(number(arguments)).await,
-        "creates" => speed::creates(number(arguments)).await,
         other => Ok(Value::String(format!("there is no case {other}"))),
     }
 }
