@@ -2,7 +2,7 @@
 //! whoever breaks something meanwhile.
 
 use crate::tally::TallyHandle;
-use mobula::{ActorHandle, Result};
+use mobula::Result;
 use serde_json::{Value, json};
 use std::path::Path;
 
