@@ -102,3 +102,24 @@ fn on_isolation() -> Result<()> {
     assert_eq!(seen["after"], 3, "{seen}");
     Ok(())
 }
+
+#[test]
+fn drain() -> Result<()> {
+    let mut cluster = gateway(&[], 2)?;
+    let marks = cluster.folder().join("marks");
+    let driver = cluster.performers(0, &["drained", "node-1", &marks.display().to_string()])?;
+    eventually_within("the actors run", Duration::from_secs(20), || Ok(marks.exists()))?;
+    cluster.mobula(&["node", "drain", "node-1"])?;
+    assert_eq!(cluster.nodes[1].server.wait_for_end()?, Some(0));
+    std::fs::write(cluster.folder().join("marks.drained"), "")?;
+    assert_eq!(finish(driver)?, json!([[2, 2], [5, 7], "Drained"]));
+    assert!(cluster.mobula(&["node", "drain", "nobody"]).is_err());
+    Ok(())
+}
+
+#[test]
+fn what_a_constructor_is_given_may_lie_in_another_nodes_store() -> Result<()> {
+    let cluster = gateway(&[], 1)?;
+    assert_eq!(finish(cluster.performers(0, &["large", "node-1", "100000"])?)?, json!([true, true]));
+    Ok(())
+}

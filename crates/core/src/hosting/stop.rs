@@ -180,6 +180,7 @@ impl ActorHost {
     /// Takes an actor out of the tables. Its calls are answered: with `end` if they may have started. Says whether it was
     /// none of the cluster's.
     fn remove(&mut self, place: usize, end: CallEnd, leaving: Leaving, effects: &mut Vec<Effect>) -> bool {
+        self.forget_inputs(place, effects);
         for lane in std::mem::take(&mut self.actors[place].lanes) {
             self.end_lane(lane, &end, effects);
         }

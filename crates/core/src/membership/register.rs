@@ -113,7 +113,7 @@ impl Membership {
         }
         // Only one process holds the lock on a data folder: the earlier one is gone.
         if data_folder.is_some() && data_folder == member.record.registration.data_folder {
-            self.declare_dead(&earlier, effects);
+            self.declare_dead(&earlier, true, effects);
             return Err(taken(name, "the earlier generation, whose data folder it holds, is being fenced"));
         }
         let until = match self.members.get(name).map(|member| &member.phase) {
@@ -142,6 +142,7 @@ impl Membership {
             registration: admission.registration.clone(),
             state,
             fenced: false,
+            silent: false,
             lease: 0,
             lease_length,
             written_millis: 0,
@@ -222,7 +223,7 @@ impl Membership {
         if rejoined {
             self.begin_proof(now, node, effects);
         } else {
-            self.declare_dead(node, effects);
+            self.declare_dead(node, true, effects);
         }
         self.check_settled(effects);
     }

@@ -51,6 +51,9 @@ impl Supervision {
         if actor.is_granted() || above.is_some_and(|(supervisor, ordinal)| supervisor.is_stopping(ordinal)) {
             return;
         }
+        if self.is_kept(id, actor) {
+            return self.set_phase(id, Phase::Idle);
+        }
         if let Some(node) = self.unfenced(actor) {
             self.set_phase(id, Phase::Idle);
             if let Some(node) = self.nodes.get_mut(&node) {
@@ -163,6 +166,10 @@ impl Supervision {
             Some(Phase::Granted) => {
                 self.grant_over(id);
                 self.mark_actor(id);
+                true
+            }
+            Some(Phase::Isolated) => {
+                self.give_up_isolated(id);
                 true
             }
             Some(Phase::Idle) | None => true,

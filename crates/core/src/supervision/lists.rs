@@ -160,6 +160,7 @@ fn actor_state(actor: &Actor) -> ActorState {
         Phase::Idle | Phase::Granted => ActorState::Restarting,
         Phase::Starting | Phase::Unknown => ActorState::Starting,
         Phase::Running => ActorState::Running,
+        Phase::Isolated => ActorState::Isolated,
     }
 }
 

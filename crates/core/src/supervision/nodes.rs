@@ -70,6 +70,7 @@ impl Supervision {
             known.standing = Standing::Joining;
             self.placer.set_joined(&node, false);
         }
+        self.earlier_ones_are_gone(&node);
     }
 
     pub(super) fn node_parted(&mut self, node: &NodeId) {
@@ -188,7 +189,7 @@ impl Supervision {
                 Phase::Starting | Phase::Running | Phase::Unknown => {
                     self.end(id, ExitReason::of(ExitKind::Lost), self.now, false, &mut exits);
                 }
-                Phase::Granted | Phase::Idle | Phase::Pending => {}
+                Phase::Granted | Phase::Idle | Phase::Pending | Phase::Isolated => {}
             }
         }
         self.children_exited(exits);
@@ -252,8 +253,8 @@ impl Supervision {
         child.map_or_else(|| actor.own_shutdown(), |child| child.shutdown)
     }
 
-    /// A node is dead: what it had has exited, all at once.
-    pub(super) fn node_lost(&mut self, node: &NodeId) {
+    /// A node is dead: what it had has exited, all at once. Where that is not proven, what keeps on may still run.
+    pub(super) fn node_lost(&mut self, node: &NodeId, proven: bool) {
         let known = self.nodes.entry(node.clone()).or_insert_with(|| Node::new(Standing::Lost, false));
         known.standing = Standing::Lost;
         known.link_downs = Vec::new();
@@ -262,6 +263,9 @@ impl Supervision {
         self.unwatch_node(node);
         let mut exits = Exits::new();
         for id in granted {
+            if !proven && self.isolate(id, node) {
+                continue;
+            }
             match self.actors.get(&id).map(|actor| actor.phase) {
                 Some(Phase::Granted) => {
                     self.withdraw(id);
@@ -291,17 +295,20 @@ impl Supervision {
     pub(super) fn node_fenced(&mut self, node: &NodeId) {
         let Some(known) = self.nodes.remove(node) else { return };
         for id in known.after_fence {
-            let Some(actor) = self.actors.get(&id).filter(|actor| actor.phase == Phase::Idle) else {
-                continue;
-            };
-            match actor.child {
-                Some((supervisor, ordinal)) if self.is_wanted(supervisor, ordinal) => {
-                    self.launch(id);
-                    self.advance(supervisor);
-                }
-                Some(_) => {}
-                None => self.launch(id),
+            self.launch_if_wanted(id);
+        }
+    }
+
+    /// What had to wait for the end of its latest incarnation may start again.
+    pub(super) fn launch_if_wanted(&mut self, id: ActorId) {
+        let Some(actor) = self.actors.get(&id).filter(|actor| actor.phase == Phase::Idle) else { return };
+        match actor.child {
+            Some((supervisor, ordinal)) if self.is_wanted(supervisor, ordinal) => {
+                self.launch(id);
+                self.advance(supervisor);
             }
+            Some(_) => {}
+            None => self.launch(id),
         }
     }
 

@@ -52,6 +52,7 @@ pub(super) struct World {
     pub(super) ignoring: BTreeSet<String>,
     next_request: u64,
     view: ClusterView,
+    silent: Vec<NodeId>,
     random: u64,
     /// How many orders there were.
     pub(super) orders: usize,
@@ -89,6 +90,7 @@ impl World {
             ignoring: BTreeSet::new(),
             next_request: 0,
             view: ClusterView::default(),
+            silent: Vec::new(),
             random: seed,
             orders: 0,
             verbose: std::env::var_os("SUPERVISION_TRACE").is_some(),
@@ -167,6 +169,15 @@ impl World {
         self.tell(Event::NodeLost { node: id.clone() });
     }
 
+    /// The lease of a node has ended, and nobody knows more.
+    pub(super) fn silence(&mut self, id: &NodeId) {
+        self.nodes.remove(id);
+        self.states.insert(id.clone(), InheritedNode::Lost);
+        self.silent.push(id.clone());
+        self.view.nodes.remove(&id.name);
+        self.tell(Event::NodeSilent { node: id.clone() });
+    }
+
     pub(super) fn fence(&mut self, id: &NodeId) {
         if self.states.get(id) == Some(&InheritedNode::Lost) {
             self.states.remove(id);
@@ -187,6 +198,7 @@ impl World {
         let inheritance = Inheritance {
             wall_millis: wall(self.now),
             nodes: self.states.iter().map(|(node, state)| (node.clone(), *state)).collect(),
+            silent: self.silent.clone(),
             jobs: vec![(JOB, true)],
             ended_jobs: Vec::new(),
             specs: records.specs.into_values().collect(),

@@ -64,3 +64,35 @@ pub(crate) async fn isolated(node: &str, file: &str) -> Result<Value> {
     let after = keeps.add(1).timeout(Duration::from_secs(20)).await.map_or(0, |total| total);
     Ok(json!({ "kept": kept, "refused": refused, "epoch": epoch, "dead": format!("{:?}", dead.kind()), "after": after }))
 }
+
+/// Actors on a node that drains: a supervised one, and one of which the head has the arguments no more. `FILE` is there once
+/// they run; once `FILE.drained` is there, they are looked at.
+pub(crate) async fn drained(node: &str, file: &str) -> Result<Value> {
+    let tree = Supervisor::one_for_one("tree")
+        .intensity(0, Duration::from_secs(60))
+        .child("a", TallyHandle::new(5).on_node(node, true))
+        .start()
+        .await?;
+    let supervised: TallyHandle = tree.child("a").await?;
+    let small = TallyHandle::new(7).on_node(node, true).spawn().await?;
+    // More than a head keeps for an actor that has started.
+    let large = TallyHandle::summing(vec![1; 8_000]).on_node(node, true).spawn().await?;
+    let monitor = large.monitor().await?;
+    small.read().await?;
+    mark(file, "");
+    until(&format!("{file}.drained")).await;
+    let limit = Duration::from_secs(20);
+    let moved = [supervised.epoch().timeout(limit).await?, small.epoch().timeout(limit).await?];
+    let totals = [supervised.read().await?, small.read().await?];
+    Ok(json!([moved, totals, format!("{:?}", monitor.await?.reason.kind())]))
+}
+
+/// An actor on another node whose constructor is given that many numbers.
+pub(crate) async fn large(node: &str, count: u64) -> Result<Value> {
+    let numbers: Vec<u64> = (0..count).map(|number| number << 20).collect();
+    let sum: u64 = numbers.iter().sum();
+    let inline = TallyHandle::summing(numbers.clone()).on_node(node, false).spawn().await?;
+    let put = mobula::put(numbers).await?;
+    let referred = TallyHandle::summing(&put).on_node(node, false).spawn().await?;
+    Ok(json!([inline.read().await? == sum, referred.read().await? == sum]))
+}

@@ -30,6 +30,11 @@ impl Tally {
         panic!("no start")
     }
 
+    /// Starts with the sum of what it is given.
+    pub(crate) fn summing(numbers: Vec<u64>) -> Self {
+        Tally { total: numbers.iter().sum(), ..Tally::default() }
+    }
+
     /// Tells that one of its end.
     pub(crate) fn with_heir(heir: TallyHandle) -> Self {
         Tally { heir: Some(heir), ..Tally::default() }
