@@ -56,12 +56,12 @@ pub(crate) async fn isolated(node: &str, file: &str) -> Result<Value> {
     mark(file, &format!("{} {}", stops.process().await?, keeps.process().await?));
     until(&format!("{file}.away")).await;
     let kept = keeps.add(1).await?;
-    let refused = stops.read().timeout(Duration::from_secs(1)).await.is_err();
+    let refused = stops.read().deadline(Duration::from_secs(1)).await.is_err();
     mark(&format!("{file}.seen"), "");
     until(&format!("{file}.back")).await;
-    let epoch = supervised.epoch().timeout(Duration::from_secs(20)).await?;
-    let dead = stops.read().timeout(Duration::from_secs(20)).await.unwrap_err();
-    let after = keeps.add(1).timeout(Duration::from_secs(20)).await.map_or(0, |total| total);
+    let epoch = supervised.epoch().deadline(Duration::from_secs(20)).await?;
+    let dead = stops.read().deadline(Duration::from_secs(20)).await.unwrap_err();
+    let after = keeps.add(1).deadline(Duration::from_secs(20)).await.map_or(0, |total| total);
     Ok(json!({ "kept": kept, "refused": refused, "epoch": epoch, "dead": format!("{:?}", dead.kind()), "after": after }))
 }
 
@@ -82,7 +82,7 @@ pub(crate) async fn drained(node: &str, file: &str) -> Result<Value> {
     mark(file, "");
     until(&format!("{file}.drained")).await;
     let limit = Duration::from_secs(20);
-    let moved = [supervised.epoch().timeout(limit).await?, small.epoch().timeout(limit).await?];
+    let moved = [supervised.epoch().deadline(limit).await?, small.epoch().deadline(limit).await?];
     let totals = [supervised.read().await?, small.read().await?];
     Ok(json!([moved, totals, format!("{:?}", monitor.await?.reason.kind())]))
 }
