@@ -24,8 +24,8 @@ use mobula_types::job::JobState;
 use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::session::JobSecret;
 use mobula_types::{
-    ClusterView, ExecutableHash, Failure, FailureKind, JobId, JobSpec, JobStatus, NodeInfo, NodeName, ObjectId,
-    SessionRole, TaskFilter, TaskId, Time,
+    ClusterView, ExecutableHash, Failure, FailureKind, JobId, JobSpec, JobStatus, NodeInfo, NodeName,
+    ObjectId, SessionRole, TaskFilter, TaskId, Time,
 };
 use std::fs::File;
 use std::sync::Arc;

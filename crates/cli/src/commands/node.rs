@@ -21,8 +21,11 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// The arguments of `mobula node`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = "Every setting may also stand in the file of --config, or in a variable, such as \
-    MOBULA_LISTEN. Flags count more than variables, and those more than the file.")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Every setting may also stand in the file of --config, or in a variable, such as \
+    MOBULA_LISTEN. Flags count more than variables, and those more than the file."
+)]
 pub(crate) struct NodeArguments {
     /// A TOML file with settings
     #[arg(long, env = "MOBULA_CONFIG", value_name = "FILE")]

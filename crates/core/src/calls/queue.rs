@@ -100,8 +100,11 @@ impl CallRouter {
         }
     }
 
-    /// Takes a call out of those to be sent. `false` where it is not among them.
+    /// Takes a call out of those to be sent, now or after a while. `false` where it is not among them.
     fn unqueue(&mut self, key: usize) -> bool {
+        if self.unpause(key) {
+            return true;
+        }
         let (calls, sequence) = (&self.calls, self.calls[key].sequence);
         let queue = &mut self.lanes[calls[key].lane].queue;
         let first = queue.partition_point(|other| calls[*other].sequence < sequence);

@@ -1,8 +1,8 @@
 //! Grants: an actor gets a worker, and is started there.
 
 use super::actor::{Actor, Phase, Seat, StartInputs};
-use super::worker::{Occupant, WorkerKind, WorkerState};
 use super::host::START;
+use super::worker::{Occupant, WorkerKind, WorkerState};
 use super::{ActorHost, Effect, Isolation};
 use mobula_types::actor::{ActorReport, ExitKind, StartActor};
 use mobula_types::frame::Input;

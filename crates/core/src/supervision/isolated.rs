@@ -52,7 +52,8 @@ impl Supervision {
         let earlier: Vec<NodeId> = self.isolated.range(all).map(|(known, _)| known.clone()).collect();
         for known in earlier {
             let kept = self.isolated.remove(&known).unwrap_or_default();
-            let there = |id: &ActorId| self.actors.get(id).is_some_and(|actor| actor.node.as_ref() == Some(&known));
+            let there =
+                |id: &ActorId| self.actors.get(id).is_some_and(|actor| actor.node.as_ref() == Some(&known));
             let kept: Vec<ActorId> = kept.into_iter().filter(there).collect();
             self.are_over(&kept, false);
         }
@@ -93,7 +94,9 @@ impl Supervision {
     pub(super) fn inherit_isolated(&mut self, all: &[ActorId]) {
         for id in all {
             let Some(actor) = self.actors.get(id).filter(|actor| keeps(actor)) else { continue };
-            let Some(node) = actor.node.clone().filter(|node| self.isolated.contains_key(node)) else { continue };
+            let Some(node) = actor.node.clone().filter(|node| self.isolated.contains_key(node)) else {
+                continue;
+            };
             let lost = (actor.epoch, ExitKind::NodeLost);
             let was_lost = actor.last.as_ref().is_some_and(|(epoch, reason)| (*epoch, reason.kind()) == lost);
             if actor.is_granted() {

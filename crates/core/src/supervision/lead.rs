@@ -240,7 +240,8 @@ impl Supervision {
         let all: Vec<ActorId> = self.actors.keys().copied().collect();
         self.inherit_isolated(&all);
         for id in &all {
-            let in_force = |actor: &&super::actor::Actor| actor.is_granted() && actor.phase != Phase::Isolated;
+            let in_force =
+                |actor: &&super::actor::Actor| actor.is_granted() && actor.phase != Phase::Isolated;
             let Some(actor) = self.actors.get(id).filter(in_force) else { continue };
             let standing =
                 actor.node.as_ref().and_then(|node| self.nodes.get(node)).map(|node| node.standing);

@@ -20,8 +20,8 @@ use mobula_types::outcome::StoredCopy;
 use mobula_types::session::JobSecret;
 use mobula_types::{
     Attempt, ClusterId, ClusterView, ExecutableHash, Failure, FailureKind, Frame, FunctionId, HeadTerm,
-    JobId, JobSpec, JobStatus, NodeId, NodeInfo, NodeName, NodeState, ObjectId, OwnerTerm, Resources, SessionRole,
-    TaskFilter, TaskId, TaskState, ViewDelta, ViewVersion,
+    JobId, JobSpec, JobStatus, NodeId, NodeInfo, NodeName, NodeState, ObjectId, OwnerTerm, Resources,
+    SessionRole, TaskFilter, TaskId, TaskState, ViewDelta, ViewVersion,
 };
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -106,7 +106,8 @@ impl Shard {
     fn fetch_for_turn(&mut self, handle: u64, job: JobId, inputs: Vec<TaskInput>) {
         let (transfer, inbox) = (self.parts.transfer.clone(), self.parts.inbox.clone());
         let here = self.parts.node.clone();
-        let owner = if handle & TURN != 0 { self.owner_of_turn(handle) } else { first_holder(&inputs, &here) };
+        let owner =
+            if handle & TURN != 0 { self.owner_of_turn(handle) } else { first_holder(&inputs, &here) };
         let wanted = inputs.iter().filter_map(|input| match &input.value {
             StoredValue::Stored(copy) => Some(Wanted { object: input.object, copy: copy.clone() }),
             StoredValue::Inline(_) => None,

@@ -91,6 +91,11 @@ impl Router {
         self.event(Event::Located(ActorLocation { actor: ACTOR, location }))
     }
 
+    fn pass(&mut self, time: Duration) -> Vec<Effect> {
+        self.now = self.now + time;
+        self.event(Event::Tick)
+    }
+
     fn given_up(&mut self, numbers: &[u64]) -> Vec<Effect> {
         self.event(Event::GivenUp { tasks: numbers.iter().copied().map(task).collect() })
     }
@@ -224,7 +229,8 @@ fn what_provably_did_not_start_goes_to_the_next_incarnation_in_order() {
 fn a_call_that_may_run_again_does_and_no_oftener() {
     let (mut router, lane) = Router::sending(1, 1);
     let failed = || ran(Outcome::Failed(Failure::new(FailureKind::TaskFailed, "busy")), true);
-    assert_eq!(sent(&router.ended("a", lane, 1, failed())), [(1, 1)]);
+    assert_eq!(router.ended("a", lane, 1, failed()), []);
+    assert_eq!(sent(&router.pass(Duration::from_millis(100))), [(1, 1)]);
     let effects = router.ended("a", lane, 1, failed());
     assert_eq!(failures(&effects), [(1, FailureKind::TaskFailed, false)]);
     let (mut router, _) = Router::sending(1, 1);
@@ -345,4 +351,30 @@ fn what_was_sent_and_given_up_ends_in_silence_unless_it_is_made_again() {
         let is_told = ends.iter().any(|effect| matches!(effect, Effect::End { .. }));
         assert_eq!((is_told, router.router.pending()), (again, 0));
     }
+}
+
+#[test]
+fn a_call_waits_longer_before_each_further_try_and_holds_up_nobody() {
+    let (mut router, lane) = Router::sending(1, 9);
+    let busy = || ran(Outcome::Failed(Failure::new(FailureKind::TaskFailed, "busy")), true);
+    let mut waited = Vec::new();
+    for _ in 0..9 {
+        router.ended("a", lane, 1, busy());
+        let pause = router.router.next_deadline().since(router.now);
+        waited.push(pause);
+        assert_eq!(sent(&router.pass(pause - Duration::from_nanos(1))), []);
+        assert_eq!(sent(&router.pass(Duration::from_nanos(1))), [(1, 1)]);
+    }
+    assert!(waited[0] <= Duration::from_millis(100) && waited[0] >= Duration::from_millis(50), "{waited:?}");
+    assert!(waited.iter().all(|pause| *pause <= Duration::from_secs(10)), "{waited:?}");
+    assert!(waited[4] >= Duration::from_millis(800) && waited[8] >= Duration::from_secs(5), "{waited:?}");
+    // Those behind it go on meanwhile, and it can be cancelled.
+    let (mut router, lane) = Router::sending(1, 9);
+    router.ended("a", lane, 1, busy());
+    router.made(2, 0);
+    assert_eq!(sent(&router.ready(2)), [(2, 1)]);
+    let failure = Failure::new(FailureKind::Cancelled, "enough");
+    let effects = router.event(Event::Cancel { task: task(1), attempt: Attempt::default(), failure });
+    assert_eq!(failures(&effects), [(1, FailureKind::Cancelled, false)]);
+    assert_eq!(sent(&router.pass(Duration::from_secs(1))), []);
 }

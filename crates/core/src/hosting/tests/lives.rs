@@ -159,7 +159,8 @@ fn start_from(holder: &str) -> StartActor {
     let copy = StoredCopy { length: 1 << 20, checksum: 1, holders: vec![node(holder)] };
     let value = StoredValue::Stored(Arc::new(copy));
     let object = ObjectId { task: TaskId::of_driver(JOB, 9), index: ObjectIndex::driver_put(1) };
-    Arc::make_mut(&mut start.spec).inputs = vec![Input { parameter: 0, shape: ArgumentShape::Whole, object, value }];
+    Arc::make_mut(&mut start.spec).inputs =
+        vec![Input { parameter: 0, shape: ArgumentShape::Whole, object, value }];
     start
 }
 
@@ -193,7 +194,8 @@ fn an_actor_that_stops_while_it_is_made_ready_waits_for_nothing() {
     assert_eq!(effects, [Effect::CancelFetch { handle }, exited(1, 1, reason, false)]);
     assert_eq!(host.event(Event::InputsReady { handle, inputs: Ok(Vec::new()) }), []);
     // One whose inputs cannot be brought was not constructed.
-    let effects = host.event(Event::Start(StartActor { incarnation: incarnation(2, 1), ..start_from("home") }));
+    let effects =
+        host.event(Event::Start(StartActor { incarnation: incarnation(2, 1), ..start_from("home") }));
     let [Effect::Fetch { handle, .. }] = effects[..] else { panic!("{effects:?}") };
     let effects = host.event(Event::InputsReady { handle, inputs: Err(failure()) });
     assert_eq!(effects, [exited(2, 1, ExitReason::failed(ExitKind::ConstructorFailed, failure()), false)]);

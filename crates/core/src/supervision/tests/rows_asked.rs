@@ -175,3 +175,14 @@ fn head_away_exits_wait_and_count_when_they_happened() {
     assert_eq!(world.alive(), ["a", "b", "c"], "never more than one within five seconds");
     assert!(world.nodes.values().all(|node| node.exits.is_empty()), "all are acknowledged");
 }
+
+#[test]
+fn a_tree_that_is_too_large_for_an_answer_says_so() {
+    let mut world = three(OneForOne);
+    for (longest, cut) in [(4, false), (3, true)] {
+        world.machine.options.longest_list = longest;
+        let request = world.ask(ActorRequest::Tree(None));
+        let Ok(ActorAnswer::Tree { supervisors, actors, more }) = world.answer(request) else { panic!() };
+        assert_eq!((supervisors.len() + actors.len(), more), (longest, cut));
+    }
+}

@@ -62,7 +62,9 @@ pub(crate) async fn isolated(node: &str, file: &str) -> Result<Value> {
     let epoch = supervised.epoch().deadline(Duration::from_secs(20)).await?;
     let dead = stops.read().deadline(Duration::from_secs(20)).await.unwrap_err();
     let after = keeps.add(1).deadline(Duration::from_secs(20)).await.map_or(0, |total| total);
-    Ok(json!({ "kept": kept, "refused": refused, "epoch": epoch, "dead": format!("{:?}", dead.kind()), "after": after }))
+    Ok(
+        json!({ "kept": kept, "refused": refused, "epoch": epoch, "dead": format!("{:?}", dead.kind()), "after": after }),
+    )
 }
 
 /// Actors on a node that drains: a supervised one, and one of which the head has the arguments no more. `FILE` is there once
