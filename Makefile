@@ -19,7 +19,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: demo
-demo: ## a local cluster of two nodes counts the words of a book
+demo: ## a local cluster of two nodes counts words, and loses a node under a supervised tree
 	@tools/demo
 
 .PHONY: test

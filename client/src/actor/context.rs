@@ -1,7 +1,7 @@
 //! What an actor's own code knows of it.
 
 use super::group::done;
-use super::{ActorCall, ActorHandle, ActorRef};
+use super::{ActorCall, ActorHandle, ActorRef, Creation};
 use crate::context::{Context, RunContext};
 use crate::link::{CallerKey, Link, odd_answer};
 use crate::reference::References;
@@ -172,6 +172,19 @@ impl ActorContext {
     /// As [`monitor`](Self::monitor).
     pub async fn link(&self, target: &impl ActorHandle) -> Result<u64> {
         self.watch(target, WatchKind::Link).await
+    }
+
+    /// Creates an actor that is [linked](Self::link) with this one, and waits until it has started: where one of both exits
+    /// abnormally, the other exits too, unless it [traps exits](Self::trap_exits). It lives, besides, while somebody holds
+    /// its handle, such as this actor's state. For one that is to be started again, see
+    /// [`Supervisor`](crate::Supervisor).
+    ///
+    /// # Errors
+    /// As [`Creation::spawn`] and [`monitor`](Self::monitor).
+    pub async fn spawn_child<H: ActorHandle>(&self, creation: Creation<H>) -> Result<H> {
+        let child = self.context().scope(creation.spawn()).await?;
+        self.link(&child).await?;
+        Ok(child)
     }
 
     async fn watch(&self, target: &impl ActorHandle, kind: WatchKind) -> Result<u64> {

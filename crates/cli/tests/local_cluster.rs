@@ -114,4 +114,10 @@ fn a_cluster_without_actors_says_so() {
         let output = home.mobula(arguments).args(["--cluster", &url]).output();
         assert_eq!(stdout_of(output).trim_end(), said, "{arguments:?}");
     }
+    let tree = home.file("tree.yaml", "name: t\nchildren:\n- {id: a, class: 'c::T::new'}\n");
+    let output = home.mobula(&["supervise", &tree.display().to_string(), "--cluster", &url]).output();
+    let output = output.expect("it runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.contains("tree.yaml:3:18: no node of"), "{text}");
 }

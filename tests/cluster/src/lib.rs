@@ -191,6 +191,14 @@ impl TestCluster {
         Driver::start(&program::performers()?, self.url(node), &self.token_file(), arguments)
     }
 
+    /// The driver whose actors are supervised.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn trees(&self, node: usize, arguments: &[&str]) -> Result<Driver> {
+        Driver::start(&program::trees()?, self.url(node), &self.token_file(), arguments)
+    }
+
     /// The driver whose tasks look around.
     ///
     /// # Errors

@@ -51,6 +51,14 @@ pub fn workplace() -> Result<PathBuf> {
     built("workplace")
 }
 
+/// The driver whose actors are supervised.
+///
+/// # Errors
+/// Where it has not been built.
+pub(crate) fn trees() -> Result<PathBuf> {
+    built("trees")
+}
+
 fn built(name: &str) -> Result<PathBuf> {
     // This program is target/PROFILE/deps/NAME.
     let own = std::env::current_exe().context("where this program is")?;

@@ -34,7 +34,7 @@ impl Actor {
             self.members.constructors.iter().map(|constructor| self.creation(&constructor.callable));
         let methods = self.members.methods.iter().map(|method| self.calling(method));
         quote! {
-            #[allow(dead_code, clippy::too_many_arguments)]
+            #[allow(dead_code, unreachable_pub, clippy::too_many_arguments)]
             impl #handle {
                 #(#constructors)*
                 #(#methods)*

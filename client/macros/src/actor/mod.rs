@@ -91,6 +91,8 @@ impl Actor {
         let (declared, handle) = (self.declared_handle(), self.handle());
         let class = self.class();
         quote! {
+            // In a private module `pub` says what is remote, and nothing about who reaches it.
+            #[allow(unreachable_pub)]
             #block
 
             #(#cfgs)*

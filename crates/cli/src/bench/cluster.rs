@@ -78,6 +78,11 @@ impl BenchCluster {
         Ok(bytes as f64 / f64::from(1 << 20))
     }
 
+    /// The resident memory of the cluster's processes together, workers included, in bytes.
+    pub(super) fn resident_bytes(&self) -> u64 {
+        usage::with_descendants(&self.supervisor.pids()).into_iter().map(usage::resident_bytes).sum()
+    }
+
     /// The CPU time that the driver, the cluster and its workers have used, in seconds.
     pub(super) fn cpu_seconds(&self) -> f64 {
         let mut roots = self.supervisor.pids();

@@ -2,6 +2,7 @@
 //!
 //! The driver is this process; the cluster is processes of its own, reached over real sockets.
 
+mod actors;
 mod cluster;
 pub(crate) mod floors;
 mod functions;

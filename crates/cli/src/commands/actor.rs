@@ -175,7 +175,10 @@ async fn ask(
                     && clock::now().since(asked_at) >= SHORTEST_WAIT
                     && left.is_none_or(|left| !left.is_zero()) => {}
             Err(failure) => {
-                return Err(advise_who(CommandFailure::answered(format!("cannot {what}"), &failure)));
+                let answered = CommandFailure::answered(format!("cannot {what}"), &failure);
+                // A method that is not there says itself which there are.
+                let is_method = failure.kind() == FailureKind::UnknownFunction;
+                return Err(if is_method { answered } else { advise_who(answered) });
             }
         }
     }

@@ -52,7 +52,10 @@ pub(crate) async fn run(arguments: &GetArguments, global: &GlobalArguments) -> O
     let connection = Connection::open(&Target::find(global)?).await?;
     let mut last = get(&arguments.kind, &connection, global.output).await?;
     print_line(&last)?;
-    while arguments.watch {
+    if !arguments.watch {
+        return Ok(());
+    }
+    loop {
         clock::sleep(LOOK_AGAIN).await;
         let next = get(&arguments.kind, &connection, global.output).await?;
         if next != last {
@@ -60,7 +63,6 @@ pub(crate) async fn run(arguments: &GetArguments, global: &GlobalArguments) -> O
             last = next;
         }
     }
-    Ok(())
 }
 
 async fn get(kind: &Kind, connection: &Connection, format: OutputFormat) -> Outcome<String> {

@@ -79,6 +79,7 @@ impl Supervision {
             waiters: Default::default(),
             batches: Default::default(),
             timers: Default::default(),
+            advancing: Default::default(),
             moved: Default::default(),
             writes: Writes::new(),
             outbox: Default::default(),

@@ -14,7 +14,7 @@
 //! - **Names are unique** in their namespace, over actors and supervisors.
 //! - **Who watches an incarnation is told of its exit once.**
 //!
-//! The state of the machine runs ahead of the registry: see [`write`](self::write).
+//! The state of the machine runs ahead of the registry, and what it says waits for that: see `write.rs`.
 
 mod actor;
 mod children;
@@ -92,6 +92,8 @@ pub struct Supervision {
     batches: BTreeMap<RequestKey, Batch>,
     /// When a child's pause, or something of a supervisor (`u64::MAX`), is over.
     timers: BTreeSet<(Time, ActorId, u64)>,
+    /// Supervisors whose steps are being taken, and whether there are more to take.
+    advancing: BTreeMap<ActorId, bool>,
     /// Actors whose place changed in this turn.
     moved: IndexSet<ActorId, foldhash::fast::FixedState>,
     writes: Writes,

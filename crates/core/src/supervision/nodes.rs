@@ -311,11 +311,14 @@ impl Supervision {
         let Some(supervisor) = self.supervisors.get(&supervisor) else { return false };
         let Some(child) = supervisor.children.get(&ordinal) else { return false };
         let present = child.state == mobula_types::actor::ChildState::Present && !child.removed;
-        let ahead = supervisor.decision.as_ref().is_some_and(|decision| ordinal >= decision.ahead);
-        let waits = supervisor.paused.contains(&ordinal)
-            || supervisor.is_stopping(ordinal)
-            || (supervisor.is_starting(ordinal) && ahead)
-            || supervisor.decision.as_ref().is_some_and(|decision| decision.not_before > self.now);
+        let later = supervisor.decision.as_ref().is_some_and(|decision| {
+            let concerned = ordinal >= decision.from;
+            concerned
+                && (supervisor.is_stopping(ordinal)
+                    || ordinal >= decision.ahead
+                    || decision.not_before > self.now)
+        });
+        let waits = later || supervisor.paused.contains(&ordinal);
         supervisor.running && present && !waits
     }
 }

@@ -1,14 +1,17 @@
 //! What is measured, row by row. The names are Ray's where Ray measures the same.
 
+mod actors;
 mod objects;
 mod starts;
 mod tasks;
 mod transfer;
 
+use super::actors::Method;
 use super::cluster::BenchCluster;
 use super::floors::Floors;
 use super::row::Mode;
 use super::trial::TrialPlan;
+use actors::Shape;
 
 /// A row: its name, what it is counted in, what it is compared with, and how it is measured.
 pub(super) struct RowSpec {
@@ -38,6 +41,9 @@ pub(super) enum Work {
     Start,
     IdleMemory,
     CpuPerTask,
+    Calls(Shape, Method),
+    Creations,
+    MemoryPerActor,
 }
 
 /// Every row, in the order in which they are measured and printed.
@@ -64,8 +70,30 @@ pub(super) const ROWS: &[RowSpec] = &[
     row("node to node transfer", "GB/s", Some(|floors| floors.grpc_stream), Work::Transfer),
     row("start to first task", "s", None, Work::Start),
     row("idle memory", "MiB", None, Work::IdleMemory),
+    calls("1:1 actor calls sync", Some(|floors| floors.relay_sync), Shape::Sync, Method::Plain),
+    calls("1:1 actor calls async", Some(|floors| floors.relay_async), Shape::OneToOne, Method::Plain),
+    calls("1:1 actor calls concurrent", Some(|floors| floors.relay_async), Shape::Concurrent, Method::Plain),
+    calls("1:n actor calls async", Some(|floors| floors.relay_async), Shape::OneToMany, Method::Plain),
+    calls("n:n actor calls async", Some(|floors| floors.relay_async), Shape::ManyToMany, Method::Plain),
+    calls("n:n actor calls with arg async", None, Shape::ManyToMany, Method::PlainWith),
+    calls("1:1 async-actor calls sync", Some(|floors| floors.relay_sync), Shape::Sync, Method::Async),
+    calls("1:1 async-actor calls async", Some(|floors| floors.relay_async), Shape::OneToOne, Method::Async),
+    calls("1:1 async-actor calls with args async", None, Shape::OneToOne, Method::AsyncWith),
+    calls("1:n async-actor calls async", Some(|floors| floors.relay_async), Shape::OneToMany, Method::Async),
+    calls("n:n async-actor calls async", Some(|floors| floors.relay_async), Shape::ManyToMany, Method::Async),
+    row("actors created per second", "actors/s", None, Work::Creations),
+    row("memory per idle actor", "bytes", None, Work::MemoryPerActor),
     row("cpu per task", "us", Some(|floors| floors.relay_cpu_micros), Work::CpuPerTask),
 ];
+
+const fn calls(
+    name: &'static str,
+    floor: Option<fn(&Floors) -> f64>,
+    shape: Shape,
+    method: Method,
+) -> RowSpec {
+    row(name, "calls/s", floor, Work::Calls(shape, method))
+}
 
 const fn row(
     name: &'static str,
@@ -99,6 +127,9 @@ impl Work {
             Work::TasksAsync => tasks::async_rate(cluster, plan).await,
             Work::TasksMultiClient => tasks::multi_client_rate(cluster, plan).await,
             Work::CpuPerTask => tasks::cpu_micros(bench, plan).await,
+            Work::Calls(shape, method) => actors::call_rate(cluster, plan, shape, method).await,
+            Work::Creations => actors::creation_rate(cluster, plan).await,
+            Work::MemoryPerActor => actors::memory_per_actor(bench, plan.trials == 1).await,
             Work::Wait => tasks::wait_rate(cluster, plan).await,
             Work::Put => objects::put_rate(cluster, plan).await,
             Work::PutPipelined => objects::pipelined_put_rate(cluster, plan).await,

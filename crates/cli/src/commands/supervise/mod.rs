@@ -1,5 +1,6 @@
 //! `mobula supervise`: supervision trees from files.
 
+mod classes;
 mod source;
 
 use super::actor_words::{shown, target};
@@ -99,6 +100,11 @@ pub(crate) async fn run(arguments: SuperviseArguments, global: &GlobalArguments)
     let executable =
         arguments.executable.clone().or_else(|| plan.executable.clone().map(|path| source.beside(path)));
     let connection = Connection::open(&Target::find(global)?).await?;
+    if executable.is_none() {
+        let functions = connection.functions().await?;
+        let known = functions.iter().map(|function| function.info.id.name.to_string()).collect();
+        classes::check(&plan, &source, &known, connection.url())?;
+    }
     let (job, access) = open_job(&connection, &plan, executable.as_deref()).await?;
     let started = start(&connection, &plan, job, arguments.wait).await;
     if let Err(failure) = started {

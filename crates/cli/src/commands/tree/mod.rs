@@ -47,8 +47,11 @@ pub(crate) async fn run(arguments: &TreeArguments, global: &GlobalArguments) -> 
         print_line("\u{1b}[2J")?;
     }
     show(&last, in_place)?;
+    if !arguments.watch {
+        return Ok(());
+    }
     let mut is_silent = false;
-    while arguments.watch {
+    loop {
         clock::sleep(LOOK_AGAIN).await;
         match look(arguments, &connection, global.output).await {
             Ok(next) => {
@@ -68,7 +71,6 @@ pub(crate) async fn run(arguments: &TreeArguments, global: &GlobalArguments) -> 
             Err(failure) => return Err(failure),
         }
     }
-    Ok(())
 }
 
 async fn look(arguments: &TreeArguments, connection: &Connection, format: OutputFormat) -> Outcome<String> {

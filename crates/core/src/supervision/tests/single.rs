@@ -360,3 +360,19 @@ fn a_creation_that_is_sent_again_finds_its_dead_actor_under_another_head() {
     world.run(SECOND * 601);
     assert!(world.records.actors.is_empty());
 }
+
+#[test]
+fn ten_thousand_supervisors_without_children_start_and_stop() {
+    let strategy = SupervisorStrategy::OneForOne;
+    let children =
+        (0..SupervisorSpec::MOST_CHILDREN).map(|number| below(&format!("s{number}"), tree(strategy, vec![])));
+    let mut world = World::new(1);
+    let request = world.ask(start_tree(1, "", tree(strategy, children.collect())));
+    while world.commit() {}
+    assert!(world.answer(request).is_ok());
+    assert_eq!(world.records.supervisors.len(), SupervisorSpec::MOST_CHILDREN + 1);
+    let request = world.ask(ActorRequest::StopSupervisor(ActorTarget::Id(id(1))));
+    while world.commit() {}
+    assert!(world.answer(request).is_ok());
+    assert!(world.records.supervisors.is_empty());
+}

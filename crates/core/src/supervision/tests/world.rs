@@ -51,9 +51,10 @@ pub(super) struct World {
     next_request: u64,
     view: ClusterView,
     random: u64,
-    /// Grants and exits, checked to be in turn.
+    /// How many orders there were.
     pub(super) orders: usize,
-    pub(super) verbose: bool,
+    /// Whether everything that happens is printed: where `SUPERVISION_TRACE` is set.
+    verbose: bool,
     /// What was asked of this head.
     pub(super) asked: Vec<RequestKey>,
 }
@@ -88,7 +89,7 @@ impl World {
             view: ClusterView::default(),
             random: seed,
             orders: 0,
-            verbose: false,
+            verbose: std::env::var_os("SUPERVISION_TRACE").is_some(),
             asked: Vec::new(),
         };
         world.tell(Event::JobOpened { job: JOB, has_executable: true });

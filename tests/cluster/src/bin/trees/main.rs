@@ -1,0 +1,63 @@
+//! A driver whose actors are supervised. `trees --cluster URL CASE [ARGUMENT…]` prints how the case ended as one line of
+//! JSON: the value, or the kind of the error and its text. What a case does to the cluster meanwhile, it is given as a line
+//! for the shell.
+
+mod away;
+mod children;
+mod losses;
+mod member;
+mod placing;
+mod rules;
+mod watching;
+mod whole;
+
+use mobula::Cluster;
+use serde_json::Value;
+
+fn main() {
+    mobula::worker_entry();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let line = match runtime.expect("a runtime").block_on(run()) {
+        Ok(value) => serde_json::json!({ "value": value }),
+        Err(error) => {
+            serde_json::json!({ "kind": format!("{:?}", error.kind()), "text": format!("{error:?}") })
+        }
+    };
+    println!("{line}");
+}
+
+async fn run() -> mobula::Result<Value> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let url = arguments.iter().skip_while(|argument| *argument != "--cluster").nth(1).cloned();
+    let words: Vec<&str> = arguments.iter().skip(2).map(String::as_str).collect();
+    let cluster = Cluster::connect(url.unwrap_or_default().as_str()).await?;
+    let result = cluster.scope(perform(&words)).await;
+    cluster.close().await;
+    result
+}
+
+async fn perform(words: &[&str]) -> mobula::Result<Value> {
+    match words {
+        ["whole", count, victim, act] => whole::whole(count.parse().unwrap_or(100), victim, act).await,
+        ["strategies"] => rules::strategies().await,
+        ["order"] => rules::order().await,
+        ["intensity"] => rules::intensity().await,
+        ["failed-start"] => rules::failed_start().await,
+        ["children"] => children::at_run_time().await,
+        ["simple", count] => children::simple(count.parse().unwrap_or(100)).await,
+        ["refused"] => children::refused().await,
+        ["below"] => children::below().await,
+        ["spread"] => placing::spread().await,
+        ["same-node"] => placing::same_node().await,
+        ["anti-affinity", victim, act] => placing::anti_affinity(victim, act).await,
+        ["restart-types", victim, act] => losses::restart_types(victim, act).await,
+        ["node-loss", victim, act] => losses::node_loss(victim, act).await,
+        ["quarantine", nodes @ ..] => losses::quarantine(nodes).await,
+        ["drain", victim, act] => losses::drain(victim, act).await,
+        ["links", victim, act] => watching::links(victim, act).await,
+        ["monitors", victim, act] => watching::monitors(victim, act).await,
+        ["root-cause", victim, act] => watching::root_cause(victim, act).await,
+        ["head-away", act] => away::head_away(act).await,
+        other => Ok(Value::String(format!("there is no case {other:?}"))),
+    }
+}
