@@ -341,7 +341,6 @@ impl World {
             ActorOrder::Reconciled { unknown } => {
                 known.actors.retain(|incarnation, _| !unknown.contains(incarnation));
             }
-            ActorOrder::Rosters(_) => {}
         }
         true
     }

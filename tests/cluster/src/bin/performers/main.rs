@@ -4,7 +4,6 @@
 mod delivery;
 mod ends;
 mod lives;
-mod speed;
 mod tally;
 mod turns;
 
@@ -62,8 +61,6 @@ async fn perform(words: &[&str]) -> mobula::Result<Value> {
         "reasons" => ends::exit_reasons().await,
         "links" => ends::links().await,
         "monitors" => ends::monitors().await,
-        "rate" => speed::rate(number(arguments)).await,
-        "creates" => speed::creates(number(arguments)).await,
         other => Ok(Value::String(format!("there is no case {other}"))),
     }
 }

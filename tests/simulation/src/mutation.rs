@@ -1,0 +1,30 @@
+//! Checks of the protocol that can be taken away, to see that the simulation notices.
+
+/// A check that a run does without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Mutation {
+    /// A call starts at whatever incarnation it finds, not only at the one that it was sent to.
+    EpochOfCalls,
+    /// An exit is taken for that of the latest incarnation, whichever it was of.
+    EpochOfExits,
+    /// A node does not look at its lease.
+    Lease,
+    /// Nodes listen to heads of lower terms than they have heard of, and heads take nodes that have heard of higher ones.
+    Term,
+    /// A call that was made again after a take-over is taken for a new one, and one of an earlier owner for the latest's.
+    OwnerTerm,
+    /// Exits are acknowledged before they are written.
+    EarlyAcknowledgement,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Mutation; 6] = [
+        Mutation::EpochOfCalls,
+        Mutation::EpochOfExits,
+        Mutation::Lease,
+        Mutation::Term,
+        Mutation::OwnerTerm,
+        Mutation::EarlyAcknowledgement,
+    ];
+}
