@@ -20,7 +20,8 @@ struct Watch {
 #[derive(Default, Debug)]
 pub(super) struct ExactlyOneDown {
     watches: BTreeMap<WatchKey, Watch>,
-    /// What was watched, and which incarnation was the latest, when a leader heard of a watch for the first time.
+    /// What was watched, and which incarnation was told to start last, when a leader heard of a watch for the first time. The
+    /// leader may have granted one more by then.
     heard: BTreeMap<WatchKey, (ActorId, Epoch)>,
     processes: BTreeMap<NodeId, ProcessId>,
 }
@@ -68,7 +69,7 @@ pub(super) fn check(world: &mut World) {
     let missed = waiting.filter_map(|(key, _)| {
         let (target, epoch) = watches.heard.get(key)?;
         let lives =
-            hosted.iter().any(|running| running.actor == *target && running.epoch.0 <= epoch.0.max(1));
+            hosted.iter().any(|running| running.actor == *target && running.epoch.0 <= epoch.0 + 1);
         (!lives).then(|| format!("watch {} of {target:?} (epoch {epoch}) hears of no exit", key.1))
     });
     let missed: Vec<String> = missed.collect();

@@ -331,7 +331,8 @@ impl Node {
             }
             ActorOrder::ExitsRecorded(exits) => self.tell_host(context, host::Event::ExitsRecorded(exits)),
             ActorOrder::Down(down) => self.on_down(context, down),
-            ActorOrder::LinkDown { .. } => {}
+            // Nobody here links actors or groups them.
+            ActorOrder::LinkDown { .. } | ActorOrder::Rosters(_) => {}
             ActorOrder::Reconciled { unknown } => {
                 self.tell_host(context, host::Event::Unknown { incarnations: unknown });
             }
