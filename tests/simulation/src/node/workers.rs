@@ -92,7 +92,14 @@ impl Workers {
         let takes = self.random.millis(5, 200);
         let fails = !context.calm && self.random.percent(3);
         let ready_at = context.local(process) + takes;
-        let started = Worker { ready_at, fails, killed: false, actors: BTreeMap::new(), lease_end, wakes_at: Time::ZERO };
+        let started = Worker {
+            ready_at,
+            fails,
+            killed: false,
+            actors: BTreeMap::new(),
+            lease_end,
+            wakes_at: Time::ZERO,
+        };
         self.workers.insert(worker, started);
         let at = context.process(process).clock().world(ready_at);
         context.agenda.add(at, crate::agenda::Happening::Worker { process, worker });
@@ -185,7 +192,8 @@ impl Worker {
     ) -> (Vec<Says>, Option<Duration>) {
         let now = context.local(process);
         let mut says = Vec::new();
-        if self.killed || (now >= self.lease_end && !context.mutated(Mutation::Lease)) {
+        let lease_end = if context.mutated(Mutation::Lease) { Time::NEVER } else { self.lease_end };
+        if self.killed || now >= lease_end {
             return (vec![Says::Ended], None);
         }
         if self.ready_at != Time::NEVER {
@@ -198,7 +206,7 @@ impl Worker {
                 return (says, None);
             }
         }
-        let mut next = self.lease_end;
+        let mut next = lease_end;
         let mut gone = Vec::new();
         for (key, actor) in &mut self.actors {
             let mut turn = Step { context, process, random, now, key: *key, says: &mut says };
