@@ -60,13 +60,19 @@ impl ActorHost {
         (actor.phase != Phase::Stopping && !actor.is_unknown).then_some(actor.incarnation)
     }
 
-    /// What a head that is joined is told: the actors, and the exits that are not recorded.
+    /// What a head that is joined is told: the actors, and the exits that are not recorded. Beside that it is told of
+    /// [`ignored`](Self::ignored).
     pub fn inventory(&self, now: Time) -> (Vec<HostedActor>, Vec<ExitReport>) {
         let known = self.actors.iter().filter(|(_, actor)| !actor.is_unknown);
         let actors = known
             .map(|(_, actor)| HostedActor { incarnation: actor.incarnation, state: actor.state() })
             .collect();
         (actors, self.exits.reports(now))
+    }
+
+    /// The incarnations whose constructors wanted no actor, where that is not recorded.
+    pub fn ignored(&self) -> Vec<Incarnation> {
+        self.exits.ignored()
     }
 
     /// All actors that are here.

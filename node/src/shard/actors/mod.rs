@@ -167,10 +167,12 @@ impl Shard {
     pub(super) fn tell_head_of_actors(&mut self) {
         self.tell_host(host::Event::Joined);
         let (actors, exits) = self.actors.host.inventory(self.now);
+        let ignored = self.actors.host.ignored();
         let mut located = self.actors.router.located();
         located.extend(self.actors.creations.located());
         let watches = self.actors.watches.all();
-        self.parts.head.report_actors(ActorReport::Inventory { actors, exits, located, watches });
+        let inventory = ActorReport::Inventory { actors, exits, ignored, located, watches };
+        self.parts.head.report_actors(inventory);
         self.tell_head_of_groups();
         self.create_again();
     }
