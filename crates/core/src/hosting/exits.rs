@@ -88,12 +88,7 @@ impl Exit {
     }
 
     fn report(&self, incarnation: Incarnation, now: Time) -> ExitReport {
-        ExitReport {
-            incarnation,
-            reason: self.reason(),
-            age: now.since(self.at),
-            started: self.started,
-        }
+        ExitReport { incarnation, reason: self.reason(), age: now.since(self.at), started: self.started }
     }
 }
 
