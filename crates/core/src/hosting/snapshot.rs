@@ -2,6 +2,7 @@
 
 use super::ActorHost;
 use super::actor::Phase;
+use super::worker::{Occupant, Worker, WorkerKind};
 use crate::tasks::Place;
 use mobula_types::actor::{ActorState, ExitReport, HostedActor};
 use mobula_types::{ActorId, Incarnation, JobId, TaskId, Time, WorkerId};
@@ -89,6 +90,20 @@ impl ActorHost {
     /// How many actors are here.
     pub fn actor_count(&self) -> usize {
         self.actors.len()
+    }
+
+    /// The workers that may host what they host for as long as the node's lease lasts, and no longer.
+    pub fn workers_under_lease(&self) -> impl Iterator<Item = WorkerId> + '_ {
+        let stops = |seat: &Occupant| match seat {
+            Occupant::Actor(place) => !self.actors[*place].keeps,
+            Occupant::Abandoned => true,
+        };
+        let under_lease = move |worker: &&Worker| match worker.kind {
+            WorkerKind::Stopping => true,
+            WorkerKind::Isolated => worker.seats.iter().any(|(_, seat)| stops(seat)),
+            WorkerKind::Keeping | WorkerKind::Embedded => false,
+        };
+        self.workers_by_id.values().map(|index| &self.workers[*index]).filter(under_lease).map(|worker| worker.id)
     }
 
     /// The job whose actors a worker hosts; `None` for the embedded one, and those that are not this machine's.
