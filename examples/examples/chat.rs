@@ -4,7 +4,7 @@
 //! ```text
 //! mobula up --nodes 2 &
 //! cargo run --release --example chat -- --cluster http://127.0.0.1:7421 --room tea --name ann
-//! cargo run --release --example chat -- --cluster http://127.0.0.1:7422 --room tea --name bob
+//! cargo run --release --example chat -- --cluster http://127.0.0.1:7421 --room tea --name bob
 //! ```
 //!
 //! A room gives what is said its order, keeps the latest of it, and hears when somebody is gone, whose program may have been
