@@ -163,19 +163,20 @@ impl World {
     }
 
     pub(super) fn lose(&mut self, id: &NodeId) {
-        self.nodes.remove(id);
-        self.states.insert(id.clone(), InheritedNode::Lost);
-        self.view.nodes.remove(&id.name);
-        self.tell(Event::NodeLost { node: id.clone() });
+        self.die(id, Event::NodeLost { node: id.clone() });
     }
 
     /// The lease of a node has ended, and nobody knows more.
     pub(super) fn silence(&mut self, id: &NodeId) {
+        self.silent.push(id.clone());
+        self.die(id, Event::NodeSilent { node: id.clone() });
+    }
+
+    fn die(&mut self, id: &NodeId, event: Event) {
         self.nodes.remove(id);
         self.states.insert(id.clone(), InheritedNode::Lost);
-        self.silent.push(id.clone());
         self.view.nodes.remove(&id.name);
-        self.tell(Event::NodeSilent { node: id.clone() });
+        self.tell(event);
     }
 
     pub(super) fn fence(&mut self, id: &NodeId) {
