@@ -8,7 +8,7 @@ use mobula_types::actor::{
     ActorOrder, ActorReport, ActorState, ChildShutdown, ExitReport, HostedActor, Watch,
 };
 use mobula_types::{ActorId, ClusterView, ExitKind, ExitReason, Incarnation, NodeId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How a node stands towards this head.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,14 +32,15 @@ pub(super) struct Node {
     pub(super) actors: BTreeSet<ActorId>,
     /// Actors that start again once the node is fenced.
     pub(super) after_fence: BTreeSet<ActorId>,
-    /// Ends of links that it could not be told of: at most one for each link of its actors.
-    pub(super) link_downs: Vec<ActorOrder>,
+    /// The latest ends of links of its actors, and the writes that have them. It is told of them again when it joins again,
+    /// and knows those that it has heard of.
+    pub(super) link_downs: VecDeque<(u64, ActorOrder)>,
 }
 
 impl Node {
     pub(super) fn new(standing: Standing, draining: bool) -> Self {
         let (actors, after_fence) = (BTreeSet::new(), BTreeSet::new());
-        Node { standing, draining, actors, after_fence, link_downs: Vec::new() }
+        Node { standing, draining, actors, after_fence, link_downs: VecDeque::new() }
     }
 }
 
@@ -127,7 +128,7 @@ impl Supervision {
         let Some(known) = self.nodes.get_mut(node) else { return };
         known.standing = Standing::Joined;
         let (open, draining) = (!known.draining, known.draining);
-        let link_downs = std::mem::take(&mut known.link_downs);
+        let mut link_downs = std::mem::take(&mut known.link_downs);
         self.placer.set_joined(node, open);
         self.pending.retry = true;
         // Watches first: an exit that is told here ends them.
@@ -147,7 +148,16 @@ impl Supervision {
         self.exits_reported(node, exits);
         self.absent(node, &hosted, &exited);
         self.stop_again(node, &hosted);
-        link_downs.into_iter().for_each(|order| self.say(0, Said::Order(node.clone(), order)));
+        link_downs.retain(|(_, order)| match order {
+            ActorOrder::LinkDown { linked, .. } => self.is_in_force(*linked, node),
+            _ => false,
+        });
+        for (write, order) in &link_downs {
+            self.say(*write, Said::Order(node.clone(), order.clone()));
+        }
+        if let Some(known) = self.nodes.get_mut(node) {
+            known.link_downs.extend(link_downs);
+        }
         located.into_iter().for_each(|id| self.locate(node, id));
         if draining {
             self.drain_actors(node);
@@ -257,7 +267,7 @@ impl Supervision {
     pub(super) fn node_lost(&mut self, node: &NodeId, proven: bool) {
         let known = self.nodes.entry(node.clone()).or_insert_with(|| Node::new(Standing::Lost, false));
         known.standing = Standing::Lost;
-        known.link_downs = Vec::new();
+        known.link_downs.clear();
         let granted: Vec<ActorId> = known.actors.iter().copied().collect();
         self.placer.set_joined(node, false);
         self.unwatch_node(node);

@@ -172,6 +172,7 @@ impl Shard {
         let ignored = self.actors.host.ignored();
         let mut located = self.actors.router.located();
         located.extend(self.actors.creations.located());
+        self.actors.watches.forget_links(self.now);
         let watches = self.actors.watches.all();
         let inventory = ActorReport::Inventory { actors, exits, ignored, located, watches };
         self.parts.head.report_actors(inventory);
