@@ -62,5 +62,7 @@ pub(crate) async fn isolated(node: &str, file: &str) -> Result<Value> {
     let epoch = supervised.epoch().timeout(Duration::from_secs(20)).await?;
     let dead = stops.read().timeout(Duration::from_secs(20)).await.unwrap_err();
     let after = keeps.add(1).timeout(Duration::from_secs(20)).await.map_or(0, |total| total);
-    Ok(json!({ "kept": kept, "refused": refused, "epoch": epoch, "dead": format!("{:?}", dead.kind()), "after": after }))
+    Ok(
+        json!({ "kept": kept, "refused": refused, "epoch": epoch, "dead": format!("{:?}", dead.kind()), "after": after }),
+    )
 }
