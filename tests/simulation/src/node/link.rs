@@ -224,6 +224,7 @@ impl Node {
             return self.ending = Some(Ending::Fenced);
         }
         self.link.seen_term = term;
+        context.observer.hears(self.id, term);
         match order {
             HeadOrder::Granted { node, lease, lease_id } => self.granted(context, node, lease, lease_id),
             HeadOrder::View(delta) => self.view_changed(context, &delta),
