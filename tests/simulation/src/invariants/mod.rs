@@ -187,7 +187,7 @@ impl Observer {
 
     /// A leader has heard of a watch.
     pub(crate) fn watch_heard(&mut self, node: &NodeId, number: u64, target: ActorId) {
-        let epoch = self.latest_grant(target).map_or(Epoch(0), |incarnation| incarnation.epoch);
+        let epoch = self.exits.recorded_epoch(target);
         self.exactly_one_down.heard(node, number, target, epoch);
     }
 
