@@ -48,7 +48,8 @@ pub(crate) fn tree_of_job(spec: &SupervisorSpec, job: JobId) -> SupervisorSpec {
     SupervisorSpec { children, ..spec.clone() }
 }
 
-fn child_of_job(child: &ChildSpec, job: JobId) -> ChildSpec {
+/// A child with that job in every spec.
+pub(crate) fn child_of_job(child: &ChildSpec, job: JobId) -> ChildSpec {
     let kind = match &child.kind {
         ChildKind::Actor(spec) => ChildKind::Actor(Arc::new(ActorSpec { job, ..ActorSpec::clone(spec) })),
         ChildKind::Supervisor(spec) => ChildKind::Supervisor(Arc::new(tree_of_job(spec, job))),

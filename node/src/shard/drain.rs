@@ -3,6 +3,7 @@
 use super::session::Party;
 use super::{Reply, Shard};
 use mobula_core::executor;
+use mobula_runtime::spawn;
 use mobula_types::{Frame, NodeState, Time};
 use std::time::Duration;
 
@@ -28,8 +29,17 @@ impl Drain {
 }
 
 impl Shard {
-    /// Takes nothing new, and lets what runs go on to its end.
+    /// Takes nothing new, and lets what runs go on to its end. Where it leaves by itself, the head is told: it has the
+    /// actors of this node start elsewhere.
     pub(super) fn begin_drain(&mut self, reply: Option<Reply<()>>) {
+        if reply.is_some() && !self.drain.began && self.actors.host.actor_count() > 0 && self.has_heirs() {
+            let (head, name) = (self.parts.head.clone(), self.parts.node.name.clone());
+            self.own(spawn("tell the head of a drain", async move {
+                if let Err(failure) = head.client().drain(&name).await {
+                    tracing::warn!(%failure, "actors end with their node: no head has them start elsewhere");
+                }
+            }));
+        }
         self.drain.began = true;
         self.drain.reply = reply.or(self.drain.reply.take());
         self.tell_executor(executor::Event::Draining);
@@ -39,15 +49,24 @@ impl Shard {
         }
     }
 
-    /// Says that the node may leave, once nothing runs, its drivers have gone on through other nodes where there are any,
-    /// and everything is on its way to the others.
+    /// Whether there is another node for what this one has.
+    fn has_heirs(&self) -> bool {
+        let local = &self.parts.node;
+        self.view.nodes.values().any(|node| node.id != *local && node.state == NodeState::Alive)
+    }
+
+    /// Says that the node may leave, once nothing runs, its drivers and actors have gone on through other nodes where there
+    /// are any, and everything is on its way to the others.
     pub(super) fn finish_drain(&mut self) {
         if self.drain.reply.is_none() || self.executor.load().running > 0 {
             return;
         }
         let local = &self.parts.node;
         let others = self.view.nodes.values().filter(|node| node.id != *local);
-        let has_heirs = others.clone().any(|node| node.state == NodeState::Alive);
+        let has_heirs = self.has_heirs();
+        if has_heirs && self.actors.host.actor_count() > 0 {
+            return;
+        }
         let is_missed = self.sessions.iter().any(|(_, session)| match &session.party {
             Party::Client { .. } => has_heirs,
             Party::Peer { node } => {

@@ -27,6 +27,9 @@ impl From<&ActorOrder> for wire::ActorOrder {
             }
             ActorOrder::ExitsRecorded(list) => Order::ExitsRecorded(incarnations_to_wire(list)),
             ActorOrder::Down(down) => Order::Down(down.into()),
+            ActorOrder::Watching { number, epoch } => {
+                Order::Watching(wire::Watching { number: *number, epoch: epoch.0 })
+            }
             ActorOrder::LinkDown { linked, exited, reason } => Order::LinkDown(wire::LinkDown {
                 linked: Some((*linked).into()),
                 exited: Some(exit_to_wire(*exited, reason)),
@@ -53,6 +56,9 @@ impl TryFrom<wire::ActorOrder> for ActorOrder {
             ),
             Order::ExitsRecorded(list) => ActorOrder::ExitsRecorded(incarnations_from_wire(list)),
             Order::Down(down) => ActorOrder::Down(down.try_into()?),
+            Order::Watching(wire::Watching { number, epoch }) => {
+                ActorOrder::Watching { number, epoch: Epoch(epoch) }
+            }
             Order::LinkDown(down) => {
                 let (exited, reason) = exit_from_wire(down.exited.required("link_down.exited")?)?;
                 let linked = incarnation(down.linked, "link_down.linked")?;

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use mobula_cluster_tests::{ClusterOptions, Driver, TestCluster, eventually_within};
 use serde_json::{Value, json};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 fn cluster_of(nodes: usize, heads: usize, etcd: bool) -> Result<TestCluster> {
@@ -95,7 +96,7 @@ fn placement() -> Result<()> {
     let cluster = cluster()?;
     assert_eq!(run(&cluster, &["spread"])?, json!([[2, 2, 2], [6], [1, 1, 1]]));
     assert_eq!(run(&cluster, &["same-node"])?, true);
-    assert_eq!(with_a_node_killed(&cluster, "anti-affinity")?, json!(["Running", 3]));
+    assert_eq!(with_a_node_killed(&cluster, "anti-affinity")?, json!(["Pending", 3]));
     Ok(())
 }
 
@@ -166,7 +167,8 @@ fn head_away() -> Result<()> {
 }
 
 /// Of a hundred actors in a row that a node takes some of with it, all are back in order, and nobody hears of an older
-/// incarnation once a later one has answered.
+/// incarnation once a later one has answered. The times are those of a machine that does nothing else and of programs that
+/// are optimised, with as much again where they are short.
 fn is_whole(seen: &Value, within: Duration) {
     println!("{seen}");
     assert_eq!((&seen["answering"], &seen["in_order"]), (&json!(100), &json!(true)), "{seen}");
@@ -175,31 +177,41 @@ fn is_whole(seen: &Value, within: Duration) {
     assert!(u128::from(seen["millis"].as_u64().unwrap_or(u64::MAX)) <= within.as_millis(), "{seen}");
 }
 
+/// What measures times runs alone among its like.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn a_tree_of_100_is_whole_after_a_node_is_killed() -> Result<()> {
+    let _alone = alone();
     let cluster = cluster_of(3, 1, true)?;
     let seen = run(&cluster, &["whole", "100", "node-1", &signal(&cluster, "KILL", 1)])?;
-    is_whole(&seen, Duration::from_secs(10));
+    is_whole(&seen, Duration::from_secs(4));
     Ok(())
 }
 
 #[test]
 fn a_tree_of_100_is_whole_after_a_node_and_the_leading_head_are_killed() -> Result<()> {
+    let _alone = alone();
     let cluster = cluster_of(3, 2, true)?;
     // The first one was ready before there was another.
     let head = cluster.heads[0].server.pid();
     let both = format!("{}; sleep 1.2; kill -KILL {head}", signal(&cluster, "KILL", 1));
     let seen = run(&cluster, &["whole", "100", "node-1", &both])?;
-    is_whole(&seen, Duration::from_secs(20));
+    is_whole(&seen, Duration::from_secs(12));
     Ok(())
 }
 
 #[test]
 fn a_tree_of_100_is_whole_after_a_node_stood_still() -> Result<()> {
+    let _alone = alone();
     let cluster = cluster_of(3, 2, true)?;
     let (stop, go_on) = (signal(&cluster, "STOP", 1), signal(&cluster, "CONT", 1));
     let seen = run(&cluster, &["whole", "100", "node-1", &format!("{stop}; sleep 30; {go_on}")])?;
-    is_whole(&seen, Duration::from_secs(25));
+    is_whole(&seen, Duration::from_secs(20));
     // It notices, and comes back as another generation.
     eventually_within("the node is back", Duration::from_secs(20), || {
         let nodes = cluster.json(&["list", "nodes"])?;

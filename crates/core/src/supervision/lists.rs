@@ -154,9 +154,10 @@ impl Supervision {
 fn actor_state(actor: &Actor) -> ActorState {
     match actor.phase {
         _ if actor.stop.is_some() => ActorState::Stopping,
-        Phase::Pending | Phase::Granted if actor.last.is_none() => ActorState::Pending,
-        Phase::Idle if actor.last.is_none() => ActorState::Pending,
-        Phase::Idle | Phase::Pending | Phase::Granted => ActorState::Restarting,
+        // There is no node with room for it, be it its first start or not.
+        Phase::Pending => ActorState::Pending,
+        Phase::Idle | Phase::Granted if actor.last.is_none() => ActorState::Pending,
+        Phase::Idle | Phase::Granted => ActorState::Restarting,
         Phase::Starting | Phase::Unknown => ActorState::Starting,
         Phase::Running => ActorState::Running,
     }

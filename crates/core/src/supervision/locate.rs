@@ -102,7 +102,8 @@ impl Supervision {
 
     /// The actors below a supervisor, however far.
     fn actors_below(&self, id: ActorId, found: &mut Vec<ActorId>) {
-        for child in self.supervisors.get(&id).into_iter().flat_map(|supervisor| supervisor.children.values()) {
+        for child in self.supervisors.get(&id).into_iter().flat_map(|supervisor| supervisor.children.values())
+        {
             if child.is_supervisor { self.actors_below(child.actor, found) } else { found.push(child.actor) }
         }
     }

@@ -68,7 +68,13 @@ impl Supervision {
             (moment, _) => moment,
         };
         match moment {
-            Moment::Lives(epoch) => self.watches.insert(key, watch, epoch),
+            Moment::Lives(epoch) => {
+                self.watches.insert(key, watch, epoch);
+                if watch.epoch.is_none() {
+                    let order = ActorOrder::Watching { number: watch.number, epoch };
+                    self.say(self.write_of(watch.target), Said::Order(node.clone(), order));
+                }
+            }
             Moment::Exited(incarnation, reason) => {
                 let down = Down { number: watch.number, incarnation, reason };
                 let write = self.write_of(watch.target);

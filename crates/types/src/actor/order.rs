@@ -39,6 +39,14 @@ pub enum ActorOrder {
     ExitsRecorded(Vec<Incarnation>),
     /// Something that an actor or session of this node watches has exited.
     Down(Down),
+    /// A watch of this node is registered, and names this incarnation. The node says so when it joins again: a later one is
+    /// not what was meant.
+    Watching {
+        /// The watch.
+        number: u64,
+        /// The incarnation of its target.
+        epoch: super::Epoch,
+    },
     /// An actor that linked itself to one of this node has exited: where that is abnormal, the linked one exits with
     /// `Linked`, unless it traps exits. Nobody of this node asked for it, so it has no number.
     LinkDown {
@@ -159,6 +167,8 @@ pub enum ActorReport {
         actors: Vec<HostedActor>,
         /// The exits.
         exits: Vec<ExitReport>,
+        /// Those whose constructors answered `Ignore`.
+        ignored: Vec<Incarnation>,
         /// Whose locations it wants to know.
         located: Vec<ActorId>,
         /// Watches without a `Down` so far.
@@ -166,7 +176,8 @@ pub enum ActorReport {
     },
     /// These have started.
     Started(Vec<Incarnation>),
-    /// A constructor answered `Ignore`: there is no actor, and none is missing.
+    /// A constructor answered `Ignore`: there is no actor, and none is missing. Kept and said again until it is recorded, as
+    /// exits are.
     Ignored(Incarnation),
     /// These have exited. Kept and said again until they are recorded.
     Exited(Vec<ExitReport>),

@@ -4,7 +4,7 @@ use super::super::session::Party;
 use super::super::{Input, Shard};
 use super::Parent;
 use super::watches::NewWatch;
-use crate::detached::tree_of_job;
+use crate::detached::{child_of_job, tree_of_job};
 use mobula_core::groups::node as groups;
 use mobula_core::tasks::SessionKey;
 use mobula_runtime::spawn;
@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// Questions to the head that may be under way at once.
 const MOST_ASKED: usize = 10_000;
+/// What a worker says where its node is to say whose a tree is.
+const UNSAID: JobId = JobId(0);
 
 impl Shard {
     fn job_of_session(&self, session: SessionKey) -> Option<JobId> {
@@ -35,8 +37,8 @@ impl Shard {
         let answer = match ask {
             Ask::Actors(request) => {
                 let job = asker.map(|asker| asker.job).or_else(|| self.job_of_session(session));
-                match check(&request, job) {
-                    Ok(()) => return self.ask_head(session, number, request),
+                match claimed(request, job) {
+                    Ok(request) => return self.ask_head(session, number, request),
                     Err(failure) => Answer::Failed(failure),
                 }
             }
@@ -48,8 +50,7 @@ impl Shard {
                     }
                     _ => None,
                 };
-                let number = self.watch(NewWatch { session, actor, target, kind });
-                Answer::Watching { number }
+                return self.watch(NewWatch { session, asked: number, actor, target, kind });
             }
             Ask::Unwatch { number } => {
                 self.unwatch(session, number);
@@ -137,14 +138,60 @@ fn in_job(request: ActorRequest, job: JobId) -> ActorRequest {
     }
 }
 
-/// Whether a program of that job may ask for this.
-fn check(request: &ActorRequest, job: Option<JobId>) -> Result<(), Failure> {
+/// What a program of that job may ask for. Whatever it is to start counts as its job's: a program runs nothing of another's,
+/// and what runs in a worker need not know whose it is.
+fn claimed(request: ActorRequest, job: Option<JobId>) -> Result<ActorRequest, Failure> {
     let refuse = |text: &str| Err(Failure::new(FailureKind::PermissionDenied, text));
-    match request {
-        ActorRequest::Create(_) => refuse("actors are created by submitting their constructors"),
-        ActorRequest::StartSupervisor { job: of, .. } if Some(*of) != job => {
+    match (request, job) {
+        (ActorRequest::Create(_), _) => refuse("actors are created by submitting their constructors"),
+        (ActorRequest::StartSupervisor { .. } | ActorRequest::StartChild { .. }, None) => {
+            refuse("what is started is started for a job, and this session has none")
+        }
+        (ActorRequest::StartSupervisor { job: of, .. }, Some(job)) if of != UNSAID && of != job => {
             refuse("a tree is started for the job of the program that starts it")
         }
-        _ => Ok(()),
+        (request @ ActorRequest::StartSupervisor { .. }, Some(job)) => Ok(in_job(request, job)),
+        (ActorRequest::StartChild { supervisor, actor, child }, Some(job)) => {
+            Ok(ActorRequest::StartChild { supervisor, actor, child: child_of_job(&child, job) })
+        }
+        (request, _) => Ok(request),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mobula_types::actor::{ActorSpec, ChildKind, ChildShutdown, ChildSpec, RestartType, SupervisorSpec};
+    use mobula_types::{ActorId, FunctionId, Payload, TaskId, TaskOptions, TaskTemplate};
+
+    fn child(kind: ChildKind) -> ChildSpec {
+        let (restart, shutdown) = (RestartType::Permanent, ChildShutdown::default());
+        ChildSpec { id: "a".into(), restart, shutdown, significant: false, kind }
+    }
+
+    fn tree(job: JobId, child_job: JobId) -> ActorRequest {
+        let template = Arc::new(TaskTemplate {
+            function: FunctionId::new("a::A::new", ""),
+            signature: None,
+            options: TaskOptions::default(),
+        });
+        let actor = ActorSpec { job: child_job, template, arguments: Payload::EMPTY, inputs: Vec::new() };
+        let above = |kind| SupervisorSpec { children: vec![child(kind)], ..SupervisorSpec::default() };
+        let below = above(ChildKind::Actor(Arc::new(actor)));
+        let spec = Arc::new(above(ChildKind::Supervisor(Arc::new(below))));
+        let supervisor = ActorId(TaskId { high: 1, low: 1 });
+        let (namespace, name) = ("default".into(), "".into());
+        ActorRequest::StartSupervisor { supervisor, namespace, name, job, detached: false, spec }
+    }
+
+    #[test]
+    fn what_a_program_starts_is_its_jobs() {
+        let own = JobId(7);
+        for request in [tree(UNSAID, UNSAID), tree(own, own), tree(own, JobId(8))] {
+            assert_eq!(claimed(request, Some(own)).unwrap(), tree(own, own));
+        }
+        let refused = claimed(tree(JobId(8), own), Some(own)).unwrap_err();
+        assert_eq!(refused.kind(), FailureKind::PermissionDenied);
+        assert!(claimed(tree(own, own), None).is_err());
     }
 }

@@ -2,7 +2,8 @@
 
 use super::super::Shard;
 use mobula_core::tasks::SessionKey;
-use mobula_types::actor::{ActorReport, Down, Incarnation, Watch, WatchKind};
+use mobula_types::actor::{ActorReport, Down, Epoch, Incarnation, Watch, WatchKind};
+use mobula_types::frame::Answer;
 use mobula_types::{ActorId, ExitReason, Frame, WorkerId};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,9 @@ struct Watcher {
     /// An actor of that session: its worker, and its number there.
     actor: Option<(WorkerId, u32)>,
     watch: Watch,
+    /// The question that is answered once a head has registered the watch: it names an incarnation from then on, and what
+    /// the asker does next may end that.
+    asked: Option<u64>,
 }
 
 impl Watches {
@@ -32,22 +36,38 @@ impl Watches {
 /// Somebody who wants to watch.
 pub(super) struct NewWatch {
     pub(super) session: SessionKey,
+    pub(super) asked: u64,
     pub(super) actor: Option<(WorkerId, u32, Incarnation)>,
     pub(super) target: ActorId,
     pub(super) kind: WatchKind,
 }
 
 impl Shard {
-    /// Begins a watch, and gives its number.
-    pub(super) fn watch(&mut self, new: NewWatch) -> u64 {
+    /// Begins a watch. Its number is the answer, once a head has it.
+    pub(super) fn watch(&mut self, new: NewWatch) {
         let watches = &mut self.actors.watches;
         watches.last += 1;
         let watcher = new.actor.map(|(_, _, incarnation)| incarnation);
         let watch = Watch { number: watches.last, watcher, target: new.target, epoch: None, kind: new.kind };
         let actor = new.actor.map(|(worker, key, _)| (worker, key));
-        watches.known.insert(watches.last, Watcher { session: new.session, actor, watch });
+        let asked = Some(new.asked);
+        watches.known.insert(watches.last, Watcher { session: new.session, actor, watch, asked });
         self.parts.head.report_actors(ActorReport::Watch(watch));
-        watch.number
+    }
+
+    /// A head has registered a watch.
+    pub(super) fn on_watching(&mut self, number: u64, epoch: Epoch) {
+        let Some(watcher) = self.actors.watches.known.get_mut(&number) else { return };
+        watcher.watch.epoch = Some(epoch);
+        if let Some(asked) = watcher.asked.take() {
+            let session = watcher.session;
+            self.answer_watch(session, asked, number);
+        }
+    }
+
+    fn answer_watch(&mut self, session: SessionKey, asked: u64, number: u64) {
+        let answer = Box::new(Answer::Watching { number });
+        self.sessions.send(session, Frame::Answered { number: asked, answer });
     }
 
     /// Ends a watch of a session. Another's is left alone.
@@ -62,6 +82,9 @@ impl Shard {
     /// A head says that something watched has exited: the watch is over, and one that is over already hears nothing.
     pub(super) fn on_down(&mut self, down: Down) {
         let Some(watcher) = self.actors.watches.known.remove(&down.number) else { return };
+        if let Some(asked) = watcher.asked {
+            self.answer_watch(watcher.session, asked, down.number);
+        }
         let key = watcher.actor.map(|(_, key)| key);
         let kind = watcher.watch.kind;
         self.sessions.send(watcher.session, Frame::Down { key, down: Box::new(down), kind });
@@ -91,8 +114,12 @@ impl Shard {
         let over = self.actors.watches.known.iter().filter(|(_, watcher)| is_over(watcher));
         let over: Vec<u64> = over.map(|(number, _)| *number).collect();
         for number in over {
-            self.actors.watches.known.remove(&number);
-            self.parts.head.report_actors(ActorReport::Unwatch { number });
+            let watcher = self.actors.watches.known.remove(&number);
+            // Those of an actor end with its exit, of which the head hears in a moment. Were they taken back before, nobody
+            // would tell whom it was linked to.
+            if watcher.is_some_and(|watcher| watcher.actor.is_none()) {
+                self.parts.head.report_actors(ActorReport::Unwatch { number });
+            }
         }
     }
 }

@@ -289,6 +289,8 @@ pub(crate) fn order() -> impl Strategy<Value = ActorOrder> {
         vec(located, 0..3).prop_map(ActorOrder::Located),
         vec(incarnation(), 0..3).prop_map(ActorOrder::ExitsRecorded),
         down().prop_map(ActorOrder::Down),
+        (any::<u64>(), incarnation())
+            .prop_map(|(number, of)| ActorOrder::Watching { number, epoch: of.epoch }),
         vec(incarnation(), 0..3).prop_map(|unknown| ActorOrder::Reconciled { unknown }),
         vec(groups::update(), 0..3).prop_map(ActorOrder::Rosters),
     ]
@@ -307,11 +309,13 @@ pub(crate) fn report() -> impl Strategy<Value = ActorReport> {
     let hosted =
         (incarnation(), actor_state()).prop_map(|(incarnation, state)| HostedActor { incarnation, state });
     let actors = || vec(actor_id(), 0..3);
-    let inventory = (vec(hosted, 0..3), vec(exit_report(), 0..3), actors(), vec(watch(), 0..3));
+    let ends = (vec(exit_report(), 0..3), vec(incarnation(), 0..3));
+    let inventory = (vec(hosted, 0..3), ends, actors(), vec(watch(), 0..3));
     prop_oneof![
-        inventory.prop_map(|(actors, exits, located, watches)| ActorReport::Inventory {
+        inventory.prop_map(|(actors, (exits, ignored), located, watches)| ActorReport::Inventory {
             actors,
             exits,
+            ignored,
             located,
             watches
         }),

@@ -299,10 +299,11 @@ impl Node {
         let now = context.local(self.id);
         let Some(machines) = &self.machines else { return };
         let (actors, exits) = machines.host.inventory(now);
+        let ignored = machines.host.ignored();
         let located = machines.router.located();
         let watches = self.watches.all();
         self.link.inventoried = true;
-        self.report_actors(context, ActorReport::Inventory { actors, exits, located, watches });
+        self.report_actors(context, ActorReport::Inventory { actors, exits, ignored, located, watches });
         self.create_again(context);
     }
 

@@ -209,6 +209,27 @@ fn monitors_survive_a_change_of_heads() {
 }
 
 #[test]
+fn a_monitor_names_one_incarnation_over_a_change_of_heads() {
+    let mut world = super::rows::three(SupervisorStrategy::OneForOne);
+    let (home, first) = world.running("a").unwrap();
+    let other = (1..=3).map(node).find(|other| *other != home).unwrap();
+    let monitor =
+        Watch { number: 1, watcher: None, target: first.actor, epoch: None, kind: WatchKind::Monitor };
+    watch(&mut world, other.clone(), monitor);
+    world.settle();
+    world.exit("a", ExitKind::Panicked);
+    world.fail_over();
+    // The next head hears of the exit, and starts the actor again, before it hears of the watch.
+    world.join(&home);
+    world.settle();
+    assert_eq!(world.running("a").unwrap().1.epoch, Epoch(2));
+    world.join(&other);
+    world.settle();
+    let downs = &world.nodes[&other].downs;
+    assert_eq!(downs.iter().map(|down| down.incarnation).collect::<Vec<_>>(), [first]);
+}
+
+#[test]
 fn links_reach_both_ways() {
     let mut world = World::new(2);
     created(&mut world, 1, spec("a")).unwrap();

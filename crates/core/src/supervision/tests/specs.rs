@@ -30,7 +30,12 @@ pub(super) fn spec_with(class: &str, options: ActorOptions) -> Arc<ActorSpec> {
         ..TaskOptions::default()
     };
     let template = TaskTemplate { function: FunctionId::new(class, ""), signature: None, options: task };
-    Arc::new(ActorSpec { job: JOB, template: Arc::new(template), arguments: Payload::from(&b"1"[..]) })
+    Arc::new(ActorSpec {
+        job: JOB,
+        template: Arc::new(template),
+        arguments: Payload::from(&b"1"[..]),
+        inputs: Vec::new(),
+    })
 }
 
 pub(super) fn spec(class: &str) -> Arc<ActorSpec> {

@@ -66,7 +66,7 @@ pub(crate) async fn quarantine(nodes: &[&str]) -> mobula::Result<Value> {
     }
     kill(nodes, &until_state(&member, ActorState::Running).await?);
     let dead = until_state(&member, ActorState::Dead).await?;
-    Ok(json!([dead.epoch.0, dead.last_exit.contains("PoisonSuspected"), dead.last_exit]))
+    Ok(json!([dead.epoch.0, dead.last_exit.contains("ran on 3 nodes"), dead.last_exit]))
 }
 
 fn kill(nodes: &[&str], actor: &ActorInfo) {
