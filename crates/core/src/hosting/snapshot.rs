@@ -103,7 +103,11 @@ impl ActorHost {
             WorkerKind::Isolated => worker.seats.iter().any(|(_, seat)| stops(seat)),
             WorkerKind::Keeping | WorkerKind::Embedded => false,
         };
-        self.workers_by_id.values().map(|index| &self.workers[*index]).filter(under_lease).map(|worker| worker.id)
+        self.workers_by_id
+            .values()
+            .map(|index| &self.workers[*index])
+            .filter(under_lease)
+            .map(|worker| worker.id)
     }
 
     /// The job whose actors a worker hosts; `None` for the embedded one, and those that are not this machine's.

@@ -53,7 +53,9 @@ impl Supervision {
             }
             // It may have asked already, on its way here, for what its inventory does not have: an actor that it creates.
             Said::Located(node, location) => {
-                if let Some(known) = self.nodes.get_mut(&node).filter(|known| known.standing != Standing::Lost) {
+                if let Some(known) =
+                    self.nodes.get_mut(&node).filter(|known| known.standing != Standing::Lost)
+                {
                     known.untold.insert(location.actor);
                 }
             }
