@@ -34,12 +34,14 @@ pub(super) struct Node {
     pub(super) after_fence: BTreeSet<ActorId>,
     /// Ends of links that it could not be told of: at most one for each link of its actors.
     pub(super) link_downs: Vec<ActorOrder>,
+    /// Actors of whose places it could not be told: of those that it asked for before.
+    pub(super) untold: BTreeSet<ActorId>,
 }
 
 impl Node {
     pub(super) fn new(standing: Standing, draining: bool) -> Self {
-        let (actors, after_fence) = (BTreeSet::new(), BTreeSet::new());
-        Node { standing, draining, actors, after_fence, link_downs: Vec::new() }
+        let (actors, after_fence, untold) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Node { standing, draining, actors, after_fence, link_downs: Vec::new(), untold }
     }
 }
 
@@ -127,6 +129,8 @@ impl Supervision {
         known.standing = Standing::Joined;
         let (open, draining) = (!known.draining, known.draining);
         let link_downs = std::mem::take(&mut known.link_downs);
+        let mut untold = std::mem::take(&mut known.untold);
+        untold.extend(located);
         self.placer.set_joined(node, open);
         self.pending.retry = true;
         // Watches first: an exit that is told here ends them.
@@ -147,7 +151,7 @@ impl Supervision {
         self.absent(node, &hosted, &exited);
         self.stop_again(node, &hosted);
         link_downs.into_iter().for_each(|order| self.say(0, Said::Order(node.clone(), order)));
-        located.into_iter().for_each(|id| self.locate(node, id));
+        untold.into_iter().for_each(|id| self.locate(node, id));
         if draining {
             self.drain_actors(node);
         }
@@ -257,6 +261,7 @@ impl Supervision {
         let known = self.nodes.entry(node.clone()).or_insert_with(|| Node::new(Standing::Lost, false));
         known.standing = Standing::Lost;
         known.link_downs = Vec::new();
+        known.untold = BTreeSet::new();
         let granted: Vec<ActorId> = known.actors.iter().copied().collect();
         self.placer.set_joined(node, false);
         self.unwatch_node(node);

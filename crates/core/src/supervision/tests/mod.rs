@@ -5,4 +5,5 @@ mod rows;
 mod rows_asked;
 mod single;
 mod specs;
+mod whereabouts;
 mod world;
