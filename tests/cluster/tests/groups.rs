@@ -95,7 +95,7 @@ fn what_makes_no_sense_is_refused() -> Result<()> {
 fn a_new_leader_keeps_groups_and_topics() -> Result<()> {
     let cluster =
         TestCluster::start(&ClusterOptions { nodes: 2, heads: 2, etcd: true, ..ClusterOptions::default() })?;
-    // The first one was ready before there was another.
+    // It leads.
     let kill = format!("kill -KILL {}", cluster.heads[0].server.pid());
     let heard = json!([["g.after", 0], ["g.meanwhile", 0], ["g.meanwhile", 1]]);
     assert_eq!(run(&cluster, &["new-leader", &kill])?, json!([2, heard]));
