@@ -39,6 +39,21 @@ fn groups() -> Result<()> {
 }
 
 #[test]
+fn groups_are_listed_in_pages() -> Result<()> {
+    let cluster = cluster()?;
+    assert_eq!(run(&cluster, &["many", "1100", "1000"])?, 1000);
+    let all = listed(&cluster, &["--limit", "2000"])?;
+    assert_eq!(all.len(), 1102);
+    assert!(all.contains(&("large".to_owned(), 1000)) && all.contains(&("g-01099".to_owned(), 1)), "{all:?}");
+    assert_eq!(listed(&cluster, &["--namespace", "apart"])?, [("g".to_owned(), 1)]);
+    assert_eq!(listed(&cluster, &["--namespace", "nowhere"])?, []);
+    let table = cluster.mobula(&["list", "groups", "--limit", "5"])?;
+    assert!(table.contains("g-00003") && !table.contains("g-00004"), "{table}");
+    assert!(table.contains("more"), "{table}");
+    Ok(())
+}
+
+#[test]
 fn membership_ends_with_the_incarnation() -> Result<()> {
     assert_eq!(run(&cluster()?, &["incarnation"])?, true);
     Ok(())
