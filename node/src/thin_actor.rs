@@ -56,7 +56,7 @@ impl Service {
         let caller = Caller::Task(task, Attempt::default());
         let target = CallTarget { caller, actor: info.actor, sequence: 1, answered_below: 1 };
         let call =
-            |reply| Call::CallActor { job, task, template, arguments, references, deadline, target, reply };
+            |reply| Call::Invoke { job, task, template, arguments, references, deadline, target, reply };
         match self.call(call).await? {
             Some(refused) => Err(refused),
             None => Ok(task),

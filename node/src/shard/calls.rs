@@ -27,7 +27,7 @@ impl Shard {
                     extras: SubmitExtras { references, deadline, ..SubmitExtras::default() }.boxed(),
                 });
             }
-            Call::CallActor { job, task, template, arguments, references, deadline, target, reply } => {
+            Call::Invoke { job, task, template, arguments, references, deadline, target, reply } => {
                 let Some(call) = self.number_call(CallWaits::Submit(reply)) else { return };
                 let deadline = deadline.map(|deadline| deadline.since(self.now));
                 self.tell_tasks(tasks::Event::Called {

@@ -72,7 +72,7 @@ pub(crate) enum Call {
         reply: Reply<Option<Failure>>,
     },
     /// Call an actor for a thin client.
-    CallActor {
+    Invoke {
         job: JobId,
         task: TaskId,
         template: Arc<TaskTemplate>,

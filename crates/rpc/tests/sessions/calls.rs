@@ -216,7 +216,7 @@ async fn heads_are_asked_about_actors_through_a_node() {
             signature: None,
             options: TaskOptions::default(),
         });
-        let spec = Arc::new(ActorSpec { job: JOB, template, arguments: Payload::EMPTY });
+        let spec = Arc::new(ActorSpec { job: JOB, template, arguments: Payload::EMPTY, inputs: Vec::new() });
         let create = ActorRequest::Create(vec![CreateActor { actor, spec }]);
         assert_eq!(client.actors(&create).await.unwrap(), ActorAnswer::Created(vec![Ok(actor)]));
         let find = ActorRequest::Find(ActorTarget::Id(actor));

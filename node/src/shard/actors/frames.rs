@@ -6,7 +6,7 @@ use mobula_core::hosting as host;
 use mobula_core::tasks::{self, CallTarget, Place, Requester, SessionKey};
 use mobula_types::actor::{Caller, LaneCall};
 use mobula_types::frame::{Call, parent_as_actor};
-use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, TaskId, WorkerId};
+use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, Outcome, ResultValue, TaskId, WorkerId};
 
 /// What a worker says of a turn, or of a run: their handles differ in this bit.
 pub(crate) const TURN: u64 = 1 << 63;
@@ -101,7 +101,13 @@ impl Shard {
                 let borrows = self.keep_borrows(session, borrows);
                 self.note_owner_of_turn(handle, &outcome);
                 self.turn_over(handle);
-                host::Event::Done { worker, handle, outcome, retryable, micros, borrows }
+                let refers = refers(&outcome);
+                self.tell_host(host::Event::Done { worker, handle, outcome, retryable, micros, borrows });
+                if refers {
+                    // The worker may let go of them in its next frame: who gets the result holds them before that.
+                    self.perform_actor_effects();
+                }
+                return Ok(None);
             }
             Frame::Returned { handles } if handles.first().is_some_and(|handle| handle & TURN != 0) => {
                 handles.iter().for_each(|handle| self.turn_over(*handle));
@@ -195,4 +201,10 @@ impl Shard {
             resent: call.resent,
         })
     }
+}
+
+/// Whether there is a reference inside of a result.
+fn refers(outcome: &Outcome) -> bool {
+    let holds = |value: &ResultValue| value.contained.as_deref().is_some_and(|objects| !objects.is_empty());
+    outcome.values().is_ok_and(|values| values.iter().any(holds))
 }

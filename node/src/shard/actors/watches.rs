@@ -114,8 +114,12 @@ impl Shard {
         let over = self.actors.watches.known.iter().filter(|(_, watcher)| is_over(watcher));
         let over: Vec<u64> = over.map(|(number, _)| *number).collect();
         for number in over {
-            self.actors.watches.known.remove(&number);
-            self.parts.head.report_actors(ActorReport::Unwatch { number });
+            let watcher = self.actors.watches.known.remove(&number);
+            // Those of an actor end with its exit, of which the head hears in a moment. Were they taken back before, nobody
+            // would tell whom it was linked to.
+            if watcher.is_some_and(|watcher| watcher.actor.is_none()) {
+                self.parts.head.report_actors(ActorReport::Unwatch { number });
+            }
         }
     }
 }

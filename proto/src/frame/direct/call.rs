@@ -252,6 +252,7 @@ mod tests {
             inputs: Vec::new(),
             deadline: None,
             answered_below: 8,
+            resent: false,
         };
         let outcome = Outcome::Value(ResultValue::inline(Payload::EMPTY));
         let end = CallEnd::Ran { outcome, retryable: false, micros: 5, borrows: Vec::new() };

@@ -39,8 +39,7 @@ impl AtMostOnce {
 
     pub(super) fn ended(&mut self, task: TaskId, outcome: &Outcome) -> Result<(), String> {
         let Some(known) = self.calls.get_mut(&task) else { return Ok(()) };
-        let may_have_run =
-            matches!(outcome, Outcome::Failed(failure) if failure.detail().may_have_run);
+        let may_have_run = matches!(outcome, Outcome::Failed(failure) if failure.detail().may_have_run);
         if known.ended.replace(may_have_run).is_some() {
             return Err(format!("call {} ends twice", task.low));
         }

@@ -32,6 +32,12 @@ impl Node {
     }
 
     /// Something watched has exited: the watch is over, and one that is over already hears nothing.
+    pub(super) fn on_watching(&mut self, number: u64, epoch: mobula_types::Epoch) {
+        if let Some((_, watch)) = self.watches.known.get_mut(&number) {
+            watch.epoch = Some(epoch);
+        }
+    }
+
     pub(super) fn on_down(&mut self, context: &mut Context, down: Down) {
         if let Some((job, _)) = self.watches.known.remove(&down.number) {
             self.tell_driver(context, job, HomeFrame::Down(down));

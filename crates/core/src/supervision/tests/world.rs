@@ -17,6 +17,8 @@ pub(super) struct TestNode {
     pub(super) inbox: VecDeque<ActorOrder>,
     pub(super) actors: BTreeMap<Incarnation, ActorState>,
     stops: BTreeMap<Incarnation, ExitReason>,
+    /// Those whose constructors wanted no actor, until that is recorded.
+    ignored: BTreeSet<Incarnation>,
     pub(super) exits: Vec<(ExitReport, Time)>,
     pub(super) located: BTreeMap<ActorId, Location>,
     pub(super) downs: Vec<Down>,
@@ -143,6 +145,7 @@ impl World {
                 .iter()
                 .map(|(exit, at)| ExitReport { age: now.since(*at), ..exit.clone() })
                 .collect(),
+            ignored: known.ignored.iter().copied().collect(),
             located: known.located.keys().copied().collect(),
             watches: known.watches.values().copied().collect(),
         };
@@ -308,7 +311,8 @@ impl World {
             ActorOrder::Start(starts) => {
                 for start in starts {
                     let exited = known.exits.iter().any(|(exit, _)| exit.incarnation == start.incarnation);
-                    if exited || known.actors.contains_key(&start.incarnation) {
+                    let is_here = known.actors.contains_key(&start.incarnation);
+                    if exited || is_here || known.ignored.contains(&start.incarnation) {
                         continue;
                     }
                     known.actors.insert(start.incarnation, ActorState::Starting);
@@ -326,6 +330,7 @@ impl World {
                 known.located.extend(located.into_iter().map(|one| (one.actor, one.location)));
             }
             ActorOrder::ExitsRecorded(exits) => {
+                known.ignored.retain(|ignored| !exits.contains(ignored));
                 known.exits.retain(|(exit, _)| !exits.contains(&exit.incarnation));
             }
             ActorOrder::Down(down) => {
@@ -341,7 +346,6 @@ impl World {
             ActorOrder::Reconciled { unknown } => {
                 known.actors.retain(|incarnation, _| !unknown.contains(incarnation));
             }
-            ActorOrder::Rosters(_) => {}
         }
         true
     }
@@ -384,6 +388,7 @@ impl World {
         }
         let report = if self.ignoring.contains(class) {
             known.actors.remove(&incarnation);
+            known.ignored.insert(incarnation);
             ActorReport::Ignored(incarnation)
         } else {
             known.actors.insert(incarnation, ActorState::Running);

@@ -74,7 +74,7 @@ pub(crate) async fn standing_node(victim: &str, line: &str) -> mobula::Result<Va
     // It is a member of the cluster again as soon as an actor can be placed on it.
     let place = async || TalkerHandle::new().on_node(victim, false).spawn().await;
     let placed = until("an actor is on it", place, |_| true).await?;
-    assert_eq!(until_members("g", 1, &[&one, &placed]).await?, [one.clone()]);
+    assert_eq!(until_members("g", 1, &[&one, &placed]).await?, std::slice::from_ref(&one));
     placed.join("g".to_owned()).await?;
     placed.listen("g.#".to_owned()).await?;
     until_members("g", 2, &[&one, &placed]).await?;
