@@ -39,6 +39,21 @@ fn groups() -> Result<()> {
 }
 
 #[test]
+fn groups_are_listed_in_pages() -> Result<()> {
+    let cluster = cluster()?;
+    assert_eq!(run(&cluster, &["many", "1100", "1000"])?, 1000);
+    let all = listed(&cluster, &["--limit", "2000"])?;
+    assert_eq!(all.len(), 1102);
+    assert!(all.contains(&("large".to_owned(), 1000)) && all.contains(&("g-01099".to_owned(), 1)), "{all:?}");
+    assert_eq!(listed(&cluster, &["--namespace", "apart"])?, [("g".to_owned(), 1)]);
+    assert_eq!(listed(&cluster, &["--namespace", "nowhere"])?, []);
+    let table = cluster.mobula(&["list", "groups", "--limit", "5"])?;
+    assert!(table.contains("g-00003") && !table.contains("g-00004"), "{table}");
+    assert!(table.contains("more"), "{table}");
+    Ok(())
+}
+
+#[test]
 fn membership_ends_with_the_incarnation() -> Result<()> {
     assert_eq!(run(&cluster()?, &["incarnation"])?, true);
     Ok(())
@@ -95,7 +110,7 @@ fn what_makes_no_sense_is_refused() -> Result<()> {
 fn a_new_leader_keeps_groups_and_topics() -> Result<()> {
     let cluster =
         TestCluster::start(&ClusterOptions { nodes: 2, heads: 2, etcd: true, ..ClusterOptions::default() })?;
-    // The first one was ready before there was another.
+    // It leads.
     let kill = format!("kill -KILL {}", cluster.heads[0].server.pid());
     let heard = json!([["g.after", 0], ["g.meanwhile", 0], ["g.meanwhile", 1]]);
     assert_eq!(run(&cluster, &["new-leader", &kill])?, json!([2, heard]));

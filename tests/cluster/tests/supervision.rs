@@ -197,7 +197,7 @@ fn a_tree_of_100_is_whole_after_a_node_is_killed() -> Result<()> {
 fn a_tree_of_100_is_whole_after_a_node_and_the_leading_head_are_killed() -> Result<()> {
     let _alone = alone();
     let cluster = cluster_of(3, 2, true)?;
-    // The first one was ready before there was another.
+    // It leads.
     let head = cluster.heads[0].server.pid();
     let both = format!("{}; sleep 1.2; kill -KILL {head}", signal(&cluster, "KILL", 1));
     let seen = run(&cluster, &["whole", "100", "node-1", &both])?;

@@ -274,12 +274,12 @@ impl Driver {
             }
             HomeFrame::Answered { number, answer } => self.answered(context, number, answer),
             HomeFrame::Watching(number) => {
-                if let Some(home) = context.at.get(&Host::Node(self.home)).copied() {
+                if let Some(home) = context.other_end(stream, self.id) {
                     context.observer.watching(home, number, self.index);
                 }
             }
             HomeFrame::Down(down) => {
-                if let Some(home) = context.at.get(&Host::Node(self.home)).copied() {
+                if let Some(home) = context.other_end(stream, self.id) {
                     context.observer.down(home, &down);
                 }
             }

@@ -135,6 +135,12 @@ impl Context {
         stream.ends.iter().position(|end| *end == Some(process))
     }
 
+    /// The process at the other end of a stream.
+    pub(crate) fn other_end(&self, id: StreamId, process: ProcessId) -> Option<ProcessId> {
+        let end = self.end_of(id, process)?;
+        self.network.streams.get(&id)?.ends[1 - end]
+    }
+
     /// Sends over a stream. What is sent after its end goes nowhere.
     pub(crate) fn send(&mut self, id: StreamId, by: ProcessId, packet: Packet) {
         let Some(end) = self.end_of(id, by).map(|end| 1 - end) else { return };

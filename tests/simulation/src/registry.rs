@@ -244,7 +244,9 @@ impl Registry {
         for lease in self.leases.values_mut() {
             lease.ends = now + lease.length;
         }
-        self.entries.remove(&Key::Leader);
+        if let Some(lease) = self.entries.remove(&Key::Leader).and_then(|leader| leader.lease) {
+            self.leases.remove(&lease);
+        }
         let incarnation = match lost.get(&Key::Incarnation) {
             Some(Value::Number(number)) => *number,
             _ => 1,

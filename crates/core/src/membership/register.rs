@@ -84,7 +84,15 @@ impl Membership {
         if member.record.generation > previous.generation {
             return fenced("was replaced by a later generation");
         }
-        if member.phase.is_living() { Ok(previous.generation) } else { fenced("was declared dead") }
+        match member.phase {
+            Phase::Alive | Phase::LeaseOver { .. } => Ok(previous.generation),
+            // Should that fail, the next head knows it as living.
+            Phase::Dying => {
+                let message = format!("the death of {previous} is being written; try again");
+                Err(Failure::new(FailureKind::Unavailable, message).on_node(previous.clone()))
+            }
+            _ => fenced("was declared dead"),
+        }
     }
 
     /// Whether a new process may have the name, and which generation it becomes.

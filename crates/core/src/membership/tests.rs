@@ -141,6 +141,21 @@ fn the_lease_is_short_where_a_standby_would_take_over() {
 }
 
 #[test]
+fn a_node_is_told_of_its_death_once_that_is_durable() {
+    let mut bench = Bench::new();
+    let (node, _) = (bench.joined("a", 1), bench.joined("b", 2));
+    bench.tell(Event::LinkBroken { link: LinkKey(1) });
+    bench.tell(Event::LeaseEnded { name: "a".into(), revision: 200 });
+    bench.now = bench.now + SECOND * 15;
+    assert!(writes_death(&bench.tell(Event::Tick)));
+    let again = bench.register("a", 3, Some(node.clone()));
+    assert_eq!(refusal(&again).kind(), FailureKind::Unavailable, "another head may not know of it");
+    bench.written(&node, NodeWrite::Death);
+    let again = bench.register("a", 4, Some(node));
+    assert!(matches!(&again[..], [Effect::Fenced { .. }]), "{again:?}");
+}
+
+#[test]
 fn a_name_stays_taken_until_the_earlier_generation_is_fenced() {
     let mut bench = Bench::new();
     let (dead, other) = (bench.joined("a", 1), bench.joined("b", 2));
@@ -189,7 +204,7 @@ fn a_dead_generation_is_told_so_and_returns_as_a_new_one() {
     bench.tell(Event::LeaseEnded { name: "a".into(), revision: 200 });
     assert!(writes_death(&bench.after(SECOND * 15)));
     let effects = bench.register("a", 2, Some(node.clone()));
-    assert!(matches!(&effects[..], [Effect::Fenced { link: LinkKey(2), .. }]), "{effects:?}");
+    assert_eq!(refusal(&effects).kind(), FailureKind::Unavailable, "it is not on record");
     let effects = bench.written(&node, NodeWrite::Death);
     assert!(
         effects.iter().any(|effect| matches!(effect, Effect::Fenced { link: LinkKey(1), .. })),

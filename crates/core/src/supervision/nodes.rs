@@ -35,12 +35,14 @@ pub(super) struct Node {
     /// The latest ends of links of its actors, and the writes that have them. It is told of them again when it joins again,
     /// and knows those that it has heard of.
     pub(super) link_downs: VecDeque<(u64, ActorOrder)>,
+    /// Actors of whose places it could not be told: of those that it asked for before.
+    pub(super) untold: BTreeSet<ActorId>,
 }
 
 impl Node {
     pub(super) fn new(standing: Standing, draining: bool) -> Self {
-        let (actors, after_fence) = (BTreeSet::new(), BTreeSet::new());
-        Node { standing, draining, actors, after_fence, link_downs: VecDeque::new() }
+        let (actors, after_fence, untold) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Node { standing, draining, actors, after_fence, link_downs: VecDeque::new(), untold }
     }
 }
 
@@ -129,6 +131,8 @@ impl Supervision {
         known.standing = Standing::Joined;
         let (open, draining) = (!known.draining, known.draining);
         let mut link_downs = std::mem::take(&mut known.link_downs);
+        let mut untold = std::mem::take(&mut known.untold);
+        untold.extend(located);
         self.placer.set_joined(node, open);
         self.pending.retry = true;
         // Watches first: an exit that is told here ends them.
@@ -158,7 +162,7 @@ impl Supervision {
         if let Some(known) = self.nodes.get_mut(node) {
             known.link_downs.extend(link_downs);
         }
-        located.into_iter().for_each(|id| self.locate(node, id));
+        untold.into_iter().for_each(|id| self.locate(node, id));
         if draining {
             self.drain_actors(node);
         }
@@ -268,6 +272,7 @@ impl Supervision {
         let known = self.nodes.entry(node.clone()).or_insert_with(|| Node::new(Standing::Lost, false));
         known.standing = Standing::Lost;
         known.link_downs.clear();
+        known.untold = BTreeSet::new();
         let granted: Vec<ActorId> = known.actors.iter().copied().collect();
         self.placer.set_joined(node, false);
         self.unwatch_node(node);

@@ -228,7 +228,10 @@ impl Head {
                 let created = entry.created;
                 self.io(context).ask(Request::Read, Asked::Image { lease, sent, created });
             }
-            (Asked::Image { lease, sent, created }, Ok(Answer::Image(image))) => {
+            // A registry that was restored meanwhile has another leader, or none.
+            (Asked::Image { lease, sent, created }, Ok(Answer::Image(image)))
+                if image.entries.get(&Key::Leader).and_then(|leader| leader.lease) == Some(lease) =>
+            {
                 self.take_over(context, *image, lease, sent, created);
             }
             (Asked::Leader | Asked::LeaderLease { .. }, _) => self.wait(context, PAUSE),

@@ -23,8 +23,8 @@ struct Watch {
 #[derive(Default, Debug)]
 pub(super) struct ExactlyOneDown {
     watches: BTreeMap<WatchKey, Watch>,
-    /// What was watched, and which incarnation was told to start last, when a leader heard of a watch. The
-    /// leader may have granted one more by then.
+    /// What was watched, and which incarnation was the latest on record, when a leader heard of a watch. The leader may have
+    /// granted one more by then.
     heard: BTreeMap<WatchKey, (ActorId, Epoch)>,
     processes: BTreeMap<NodeId, ProcessId>,
 }

@@ -113,8 +113,10 @@ impl Node {
     fn forget_calls(&mut self, context: &mut Context, job: JobId) {
         let of_job = self.drivers.calls.iter().filter(|(_, call)| call.job == job);
         for task in of_job.map(|(task, _)| *task).collect::<Vec<_>>() {
-            self.drivers.calls.remove(&task);
-            self.tell_router(context, Event::Dropped { task });
+            // What is on its way goes on; its end is nobody's business.
+            if self.drivers.calls.remove(&task).is_some_and(|call| !call.ready) {
+                self.tell_router(context, Event::Dropped { task });
+            }
         }
     }
 

@@ -224,6 +224,7 @@ impl Node {
             return self.ending = Some(Ending::Fenced);
         }
         self.link.seen_term = term;
+        context.observer.hears(self.id, term);
         match order {
             HeadOrder::Granted { node, lease, lease_id } => self.granted(context, node, lease, lease_id),
             HeadOrder::View(delta) => self.view_changed(context, &delta),
@@ -335,6 +336,7 @@ impl Node {
             }
             ActorOrder::ExitsRecorded(exits) => self.tell_host(context, host::Event::ExitsRecorded(exits)),
             ActorOrder::Down(down) => self.on_down(context, down),
+            ActorOrder::Watching { number, epoch } => self.watches.bind(number, epoch),
             // Nobody here links actors or groups them.
             ActorOrder::LinkDown { .. } | ActorOrder::Rosters(_) => {}
             ActorOrder::Reconciled { unknown } => {

@@ -6,4 +6,5 @@ mod rows;
 mod rows_asked;
 mod single;
 mod specs;
+mod whereabouts;
 mod world;

@@ -21,10 +21,10 @@ pub(crate) async fn groups() -> mobula::Result<Value> {
     one.join("h".to_owned()).await?;
     group("g").in_namespace("apart").join(&one).await?;
     until_members("g", 2, &[&one, &other]).await?;
-    assert_eq!(until_members("h", 1, &[&other]).await?, [one.clone()]);
-    assert_eq!(group("g").in_namespace("apart").members().await?, [one.clone()]);
+    assert_eq!(until_members("h", 1, &[&other]).await?, std::slice::from_ref(&one));
+    assert_eq!(group("g").in_namespace("apart").members().await?, std::slice::from_ref(&one));
     other.leave("g".to_owned()).await?;
-    assert_eq!(until_members("g", 1, &[&one, &other]).await?, [one.clone()]);
+    assert_eq!(until_members("g", 1, &[&one, &other]).await?, std::slice::from_ref(&one));
     group("g").leave(&one).await?;
     until_members("g", 0, &[&one, &other]).await?;
     // One that is dead joins nothing.
@@ -65,6 +65,26 @@ pub(crate) async fn ends_with_the_node(victim: &str, line: &str) -> mobula::Resu
     let told = group("g").broadcast(|member| member.hear("after".to_owned(), 1)).await?;
     let heard = until("it has heard", async || members[0].heard().await, |heard| !heard.is_empty()).await?;
     Ok(json!([told, heard]))
+}
+
+/// Leaves an actor behind that is in so many groups, and a group with so many actors on both nodes.
+pub(crate) async fn many(groups: u64, members: u64) -> mobula::Result<Value> {
+    let joiner = TalkerHandle::new().detached().on_node("node-1", false).spawn().await?;
+    for number in 0..groups {
+        joiner.join(format!("g-{number:05}")).await?;
+    }
+    group("g").in_namespace("apart").join(&joiner).await?;
+    let creations = (0..members).map(|number| {
+        let node = if number % 2 == 0 { "node-0" } else { "node-1" };
+        TalkerHandle::in_group("large".to_owned()).detached().on_node(node, false)
+    });
+    let talkers = mobula::spawn_many(creations).await?;
+    until_members("large", talkers.len(), &[&joiner]).await?;
+    let told = group("large").broadcast(|member| member.hear("all".to_owned(), 1)).await?;
+    for talker in &talkers {
+        until("it has heard", async || talker.heard().await, |heard| heard.len() == 1).await?;
+    }
+    Ok(json!(told))
 }
 
 /// What is broadcast comes to every member once, in the order in which it was sent.

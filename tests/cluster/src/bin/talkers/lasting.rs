@@ -67,13 +67,14 @@ pub(crate) async fn standing_node(victim: &str, line: &str) -> mobula::Result<Va
     let (one, other) = (member_on("node-0", "g").await?, member_on(victim, "g").await?);
     until_members("g", 2, &[&one, &other]).await?;
     until_heard(&one, &other, "g.probe").await?;
-    let mut acting = act(line);
+    let line = line.to_owned();
+    let acting = tokio::task::spawn_blocking(move || act(&line).wait());
     until_members("g", 1, &[&one]).await?;
-    acting.wait().expect("a shell");
+    acting.await.expect("a thread").expect("a shell");
     // It is a member of the cluster again as soon as an actor can be placed on it.
     let place = async || TalkerHandle::new().on_node(victim, false).spawn().await;
     let placed = until("an actor is on it", place, |_| true).await?;
-    assert_eq!(until_members("g", 1, &[&one, &placed]).await?, [one.clone()]);
+    assert_eq!(until_members("g", 1, &[&one, &placed]).await?, std::slice::from_ref(&one));
     placed.join("g".to_owned()).await?;
     placed.listen("g.#".to_owned()).await?;
     until_members("g", 2, &[&one, &placed]).await?;

@@ -38,6 +38,7 @@ async fn perform(words: &[&str]) -> mobula::Result<Value> {
         ["incarnation"] => groups::ends_with_the_incarnation().await,
         ["node", victim, act] => groups::ends_with_the_node(victim, act).await,
         ["broadcast", count] => groups::broadcast(number(count)).await,
+        ["many", groups, members] => groups::many(number(groups), number(members)).await,
         ["topics"] => topics::topics().await,
         ["wildcards"] => topics::wildcards().await,
         ["order", count] => topics::order(number(count)).await,
