@@ -3,6 +3,7 @@
 use super::rows::world_with;
 use super::specs::*;
 use super::world::*;
+use crate::supervision::Event;
 use mobula_types::actor::*;
 use mobula_types::*;
 
@@ -22,7 +23,8 @@ fn info_of(world: &mut World, class: &str) -> ActorInfo {
 /// The node of the one that keeps on is silent, and everybody knows that it is dead.
 fn silent(world: &mut World) -> NodeId {
     let (node, _) = world.running("kept").unwrap();
-    world.silence(&node);
+    world.silent.push(node.clone());
+    world.die(&node, Event::NodeSilent { node: node.clone() });
     world.settle();
     world.fence(&node);
     world.settle();

@@ -17,7 +17,6 @@ pub(super) struct TestNode {
     pub(super) inbox: VecDeque<ActorOrder>,
     pub(super) actors: BTreeMap<Incarnation, ActorState>,
     stops: BTreeMap<Incarnation, ExitReason>,
-    /// Those whose constructors wanted no actor, until that is recorded.
     ignored: BTreeSet<Incarnation>,
     pub(super) exits: Vec<(ExitReport, Time)>,
     pub(super) located: BTreeMap<ActorId, Location>,
@@ -52,7 +51,7 @@ pub(super) struct World {
     pub(super) ignoring: BTreeSet<String>,
     next_request: u64,
     view: ClusterView,
-    silent: Vec<NodeId>,
+    pub(super) silent: Vec<NodeId>,
     random: u64,
     /// How many orders there were.
     pub(super) orders: usize,
@@ -165,14 +164,7 @@ impl World {
     pub(super) fn lose(&mut self, id: &NodeId) {
         self.die(id, Event::NodeLost { node: id.clone() });
     }
-
-    /// The lease of a node has ended, and nobody knows more.
-    pub(super) fn silence(&mut self, id: &NodeId) {
-        self.silent.push(id.clone());
-        self.die(id, Event::NodeSilent { node: id.clone() });
-    }
-
-    fn die(&mut self, id: &NodeId, event: Event) {
+    pub(super) fn die(&mut self, id: &NodeId, event: Event) {
         self.nodes.remove(id);
         self.states.insert(id.clone(), InheritedNode::Lost);
         self.view.nodes.remove(&id.name);
