@@ -47,8 +47,7 @@ impl Supervision {
     /// Grants an actor its next epoch, now or as soon as it can be.
     pub(super) fn launch(&mut self, id: ActorId) {
         let Some(actor) = self.actors.get(&id) else { return };
-        let above = actor.child.and_then(|(above, ordinal)| Some((self.supervisors.get(&above)?, ordinal)));
-        if actor.is_granted() || above.is_some_and(|(supervisor, ordinal)| supervisor.is_stopping(ordinal)) {
+        if actor.is_granted() || self.is_to_stop(actor.child) {
             return;
         }
         if let Some(node) = self.unfenced(actor) {
@@ -71,6 +70,19 @@ impl Supervision {
                 self.set_phase(id, Phase::Pending);
             }
         }
+    }
+
+    /// Whether a supervisor above a child is stopping what the child is or is in: what is stopped soon is not started before.
+    pub(super) fn is_to_stop(&self, child: Option<(ActorId, u64)>) -> bool {
+        let above = |(id, ordinal)| self.supervisors.get(&id).map(|supervisor| (supervisor, ordinal));
+        let mut next = child.and_then(above);
+        while let Some((supervisor, ordinal)) = next {
+            if supervisor.is_stopping(ordinal) {
+                return true;
+            }
+            next = supervisor.parent.and_then(above);
+        }
+        false
     }
 
     /// The node that its last incarnation was lost with, while that may still run.

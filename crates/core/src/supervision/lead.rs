@@ -2,7 +2,6 @@
 
 use super::create::Job;
 use super::dead::Dead;
-use super::decide::Exits;
 use super::nodes::{Node, Standing};
 use super::supervisor::Child;
 use super::write::{Key, Writes};
@@ -229,17 +228,14 @@ impl Supervision {
 
     /// Goes on from where the records stand.
     fn take_up(&mut self) {
-        let mut exits = Exits::new();
         let all: Vec<ActorId> = self.actors.keys().copied().collect();
-        for id in &all {
-            let Some(actor) = self.actors.get(id).filter(|actor| actor.is_granted()) else { continue };
-            let standing =
-                actor.node.as_ref().and_then(|node| self.nodes.get(node)).map(|node| node.standing);
-            if matches!(standing, None | Some(Standing::Lost)) {
-                self.end(*id, ExitReason::of(ExitKind::NodeLost), self.now, false, &mut exits);
-            }
-        }
-        self.children_exited(exits);
+        let lost = |actor: &super::actor::Actor| {
+            let node = actor.node.as_ref().and_then(|node| self.nodes.get(node));
+            actor.is_granted() && node.is_none_or(|node| node.standing == Standing::Lost)
+        };
+        let lost: Vec<ActorId> =
+            self.actors.iter().filter(|(_, actor)| lost(actor)).map(|(id, _)| *id).collect();
+        self.end_together(&lost, ExitKind::NodeLost);
         self.take_up_jobs();
         let supervisors: Vec<ActorId> = self.supervisors.keys().copied().collect();
         for id in supervisors {

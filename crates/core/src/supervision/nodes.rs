@@ -2,7 +2,6 @@
 
 use super::Supervision;
 use super::actor::Phase;
-use super::decide::Exits;
 use super::outbox::Said;
 use mobula_types::actor::{
     ActorOrder, ActorReport, ActorState, ChildShutdown, ExitReport, HostedActor, Watch,
@@ -163,7 +162,7 @@ impl Supervision {
     ) {
         let Some(known) = self.nodes.get(node) else { return };
         let (granted, draining) = (known.actors.iter().copied().collect::<Vec<ActorId>>(), known.draining);
-        let mut exits = Exits::new();
+        let mut lost = Vec::new();
         for id in granted {
             let Some(actor) = self.actors.get(&id) else { continue };
             let incarnation = actor.incarnation(id);
@@ -187,12 +186,12 @@ impl Supervision {
                     self.launch(id);
                 }
                 Phase::Starting | Phase::Running | Phase::Unknown => {
-                    self.end(id, ExitReason::of(ExitKind::Lost), self.now, false, &mut exits);
+                    lost.push(id);
                 }
                 Phase::Granted | Phase::Idle | Phase::Pending => {}
             }
         }
-        self.children_exited(exits);
+        self.end_together(&lost, ExitKind::Lost);
     }
 
     /// Orders to stop that may have been lost.
@@ -261,18 +260,13 @@ impl Supervision {
         let granted: Vec<ActorId> = known.actors.iter().copied().collect();
         self.placer.set_joined(node, false);
         self.unwatch_node(node);
-        let mut exits = Exits::new();
-        for id in granted {
-            match self.actors.get(&id).map(|actor| actor.phase) {
-                Some(Phase::Granted) => {
-                    self.withdraw(id);
-                    self.launch(id);
-                }
-                Some(_) => self.end(id, ExitReason::of(ExitKind::NodeLost), self.now, false, &mut exits),
-                None => {}
-            }
+        let untold = |id: &ActorId| self.actors.get(id).is_some_and(|actor| actor.phase == Phase::Granted);
+        let (untold, told): (Vec<ActorId>, Vec<ActorId>) = granted.into_iter().partition(untold);
+        for id in untold {
+            self.withdraw(id);
+            self.launch(id);
         }
-        self.children_exited(exits);
+        self.end_together(&told, ExitKind::NodeLost);
         self.creators_gone(node);
     }
 

@@ -25,7 +25,7 @@ impl Supervision {
 
     /// Starts a child that does not run, where its supervisor does.
     pub(super) fn launch_child(&mut self, id: ActorId, ordinal: u64) {
-        if !self.is_alive(id, true) {
+        if !self.is_alive(id, true) || self.is_to_stop(Some((id, ordinal))) {
             return;
         }
         let Some(child) = self.child_mut(id, ordinal) else { return };
@@ -384,6 +384,11 @@ impl Supervision {
         let parent = supervisor.parent;
         let added = supervisor.children.iter().filter(|(_, child)| !child.declared);
         let added: Vec<u64> = added.map(|(ordinal, _)| *ordinal).collect();
+        if added.len() > self.exits_of_a_write() {
+            // What follows from its end is written before its many children go.
+            parent.map(|(parent, _)| self.mark_supervisor(parent));
+            self.mark_supervisor(id);
+        }
         for ordinal in added {
             self.remove_child(id, ordinal, &reason);
         }

@@ -35,6 +35,7 @@ pub(super) struct Records {
 
 pub(super) struct World {
     pub(super) machine: Supervision,
+    options: SupervisionOptions,
     pub(super) now: Time,
     pub(super) records: Records,
     pub(super) writes: VecDeque<(u64, Vec<RecordChange>, bool)>,
@@ -69,11 +70,21 @@ impl World {
     }
 
     pub(super) fn seeded(nodes: u64, seed: u64) -> Self {
+        World::with_options(nodes, seed, SupervisionOptions::default())
+    }
+
+    /// One whose turns take many writes, so that heads change between two of them.
+    pub(super) fn with_small_writes(nodes: u64, seed: u64) -> Self {
+        World::with_options(nodes, seed, SupervisionOptions { write_limit: 9, ..SupervisionOptions::default() })
+    }
+
+    fn with_options(nodes: u64, seed: u64, options: SupervisionOptions) -> Self {
         let now = Time::ZERO + SECOND * 1000;
         let inheritance = Inheritance { wall_millis: wall(now), ..Inheritance::default() };
-        let machine = Supervision::lead(now, SupervisionOptions::default(), inheritance, &mut Vec::new());
+        let machine = Supervision::lead(now, options.clone(), inheritance, &mut Vec::new());
         let mut world = World {
             machine,
+            options,
             now,
             records: Records::default(),
             writes: VecDeque::new(),
@@ -196,7 +207,7 @@ impl World {
                 .collect(),
         };
         let mut effects = Vec::new();
-        self.machine = Supervision::lead(self.now, SupervisionOptions::default(), inheritance, &mut effects);
+        self.machine = Supervision::lead(self.now, self.options.clone(), inheritance, &mut effects);
         for known in self.nodes.values_mut() {
             known.connected = false;
             known.inbox.clear();
@@ -234,7 +245,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Write { write, changes, may_fail } => {
-                    assert!(changes.len() <= WRITE_LIMIT);
+                    assert!(may_fail || changes.len() <= self.options.write_limit);
                     self.writes.push_back((write, changes, may_fail));
                 }
                 Effect::Order { node, order } => {
@@ -440,6 +451,12 @@ impl World {
         })
     }
 
+    /// The classes of the actors that a node has.
+    pub(super) fn classes_on(&self, id: &NodeId) -> Vec<String> {
+        let actors = self.nodes.get(id).into_iter().flat_map(|known| known.actors.keys());
+        actors.map(|incarnation| self.classes[&incarnation.actor].clone()).collect()
+    }
+
     /// The classes of all actors that nodes have, sorted.
     pub(super) fn alive(&self) -> Vec<String> {
         let actors = self.nodes.values().flat_map(|known| known.actors.keys());
@@ -455,6 +472,23 @@ impl World {
         self.report_exit(&id, incarnation, ExitReason::of(kind), true);
     }
 
+    /// All actors that run on the first node exit at once, in one report.
+    pub(super) fn exit_all(&mut self, kind: ExitKind) {
+        let now = self.now;
+        let Some((id, known)) = self.nodes.iter_mut().next() else { return };
+        let report = |incarnation: &Incarnation| ExitReport {
+            incarnation: *incarnation,
+            reason: ExitReason::of(kind),
+            age: Duration::ZERO,
+            started: true,
+        };
+        let exits: Vec<ExitReport> = known.actors.keys().map(report).collect();
+        known.actors.clear();
+        known.exits.extend(exits.iter().map(|exit| (exit.clone(), now)));
+        let (node, report) = (id.clone(), ActorReport::Exited(exits));
+        self.tell(Event::Reported { node, report });
+    }
+
     /// Actors that are on record, and not as dead.
     pub(super) fn living(&self) -> Vec<ActorId> {
         let living = self.records.actors.values().filter(|record| !record.dead);
@@ -467,7 +501,7 @@ impl World {
 }
 
 impl Records {
-    fn apply(&mut self, change: RecordChange) {
+    pub(super) fn apply(&mut self, change: RecordChange) {
         match change {
             RecordChange::PutActor(record) => drop(self.actors.insert(record.actor, record)),
             RecordChange::DeleteActor(id) => drop(self.actors.remove(&id)),
