@@ -91,11 +91,11 @@ impl Link {
     ) -> Result<(u64, oneshot::Receiver<Down>), Failure> {
         let (answer, answered) = oneshot::channel();
         let (down, exited) = oneshot::channel();
-        let ask = Box::new(Ask::Watch { target, kind });
+        let ask = Box::new(Ask::Watch { target, kind, epoch: None });
         let news = Some(News::Exit(down));
         self.command(super::Command::Ask(Question { ask, parent, answer, news }));
         match refused(answered.await)? {
-            Answer::Watching { number } => Ok((number, exited)),
+            Answer::Watching { number, .. } => Ok((number, exited)),
             other => Err(odd_answer(&other)),
         }
     }
@@ -162,7 +162,11 @@ impl Io {
             return;
         };
         match (watcher, &answer) {
-            (Some(watcher), Answer::Watching { number }) => {
+            (Some(mut watcher), Answer::Watching { number, epoch: named }) => {
+                // Through another home it is that incarnation that is watched, whatever runs by then.
+                if let Ask::Watch { epoch, .. } = &mut watcher.ask {
+                    *epoch = Some(*named);
+                }
                 self.asks.watches.insert(*number, watcher);
             }
             (Some(watcher), Answer::Subscribed { subscription }) => {

@@ -40,19 +40,26 @@ pub(super) struct NewWatch {
     pub(super) actor: Option<(WorkerId, u32, Incarnation)>,
     pub(super) target: ActorId,
     pub(super) kind: WatchKind,
+    /// The incarnation, where the asker knows it from its earlier home.
+    pub(super) epoch: Option<Epoch>,
 }
 
 impl Shard {
-    /// Begins a watch. Its number is the answer, once a head has it.
+    /// Begins a watch. Its number is the answer, once a head has it, or at once where the asker says what it names.
     pub(super) fn watch(&mut self, new: NewWatch) {
         let watches = &mut self.actors.watches;
         watches.last += 1;
         let watcher = new.actor.map(|(_, _, incarnation)| incarnation);
-        let watch = Watch { number: watches.last, watcher, target: new.target, epoch: None, kind: new.kind };
+        let watch =
+            Watch { number: watches.last, watcher, target: new.target, epoch: new.epoch, kind: new.kind };
         let actor = new.actor.map(|(worker, key, _)| (worker, key));
-        let asked = Some(new.asked);
+        let asked = Some(new.asked).filter(|_| new.epoch.is_none());
+        let number = watches.last;
         watches.known.insert(watches.last, Watcher { session: new.session, actor, watch, asked });
         self.parts.head.report_actors(ActorReport::Watch(watch));
+        if let Some(epoch) = new.epoch {
+            self.answer_watch(new.session, new.asked, number, epoch);
+        }
     }
 
     /// A head has registered a watch.
@@ -61,12 +68,12 @@ impl Shard {
         watcher.watch.epoch = Some(epoch);
         if let Some(asked) = watcher.asked.take() {
             let session = watcher.session;
-            self.answer_watch(session, asked, number);
+            self.answer_watch(session, asked, number, epoch);
         }
     }
 
-    fn answer_watch(&mut self, session: SessionKey, asked: u64, number: u64) {
-        let answer = Box::new(Answer::Watching { number });
+    fn answer_watch(&mut self, session: SessionKey, asked: u64, number: u64, epoch: Epoch) {
+        let answer = Box::new(Answer::Watching { number, epoch });
         self.sessions.send(session, Frame::Answered { number: asked, answer });
     }
 
@@ -83,7 +90,7 @@ impl Shard {
     pub(super) fn on_down(&mut self, down: Down) {
         let Some(watcher) = self.actors.watches.known.remove(&down.number) else { return };
         if let Some(asked) = watcher.asked {
-            self.answer_watch(watcher.session, asked, down.number);
+            self.answer_watch(watcher.session, asked, down.number, down.incarnation.epoch);
         }
         let key = watcher.actor.map(|(_, key)| key);
         let kind = watcher.watch.kind;
