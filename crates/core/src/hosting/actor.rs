@@ -12,8 +12,9 @@ pub(super) struct Actor {
     pub(super) phase: Phase,
     /// Where it is, in a worker; from when it has been given one.
     pub(super) seat: Option<Seat>,
-    /// Whether its constructor has succeeded.
+    /// Whether its constructor has succeeded, and by when it has to; never before its worker was told of it.
     pub(super) started: bool,
+    pub(super) started_by: Time,
     /// What it was told to exit with, and when it is dead without having said so.
     pub(super) stopping: Option<ExitReason>,
     pub(super) dead_at: Time,
@@ -63,6 +64,7 @@ impl Actor {
             phase: Phase::Waiting,
             seat: None,
             started: false,
+            started_by: Time::NEVER,
             stopping: None,
             dead_at: Time::NEVER,
             is_unknown: false,
