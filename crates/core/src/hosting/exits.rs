@@ -4,7 +4,7 @@ use super::host::Hasher;
 use super::{ActorHost, Effect};
 use indexmap::IndexMap;
 use mobula_types::actor::{ActorReport, ExitReport};
-use mobula_types::{ActorId, Epoch, ExitReason, Incarnation, Time};
+use mobula_types::{ActorId, Epoch, ExitReason, Incarnation, Time, WorkerId};
 
 /// How many actors' last exits are known beyond those that are not recorded.
 const RECENT: usize = 4096;
@@ -17,6 +17,7 @@ struct Exit {
     reason: ExitReason,
     at: Time,
     started: bool,
+    worker: Option<WorkerId>,
     said: Time,
 }
 
@@ -68,12 +69,13 @@ impl Exit {
             reason: self.reason.clone(),
             age: now.since(self.at),
             started: self.started,
+            worker: self.worker,
         }
     }
 }
 
 impl ActorHost {
-    /// An incarnation has exited, now.
+    /// An incarnation that was not in a worker has exited, now.
     pub(super) fn report_exit(
         &mut self,
         incarnation: Incarnation,
@@ -81,8 +83,20 @@ impl ActorHost {
         started: bool,
         effects: &mut Vec<Effect>,
     ) {
+        self.report_exit_in(None, incarnation, reason, started, effects);
+    }
+
+    /// An incarnation has exited, now; with that worker, where one has ended.
+    pub(super) fn report_exit_in(
+        &mut self,
+        worker: Option<WorkerId>,
+        incarnation: Incarnation,
+        reason: ExitReason,
+        started: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         self.exits.note(incarnation, reason.clone());
-        let exit = Exit { reason, at: self.now, started, said: self.now };
+        let exit = Exit { reason, at: self.now, started, worker, said: self.now };
         effects.push(Effect::Report(ActorReport::Exited(vec![exit.report(incarnation, self.now)])));
         self.exits.unrecorded.insert(incarnation, exit);
         self.timers.exits_by(self.now + self.options.report_again);

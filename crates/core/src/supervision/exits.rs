@@ -6,7 +6,7 @@ use super::decide::Exits;
 use super::outbox::Said;
 use super::supervisor::ChildExit;
 use mobula_types::actor::ExitReport;
-use mobula_types::{ActorId, ExitKind, ExitReason, Incarnation, NodeId, Time};
+use mobula_types::{ActorId, ExitKind, ExitReason, Incarnation, NodeId, Time, WorkerId};
 use std::collections::BTreeSet;
 
 impl Supervision {
@@ -33,7 +33,13 @@ impl Supervision {
             let incarnation = report.incarnation;
             let at = self.now.before(report.age);
             if self.is_in_force(incarnation, node) {
-                self.end(incarnation.actor, report.reason.clone(), at, report.started, &mut exits);
+                let worker = report.worker.map(|worker| end_of_worker(node, worker));
+                self.end(incarnation.actor, report.reason.clone(), at, report.started, worker, &mut exits);
+            }
+            if self.is_left_alone(incarnation.actor) {
+                // Its node keeps the exit: whoever takes up the record learns of it.
+                self.left_alone_exited(incarnation, &report.reason);
+                continue;
             }
             let write = self.write_of(incarnation.actor);
             self.say(write, Said::Recorded(node.clone(), incarnation));
@@ -46,7 +52,7 @@ impl Supervision {
         self.decisions_first(ended);
         let mut exits = Exits::new();
         for id in ended {
-            self.end(*id, ExitReason::of(kind), self.now, false, &mut exits);
+            self.end(*id, ExitReason::of(kind), self.now, false, None, &mut exits);
         }
         self.children_exited(exits);
     }
@@ -95,6 +101,7 @@ impl Supervision {
         reason: ExitReason,
         at: Time,
         started: bool,
+        worker: Option<u64>,
         exits: &mut Exits,
     ) {
         let Some(actor) = self.actors.get_mut(&id) else { return };
@@ -119,7 +126,7 @@ impl Supervision {
         match child {
             Some((supervisor, ordinal)) => {
                 let above = self.epoch_of(supervisor);
-                let exit = ChildExit { ordinal, incarnation, reason, at, started, again, above };
+                let exit = ChildExit { ordinal, incarnation, reason, at, started, again, above, worker };
                 exits.entry(supervisor).or_default().push(exit);
             }
             None if again && self.may_move(id) => self.launch(id),
@@ -138,4 +145,15 @@ impl Supervision {
             actor.has_arguments && !self.jobs.get(&actor.spec.job).is_some_and(|job| job.ended)
         })
     }
+}
+
+/// What names the end of a worker, in records too.
+fn end_of_worker(node: &NodeId, worker: WorkerId) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(node.name.as_str().as_bytes());
+    hasher.update(&node.generation.0.to_le_bytes());
+    hasher.update(&worker.0.to_le_bytes());
+    let mut part = [0; 8];
+    part.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(part)
 }

@@ -107,7 +107,7 @@ impl Supervision {
     fn grant(&mut self, id: ActorId, node: NodeId) {
         self.no_longer_pending(id);
         let Some(actor) = self.actors.get(&id) else { return };
-        let wish = self.wish(actor);
+        let (child, wish) = (actor.child, self.wish(actor));
         let mut placer = std::mem::take(&mut self.placer);
         placer.take(&node, &wish);
         self.placer = placer;
@@ -122,6 +122,7 @@ impl Supervision {
             actor.again = false;
         }
         self.set_phase(id, Phase::Granted);
+        self.no_longer_deferred(child);
         self.mark_actor(id);
         self.granted(id);
     }

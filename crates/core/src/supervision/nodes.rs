@@ -100,6 +100,7 @@ impl Supervision {
                     if self.is_in_force(incarnation, node) {
                         self.started(incarnation);
                     }
+                    self.found(node, incarnation, ActorState::Running);
                 }
             }
             ActorReport::Ignored(incarnation) if self.is_in_force(incarnation, node) => {
@@ -136,9 +137,12 @@ impl Supervision {
         let hosted: BTreeMap<Incarnation, ActorState> =
             actors.iter().map(|hosted| (hosted.incarnation, hosted.state)).collect();
         let in_force = |incarnation: &&Incarnation| self.is_in_force(**incarnation, node);
-        let unknown = hosted.keys().filter(|incarnation| !in_force(incarnation)).copied().collect();
+        let known =
+            |incarnation: &&Incarnation| in_force(incarnation) || self.is_left_alone(incarnation.actor);
+        let unknown = hosted.keys().filter(|incarnation| !known(incarnation)).copied().collect();
         self.say(0, Said::Order(node.clone(), ActorOrder::Reconciled { unknown }));
         for (incarnation, state) in &hosted {
+            self.found(node, *incarnation, *state);
             if *state != ActorState::Starting && self.is_in_force(*incarnation, node) {
                 self.started(*incarnation);
             }
@@ -267,6 +271,7 @@ impl Supervision {
             self.launch(id);
         }
         self.end_together(&told, ExitKind::NodeLost);
+        self.left_alone_lost(node, &ExitReason::of(ExitKind::NodeLost));
         self.creators_gone(node);
     }
 

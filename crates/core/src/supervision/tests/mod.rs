@@ -3,8 +3,12 @@
 mod heads;
 mod model;
 mod model_heads;
+mod quarantine;
+mod records;
 mod rows;
 mod rows_asked;
+mod shapes;
 mod single;
 mod specs;
+mod test_node;
 mod world;
