@@ -159,6 +159,14 @@ impl TestCluster {
         Driver::start(&example(program)?, self.url(node), &self.token_file(), arguments)
     }
 
+    /// The same, with somebody who [types](Driver::type_line).
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn typing_driver(&self, program: &str, node: usize, arguments: &[&str]) -> Result<Driver> {
+        Driver::start_typing(&example(program)?, self.url(node), &self.token_file(), arguments)
+    }
+
     /// The driver whose functions misbehave.
     ///
     /// # Errors
@@ -197,6 +205,14 @@ impl TestCluster {
     /// Where it cannot be started.
     pub fn trees(&self, node: usize, arguments: &[&str]) -> Result<Driver> {
         Driver::start(&program::trees()?, self.url(node), &self.token_file(), arguments)
+    }
+
+    /// The driver whose actors are in groups and talk.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn talkers(&self, node: usize, arguments: &[&str]) -> Result<Driver> {
+        Driver::start(&program::talkers()?, self.url(node), &self.token_file(), arguments)
     }
 
     /// The driver whose tasks look around.

@@ -190,6 +190,25 @@ impl Context {
         process.filter(|_| !was_closed)
     }
 
+    /// Breaks the links of a process: both ends hear of it, and what is on its way is lost.
+    pub(crate) fn break_links(&mut self, process: ProcessId) {
+        let links =
+            self.network.streams.iter_mut().filter(|(_, stream)| {
+                stream.kind == StreamKind::Link && stream.ends.contains(&Some(process))
+            });
+        let mut broken = Vec::new();
+        for (id, stream) in links {
+            stream.queues.iter_mut().for_each(VecDeque::clear);
+            broken.push(*id);
+        }
+        for stream in broken {
+            for end in 0..2 {
+                let at = self.now + self.delay();
+                self.agenda.add(at, Happening::StreamEnded { stream, end });
+            }
+        }
+    }
+
     fn is_troubled(&self, stream: &Stream) -> bool {
         let ends = stream.ends.iter().flatten();
         self.network.is_apart(stream.hosts[0], stream.hosts[1])

@@ -84,6 +84,7 @@ impl CallRouter {
                 self.ended(lane, sequence, end, window, effects);
             }
             Event::Dropped { task } => self.dropped(task, effects),
+            Event::GivenUp { tasks } => self.given_up(&tasks, effects),
             Event::Cancel { task, attempt, failure } => self.cancel(task, attempt, failure, effects),
             Event::Located(location) => self.actor_located(location, effects),
             Event::PeerUnreachable { node } => self.peer_unreachable(&node, effects),

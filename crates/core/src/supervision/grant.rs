@@ -58,6 +58,10 @@ impl Supervision {
             return;
         }
         if !actor.has_arguments {
+            if let Some((_, reason)) = actor.last.as_ref().filter(|_| actor.child.is_none()) {
+                // It was to be moved, by a head that knew its arguments. Its creation is over, and nobody makes it again.
+                return self.bury(id, reason.clone());
+            }
             self.set_phase(id, Phase::Pending);
             self.without_arguments.insert(id);
             return;

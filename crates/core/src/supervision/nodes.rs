@@ -83,9 +83,9 @@ impl Supervision {
         match (standing, report) {
             (
                 Some(Standing::Joining | Standing::Joined),
-                ActorReport::Inventory { actors, exits, located, watches },
+                ActorReport::Inventory { actors, exits, ignored, located, watches },
             ) => {
-                self.inventory(node, actors, exits, located, watches);
+                self.inventory(node, actors, (exits, ignored), located, watches);
             }
             (Some(Standing::Joined), report) => self.report(node, report),
             // Its inventory says it again; a dead node says nothing that counts.
@@ -103,9 +103,7 @@ impl Supervision {
                     self.found(node, incarnation, ActorState::Running);
                 }
             }
-            ActorReport::Ignored(incarnation) if self.is_in_force(incarnation, node) => {
-                self.ignored(incarnation)
-            }
+            ActorReport::Ignored(incarnation) => self.ignored_reported(node, incarnation),
             ActorReport::Exited(exits) => self.exits_reported(node, exits),
             ActorReport::Locate(actors) => actors.into_iter().for_each(|id| self.locate(node, id)),
             ActorReport::Unlocate(actors) => actors.into_iter().for_each(|id| self.unlocate(node, id)),
@@ -113,7 +111,7 @@ impl Supervision {
             ActorReport::Watch(watch) => self.watch(node, watch),
             ActorReport::Unwatch { number } => self.unwatch(node, number),
             // Groups are kept beside this machine.
-            ActorReport::Ignored(_) | ActorReport::Inventory { .. } | ActorReport::Groups(_) => {}
+            ActorReport::Inventory { .. } | ActorReport::Groups(_) => {}
         }
     }
 
@@ -121,7 +119,7 @@ impl Supervision {
         &mut self,
         node: &NodeId,
         actors: Vec<HostedActor>,
-        exits: Vec<ExitReport>,
+        (exits, ignored): (Vec<ExitReport>, Vec<Incarnation>),
         located: Vec<ActorId>,
         watches: Vec<Watch>,
     ) {
@@ -147,6 +145,7 @@ impl Supervision {
                 self.started(*incarnation);
             }
         }
+        ignored.into_iter().for_each(|incarnation| self.ignored_reported(node, incarnation));
         self.exits_reported(node, exits);
         self.absent(node, &hosted, &exited);
         self.stop_again(node, &hosted);

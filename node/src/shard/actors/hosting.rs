@@ -7,7 +7,7 @@ use mobula_core::hosting::{Effect, Event, TurnOrder};
 use mobula_core::tasks::Place;
 use mobula_objects::Pin;
 use mobula_runtime::spawn;
-use mobula_types::actor::{CallEnd, StartActor};
+use mobula_types::actor::{CallEnd, OnIsolation, StartActor, Target};
 use mobula_types::frame::{self, Input as TaskInput, LaneCallEnded};
 use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, ObjectId, StoredValue, TaskId, WorkerId};
 
@@ -45,6 +45,13 @@ impl Shard {
     fn host_actor(&mut self, worker: WorkerId, key: u32, start: StartActor) {
         let Some(session) = self.worker_session(worker) else { return };
         let StartActor { incarnation, spec } = start;
+        let keeps = matches!(
+            &spec.template.options.target,
+            Target::Constructor(options) if options.on_isolation == OnIsolation::Keep
+        );
+        if let Some(until) = self.lease_end().filter(|_| !keeps) {
+            self.send_to_worker(worker, Frame::Lease { until });
+        }
         self.sessions.send_with(session, |sent, outgoing| {
             let template = sent.number(&spec.template, outgoing);
             outgoing.push(Frame::HostActor(Box::new(frame::HostActor {

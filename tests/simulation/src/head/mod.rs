@@ -175,7 +175,9 @@ impl Head {
             }
             State::Waiting(until) => context.wake(self.desk.id, *until),
             State::Asking => {}
-            State::Leading(_) => drop(self.lead(context, |leader, io| leader.tick(io))),
+            State::Leading(_) => {
+                self.lead(context, |leader, io| leader.tick(io));
+            }
         }
     }
 
@@ -235,7 +237,7 @@ impl Head {
                 self.wait(context, PAUSE);
             }
             (asked, reply) => {
-                drop(self.lead(context, |leader, io| leader.registry_answered(io, asked, reply)));
+                self.lead(context, |leader, io| leader.registry_answered(io, asked, reply));
             }
         }
     }
@@ -283,7 +285,7 @@ impl Head {
                 });
                 if !led {
                     let mut io = self.io(context);
-                    io.send(stream, Packet::Refused(not_leader()));
+                    io.send(stream, Packet::Refused);
                     io.close(stream);
                 }
             }

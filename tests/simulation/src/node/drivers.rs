@@ -72,9 +72,9 @@ impl Node {
             DriverFrame::Cancel(task) => self.cancel(context, task),
             DriverFrame::Create { actor, spec } => self.create_actor(context, job, actor, spec),
             DriverFrame::Ask { number, request } => self.ask_head_for(context, job, number, request),
-            DriverFrame::Watch { token, target } => {
+            DriverFrame::Watch(target) => {
                 let number = self.watch(context, job, target);
-                self.tell_driver(context, job, HomeFrame::Watching { token, number });
+                self.tell_driver(context, job, HomeFrame::Watching(number));
             }
             DriverFrame::Hello { .. } => {}
         }

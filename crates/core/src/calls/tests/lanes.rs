@@ -91,6 +91,10 @@ impl Router {
         self.event(Event::Located(ActorLocation { actor: ACTOR, location }))
     }
 
+    fn given_up(&mut self, numbers: &[u64]) -> Vec<Effect> {
+        self.event(Event::GivenUp { tasks: numbers.iter().copied().map(task).collect() })
+    }
+
     fn ended(&mut self, at: &str, lane: LaneId, sequence: u64, end: CallEnd) -> Vec<Effect> {
         let place = Place::Peer(node(at));
         self.event(Event::Ended { place, lane, sequence, end, window: 128 })
@@ -310,4 +314,35 @@ fn idle_lanes_and_actors_go() {
     assert_eq!(router.event(Event::CallerEnded { caller: CALLER }), []);
     let effects = router.ended("a", lane, 1, ran(value(), false));
     assert_eq!(effects[1], Effect::CloseLane { place: at("a"), lane });
+}
+
+/// None of them is sent because the first, which the others wait for, goes before them.
+#[test]
+fn what_is_given_up_goes_together() {
+    let mut router = Router::new();
+    (1..=3).for_each(|number| drop(router.made(number, 0)));
+    (2..=3).for_each(|number| drop(router.ready(number)));
+    router.located("a", 1);
+    assert_eq!(sent(&router.given_up(&[1, 2, 3])), []);
+    assert_eq!(router.router.pending(), 0);
+    // What another program's call has held up goes on.
+    let mut router = Router::new();
+    (1..=3).for_each(|number| drop(router.made(number, 0)));
+    router.ready(3);
+    router.located("a", 1);
+    assert_eq!(sent(&router.given_up(&[2, 1])), [(3, 1)]);
+}
+
+#[test]
+fn what_was_sent_and_given_up_ends_in_silence_unless_it_is_made_again() {
+    for again in [false, true] {
+        let (mut router, lane) = Router::sending(1, 0);
+        assert_eq!(router.given_up(&[1]), []);
+        if again {
+            router.made(1, 0);
+        }
+        let ends = router.ended("a", lane, 1, ran(value(), false));
+        let is_told = ends.iter().any(|effect| matches!(effect, Effect::End { .. }));
+        assert_eq!((is_told, router.router.pending()), (again, 0));
+    }
 }

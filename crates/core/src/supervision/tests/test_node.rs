@@ -2,7 +2,7 @@
 
 use mobula_types::actor::*;
 use mobula_types::{ActorId, ExitReason, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A node of the test.
 #[derive(Default, Debug)]
@@ -11,6 +11,8 @@ pub(super) struct TestNode {
     pub(super) inbox: VecDeque<ActorOrder>,
     pub(super) actors: BTreeMap<Incarnation, ActorState>,
     pub(super) stops: BTreeMap<Incarnation, ExitReason>,
+    /// Those whose constructors wanted no actor, until that is recorded.
+    pub(super) ignored: BTreeSet<Incarnation>,
     pub(super) exits: Vec<(ExitReport, Time)>,
     pub(super) located: BTreeMap<ActorId, Location>,
     pub(super) downs: Vec<Down>,

@@ -140,6 +140,7 @@ impl World {
                 .iter()
                 .map(|(exit, at)| ExitReport { age: now.since(*at), ..exit.clone() })
                 .collect(),
+            ignored: known.ignored.iter().copied().collect(),
             located: known.located.keys().copied().collect(),
             watches: known.watches.values().copied().collect(),
         };
@@ -306,7 +307,8 @@ impl World {
             ActorOrder::Start(starts) => {
                 for start in starts {
                     let exited = known.exits.iter().any(|(exit, _)| exit.incarnation == start.incarnation);
-                    if exited || known.actors.contains_key(&start.incarnation) {
+                    let is_here = known.actors.contains_key(&start.incarnation);
+                    if exited || is_here || known.ignored.contains(&start.incarnation) {
                         continue;
                     }
                     known.actors.insert(start.incarnation, ActorState::Starting);
@@ -324,6 +326,7 @@ impl World {
                 known.located.extend(located.into_iter().map(|one| (one.actor, one.location)));
             }
             ActorOrder::ExitsRecorded(exits) => {
+                known.ignored.retain(|ignored| !exits.contains(ignored));
                 known.exits.retain(|(exit, _)| !exits.contains(&exit.incarnation));
             }
             ActorOrder::Down(down) => {
@@ -381,6 +384,7 @@ impl World {
         }
         let report = if self.ignoring.contains(class) {
             known.actors.remove(&incarnation);
+            known.ignored.insert(incarnation);
             ActorReport::Ignored(incarnation)
         } else {
             known.actors.insert(incarnation, ActorState::Running);

@@ -41,6 +41,13 @@ impl Tally {
         self.total
     }
 
+    /// Counts a call, and notes which one it was.
+    pub(crate) fn add_one(&mut self, number: u64) -> u64 {
+        self.total += 1;
+        self.seen.push(number);
+        self.total
+    }
+
     pub(crate) fn read(&self) -> u64 {
         self.total
     }
