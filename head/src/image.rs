@@ -234,7 +234,9 @@ mod tests {
             Unreadable { actors: vec![actor], supervisors: vec![supervisor], specs: vec![SpecKey(5)] };
         assert_eq!(image.actors.unreadable, unreadable);
         let names = [("a", "b/c", ActorId::default()), ("a", "d", actor)];
-        assert_eq!(image.actors.names, names.map(|(space, name, owner)| (space.into(), name.into(), owner)));
+        let names: Vec<(Arc<str>, Arc<str>, ActorId)> =
+            names.map(|(space, name, owner)| (space.into(), name.into(), owner)).into();
+        assert_eq!(image.actors.names, names);
         assert_eq!(image.quarantined.len(), 4);
     }
 }
