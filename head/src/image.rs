@@ -2,6 +2,7 @@
 
 use crate::keys::Keys;
 use bytes::Bytes;
+use mobula_core::supervision::Unreadable;
 use mobula_proto::actor_registry::{decode_actor, decode_name, decode_spec, decode_supervisor};
 use mobula_proto::registry::{
     ClusterRecord, RecordError, decode_cluster, decode_head, decode_job, decode_node,
@@ -59,7 +60,9 @@ pub(crate) struct ActorImage {
     pub(crate) actors: Vec<ActorRecord>,
     pub(crate) supervisors: Vec<SupervisorRecord>,
     pub(crate) specs: Vec<SpecRecord>,
+    /// A name whose record cannot be read belongs to nobody, and stays taken.
     pub(crate) names: Vec<(Arc<str>, Arc<str>, ActorId)>,
+    pub(crate) unreadable: Unreadable,
 }
 
 impl Image {
@@ -100,20 +103,30 @@ impl Image {
             }
         }
         for entry in actors.entries {
-            let actor = image.take(entry, decode_actor)?;
-            image.actors.actors.extend(actor);
+            let id = keys.actor_of(&entry.key);
+            match image.take(entry, decode_actor)? {
+                Some(actor) => image.actors.actors.push(actor),
+                None => image.actors.unreadable.actors.extend(id),
+            }
         }
         for entry in supervisors.entries {
-            let supervisor = image.take(entry, decode_supervisor)?;
-            image.actors.supervisors.extend(supervisor);
+            let id = keys.supervisor_of(&entry.key);
+            match image.take(entry, decode_supervisor)? {
+                Some(supervisor) => image.actors.supervisors.push(supervisor),
+                None => image.actors.unreadable.supervisors.extend(id),
+            }
         }
         for entry in specs.entries {
-            let spec = image.take(entry, decode_spec)?;
-            image.actors.specs.extend(spec);
+            let key = keys.spec_of(&entry.key);
+            match image.take(entry, decode_spec)? {
+                Some(spec) => image.actors.specs.push(spec),
+                None => image.actors.unreadable.specs.extend(key),
+            }
         }
         for entry in names.entries {
             let name = keys.actor_name_of(&entry.key);
-            if let (Some((namespace, name)), Some(owner)) = (name, image.take(entry, decode_name)?) {
+            let owner = image.take(entry, decode_name)?.unwrap_or_default();
+            if let Some((namespace, name)) = name {
                 image.actors.names.push((namespace.into(), name.into(), owner));
             }
         }
@@ -189,4 +202,41 @@ pub(crate) async fn read_heads(
         }
     }
     Ok((heads, old))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mobula_proto::actor_registry::encode_name;
+    use mobula_proto::registry::encode_cluster;
+    use mobula_registry::{EmbeddedRegistry, MemoryOptions, Transaction};
+    use mobula_types::actor::SpecKey;
+    use mobula_types::{ClusterId, Generation, TaskId};
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_known_by_its_key() {
+        let registry = EmbeddedRegistry::in_memory(MemoryOptions::default()).unwrap();
+        let keys = Keys::new("test").unwrap();
+        let cluster =
+            ClusterRecord { cluster: ClusterId(1), created_millis: 1, generation_floor: Generation(0) };
+        let [actor, supervisor] = [3, 4].map(|low| ActorId(TaskId { high: 2, low }));
+        let nonsense = "\u{1}nonsense";
+        let transaction = Transaction::new()
+            .put(keys.cluster(), encode_cluster(&cluster))
+            .put(keys.actor(actor), nonsense)
+            .put(keys.supervisor(supervisor), nonsense)
+            .put(keys.spec(SpecKey(5)), nonsense)
+            .put(keys.actor_name("a", "b/c"), nonsense)
+            .put(keys.actor_name("a", "d"), encode_name(actor));
+        registry.commit(transaction).await.unwrap();
+        let image = Image::read(&registry, &keys).await.unwrap();
+        let unreadable =
+            Unreadable { actors: vec![actor], supervisors: vec![supervisor], specs: vec![SpecKey(5)] };
+        assert_eq!(image.actors.unreadable, unreadable);
+        let names = [("a", "b/c", ActorId::default()), ("a", "d", actor)];
+        let names: Vec<(Arc<str>, Arc<str>, ActorId)> =
+            names.map(|(space, name, owner)| (space.into(), name.into(), owner)).into();
+        assert_eq!(image.actors.names, names);
+        assert_eq!(image.quarantined.len(), 4);
+    }
 }

@@ -85,6 +85,11 @@ impl Keys {
         format!("{}{actor}", self.actors())
     }
 
+    /// The actor whose record is under a key.
+    pub(crate) fn actor_of(&self, key: &str) -> Option<ActorId> {
+        key.strip_prefix(&self.actors())?.parse().ok()
+    }
+
     /// Supervisors' records.
     pub(crate) fn supervisors(&self) -> String {
         format!("{}/supervisors/", self.prefix)
@@ -94,6 +99,11 @@ impl Keys {
         format!("{}{supervisor}", self.supervisors())
     }
 
+    /// The supervisor whose record is under a key.
+    pub(crate) fn supervisor_of(&self, key: &str) -> Option<ActorId> {
+        key.strip_prefix(&self.supervisors())?.parse().ok()
+    }
+
     /// What actors are started from, by a hash of it.
     pub(crate) fn specs(&self) -> String {
         format!("{}/specs/", self.prefix)
@@ -101,6 +111,11 @@ impl Keys {
 
     pub(crate) fn spec(&self, key: SpecKey) -> String {
         format!("{}{:032x}", self.specs(), key.0)
+    }
+
+    /// The spec whose record is under a key.
+    pub(crate) fn spec_of(&self, key: &str) -> Option<SpecKey> {
+        u128::from_str_radix(key.strip_prefix(&self.specs())?, 16).ok().map(SpecKey)
     }
 
     /// Whose the names of actors and supervisors are.
@@ -169,6 +184,11 @@ mod tests {
         }
         assert_eq!(keys.job_of(&keys.job(JobId(7))), Some(JobId(7)));
         assert_eq!(keys.job_of("/mobula/test/jobs/none"), None);
+        let actor = ActorId(mobula_types::TaskId { high: 3, low: u64::MAX });
+        assert_eq!(keys.actor_of(&keys.actor(actor)), Some(actor));
+        assert_eq!(keys.supervisor_of(&keys.supervisor(actor)), Some(actor));
+        assert_eq!(keys.spec_of(&keys.spec(SpecKey(u128::MAX))), Some(SpecKey(u128::MAX)));
+        assert_eq!(keys.spec_of(&keys.actor(actor)), None);
         assert!(matches!(Keys::new("a/b"), Err(HeadError::ClusterName { .. })));
         assert!(Keys::new("").is_err());
     }

@@ -37,6 +37,7 @@ pub fn encode_actor(record: &ActorRecord) -> Bytes {
         child: record.child.as_ref().map(child_to_wire),
         since_millis: record.since_millis,
         dead: record.dead,
+        last_reason: record.last_reason.as_ref().map(Into::into),
     })))
 }
 
@@ -57,6 +58,7 @@ pub fn decode_actor(bytes: Bytes) -> Result<ActorRecord, RecordError> {
         node: record.node.map(NodeId::try_from).transpose()?,
         granted: record.granted,
         last_exit,
+        last_reason: record.last_reason.map(TryInto::try_into).transpose()?,
         creator: record.creator.map(NodeId::try_from).transpose()?,
         again: record.again,
         restarts: record.restarts,
@@ -107,8 +109,10 @@ pub fn encode_supervisor(record: &SupervisorRecord) -> Bytes {
         next_ordinal: record.next_ordinal,
         restarts_millis: record.restarts_millis.clone(),
         restarts: record.restarts,
+        worker_ends: record.worker_ends.clone(),
         decision: record.decision.as_ref().map(decision_to_wire),
         since_millis: record.since_millis,
+        last_reason: record.last_reason.as_ref().map(Into::into),
     })))
 }
 
@@ -144,7 +148,9 @@ pub fn decode_supervisor(bytes: Bytes) -> Result<SupervisorRecord, RecordError> 
         running: record.running,
         next_ordinal: record.next_ordinal,
         restarts_millis: record.restarts_millis,
+        worker_ends: record.worker_ends,
         restarts: record.restarts,
+        last_reason: record.last_reason.map(TryInto::try_into).transpose()?,
         decision: record.decision.map(decision_from_wire).transpose()?,
         since_millis: record.since_millis,
     })
@@ -179,6 +185,8 @@ fn child_to_wire(child: &ChildRecord) -> wire::StoredChild {
         quarantined: child.quarantined,
         failures: child.failures,
         restart_at_millis: child.restart_at_millis,
+        deferred_above: child.deferred.map_or(0, |(above, _)| above.0),
+        deferred_millis: child.deferred.map_or(0, |(_, millis)| millis),
     }
 }
 
@@ -197,6 +205,7 @@ fn child_from_wire(child: wire::StoredChild) -> Result<ChildRecord, ConvertError
         quarantined: child.quarantined,
         failures: child.failures,
         restart_at_millis: child.restart_at_millis,
+        deferred: (child.deferred_above > 0).then_some((Epoch(child.deferred_above), child.deferred_millis)),
     })
 }
 

@@ -194,9 +194,9 @@ impl ActorContext {
     }
 
     async fn watch(&self, target: &impl ActorHandle, kind: WatchKind) -> Result<u64> {
-        let ask = Ask::Watch { target: target.actor_ref().id(), kind };
+        let ask = Ask::Watch { target: target.actor_ref().id(), kind, epoch: None };
         match self.ask(ask).await? {
-            Answer::Watching { number } => Ok(number),
+            Answer::Watching { number, .. } => Ok(number),
             other => Err(odd_answer(&other).into()),
         }
     }

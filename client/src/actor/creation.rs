@@ -9,6 +9,7 @@ use crate::{CallBuilder, Cluster, ErrorKind, ObjectRef, RemoteCall, Result, Stra
 use mobula_types::actor::{ActorOptions, ChildShutdown, Lifetime, OnIsolation, RestartType, Target};
 use mobula_types::{ActorId, Failure, NodeName, Payload, Resources, TaskId, TaskOptions};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An actor that is to be created: made by a constructor of its handle, given options, and [spawned](Self::spawn).
 ///
@@ -106,6 +107,13 @@ impl<H: ActorHandle> Creation<H> {
     /// What it does on a node that has lost every head (`Stop`).
     pub fn on_isolation(self, on_isolation: OnIsolation) -> Self {
         self.actor(|actor| actor.on_isolation = on_isolation)
+    }
+
+    /// How long its constructor and `on_start` may take (60 s): after that its start has failed, at its first start as at a
+    /// restart, and what runs of it is killed.
+    pub fn start_timeout(mut self, limit: Duration) -> Self {
+        self.call.task().timeout = Some(limit);
+        self
     }
 
     /// Whether it has a worker process of its own.

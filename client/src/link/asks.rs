@@ -110,11 +110,11 @@ impl Link {
     ) -> Result<(Interest, oneshot::Receiver<Down>), Failure> {
         let (answer, answered) = oneshot::channel();
         let (down, exited) = oneshot::channel();
-        let ask = Box::new(Ask::Watch { target, kind });
+        let ask = Box::new(Ask::Watch { target, kind, epoch: None });
         let news = Some(News::Exit(down));
         self.command(super::Command::Ask(Question { ask, parent, answer, news }));
         match refused(answered.await)? {
-            Answer::Watching { number: key } => Ok((Interest { link: self.clone(), key }, exited)),
+            Answer::Watching { number: key, .. } => Ok((Interest { link: self.clone(), key }, exited)),
             other => Err(odd_answer(&other)),
         }
     }
@@ -184,10 +184,16 @@ impl Io {
     }
 
     /// The home node has begun with a watch or a subscription; its asker is told what that is called here.
-    fn begin_watching(&mut self, watcher: Watcher, answer: &mut Answer) {
+    fn begin_watching(&mut self, mut watcher: Watcher, answer: &mut Answer) {
         let key = watcher.key;
+        if let (Ask::Watch { epoch, .. }, Answer::Watching { epoch: named, .. }) =
+            (&mut watcher.ask, &*answer)
+        {
+            // Through another home it is that incarnation that is watched, whatever runs by then.
+            *epoch = Some(*named);
+        }
         let number = match answer {
-            Answer::Watching { number } => Number::Watch(std::mem::replace(number, key)),
+            Answer::Watching { number, .. } => Number::Watch(std::mem::replace(number, key)),
             Answer::Subscribed { subscription } => Number::Subscription(std::mem::replace(subscription, key)),
             _ => return,
         };

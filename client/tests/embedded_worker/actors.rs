@@ -258,8 +258,9 @@ async fn watched_exits_come_to_the_hook_and_linked_ones_end_the_actor() {
     let handle = turn(&mut node, 1, 1, "watch", other);
     let Frame::Ask { number, parent, ask } = node.next().await else { panic!("no question") };
     assert_eq!(parent, Some(actor_as_parent(1)));
-    assert_eq!(*ask, Ask::Watch { target: incarnation(2).actor, kind: WatchKind::Monitor });
-    node.send(Frame::Answered { number, answer: Box::new(Answer::Watching { number: 3 }) });
+    assert_eq!(*ask, Ask::Watch { target: incarnation(2).actor, kind: WatchKind::Monitor, epoch: None });
+    let answer = Box::new(Answer::Watching { number: 3, epoch: incarnation(2).epoch });
+    node.send(Frame::Answered { number, answer });
     assert_eq!(value::<u64>(&node.done(handle).await.0, 0), 3);
     let reason = ExitReason::of(ExitKind::NodeLost);
     let down = Box::new(Down { number: 3, incarnation: incarnation(2), reason });

@@ -27,6 +27,8 @@ pub(super) fn inheritance(image: &mut Image) -> Inheritance {
     };
     let job = |record: &JobRecord| (record.info.job, record.info.spec.executable.is_some());
     let runs = |record: &&JobRecord| record.info.state == JobState::Running;
+    // Of a job whose record cannot be read nothing is ended.
+    let unreadable = image.unreadable_jobs.iter().map(|job| (*job, true));
     let actors = std::mem::take(&mut image.actors);
     Inheritance {
         wall_millis: clock::wall_millis(),
@@ -37,12 +39,13 @@ pub(super) fn inheritance(image: &mut Image) -> Inheritance {
             .filter(|(record, _)| record.silent)
             .map(|(record, _)| record.id())
             .collect(),
-        jobs: image.jobs.iter().filter(runs).map(job).collect(),
+        jobs: image.jobs.iter().filter(runs).map(job).chain(unreadable).collect(),
         ended_jobs: image.jobs.iter().filter(|record| !runs(record)).map(job).collect(),
         specs: actors.specs,
         actors: actors.actors,
         supervisors: actors.supervisors,
         names: actors.names,
+        unreadable: actors.unreadable,
     }
 }
 

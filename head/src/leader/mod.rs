@@ -134,6 +134,11 @@ impl Leader {
         let mut actor_effects = Vec::new();
         let options = head.options.supervision();
         let supervision = Supervision::lead(now, options, of_actors, &mut actor_effects);
+        if supervision.left_alone().len() > 0 {
+            let left_alone: Vec<_> = supervision.left_alone().take(20).map(|id| id.to_string()).collect();
+            let count = supervision.left_alone().len();
+            tracing::error!(count, first = ?left_alone, "records of actors, or of what they belong to, cannot be read: those actors are left alone, until the records are restored and another head leads");
+        }
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let mut leader = Leader {
             desk: head.desk.clone(),

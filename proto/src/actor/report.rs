@@ -7,6 +7,7 @@ use crate::error::{ConvertError, Required};
 use crate::identity::{incarnation, nanos};
 use crate::wire;
 use crate::wire::actor_report::Report;
+use mobula_types::WorkerId;
 use mobula_types::actor::{ActorId, ActorReport, ExitReport, HostedActor, Watch};
 use std::time::Duration;
 
@@ -73,6 +74,7 @@ impl From<&ExitReport> for wire::ExitReport {
             reason: Some((&exit.reason).into()),
             age_nanos: nanos(exit.age),
             started: exit.started,
+            worker: exit.worker.map(|worker| worker.0),
         }
     }
 }
@@ -85,6 +87,7 @@ impl TryFrom<wire::ExitReport> for ExitReport {
             reason: reason(exit.reason, "exit_report.reason")?,
             age: Duration::from_nanos(exit.age_nanos),
             started: exit.started,
+            worker: exit.worker.map(WorkerId),
         })
     }
 }

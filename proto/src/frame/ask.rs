@@ -11,7 +11,7 @@ use crate::value::payload;
 use crate::wire;
 use crate::wire::answered::Answer as WireAnswer;
 use crate::wire::ask::Ask as WireAsk;
-use mobula_types::actor::{Down, ExitReason, Incarnation, WatchKind};
+use mobula_types::actor::{Down, Epoch, ExitReason, Incarnation, WatchKind};
 use mobula_types::frame::{Answer, Ask, HostActor, Input};
 use mobula_types::{Failure, Frame, JobId, TemplateId};
 use std::sync::Arc;
@@ -20,9 +20,11 @@ use std::time::Duration;
 pub(super) fn ask(number: u64, parent: Option<u64>, ask: Ask) -> wire::Ask {
     let ask = match ask {
         Ask::Actors(request) => WireAsk::Actors((&request).into()),
-        Ask::Watch { target, kind } => {
-            WireAsk::Watch(wire::WatchRequest { target: Some(target.into()), kind: watch_kind_to_wire(kind) })
-        }
+        Ask::Watch { target, kind, epoch } => WireAsk::Watch(wire::WatchRequest {
+            target: Some(target.into()),
+            kind: watch_kind_to_wire(kind),
+            epoch: epoch.map_or(0, |epoch| epoch.0),
+        }),
         Ask::Unwatch { number } => WireAsk::Unwatch(number),
         Ask::Join { namespace, group, member } => WireAsk::Join(membership(&namespace, &group, member)),
         Ask::Leave { namespace, group, member } => WireAsk::Leave(membership(&namespace, &group, member)),
@@ -47,6 +49,7 @@ pub(super) fn read_ask(ask: wire::Ask) -> Result<Frame, ConvertError> {
         WireAsk::Watch(watch) => Ask::Watch {
             target: actor(watch.target, "watch_request.target")?,
             kind: watch_kind_from_wire(watch.kind, "watch_request.kind")?,
+            epoch: (watch.epoch > 0).then_some(Epoch(watch.epoch)),
         },
         WireAsk::Unwatch(number) => Ask::Unwatch { number },
         WireAsk::Join(join) => {
@@ -79,21 +82,22 @@ fn read_membership(of: wire::Membership) -> Result<(Arc<str>, Arc<str>, Incarnat
 }
 
 pub(super) fn answered(number: u64, answer: Answer) -> wire::Answered {
+    let epoch = if let Answer::Watching { epoch, .. } = &answer { epoch.0 } else { 0 };
     let answer = match answer {
         Answer::Actors(answer) => WireAnswer::Actors((&answer).into()),
-        Answer::Watching { number } => WireAnswer::Watching(number),
+        Answer::Watching { number, .. } => WireAnswer::Watching(number),
         Answer::Members(members) => WireAnswer::Members(incarnations_to_wire(&members)),
         Answer::Subscribed { subscription } => WireAnswer::Subscribed(subscription),
         Answer::Done => WireAnswer::Done(wire::Empty {}),
         Answer::Failed(failure) => WireAnswer::Failed(failure.into()),
     };
-    wire::Answered { number, answer: Some(answer) }
+    wire::Answered { number, answer: Some(answer), epoch }
 }
 
 pub(super) fn read_answered(answered: wire::Answered) -> Result<Frame, ConvertError> {
     let answer = match answered.answer.required("answered.answer")? {
         WireAnswer::Actors(answer) => Answer::Actors(answer.try_into()?),
-        WireAnswer::Watching(number) => Answer::Watching { number },
+        WireAnswer::Watching(number) => Answer::Watching { number, epoch: Epoch(answered.epoch) },
         WireAnswer::Members(members) => Answer::Members(incarnations_from_wire(members)),
         WireAnswer::Subscribed(subscription) => Answer::Subscribed { subscription },
         WireAnswer::Done(_) => Answer::Done,

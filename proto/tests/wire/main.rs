@@ -2,4 +2,5 @@
 
 mod actors;
 mod frames;
+mod records;
 mod strategies;

@@ -293,25 +293,28 @@ async fn a_name_is_looked_up_and_its_class_compared() {
 #[tokio::test]
 async fn a_monitor_hears_of_the_exit_through_whoever_is_the_home() {
     let (mut driver, tally) = a_tally().await;
-    let watched = |frame| match frame {
+    let watched = |frame, known| match frame {
         Frame::Ask { number, ask, .. } => match *ask {
-            Ask::Watch { target, kind: WatchKind::Monitor } if target == tally.id() => number,
+            Ask::Watch { target, kind: WatchKind::Monitor, epoch } if target == tally.id() => {
+                assert_eq!(epoch, known, "the same incarnation is watched through the next home");
+                number
+            }
             ask => panic!("{ask:?}"),
         },
         frame => panic!("{frame:?}"),
     };
     let watching = |node: &FakeNode, number, watch| {
-        let answer = Box::new(Answer::Watching { number: watch });
+        let answer = Box::new(Answer::Watching { number: watch, epoch: Epoch(1) });
         node.sender.send(Frame::Answered { number, answer });
     };
     let (monitor, ()) = tokio::join!(tally.monitor(), async {
-        let number = watched(driver.node.next_no_template().await);
+        let number = watched(driver.node.next_no_template().await, None);
         watching(&driver.node, number, 70);
     });
     let mut heir = driver.connector.add("heir", 1000, FakeBulk::default());
     drop(driver.node);
     heir.next_submit().await;
-    let number = watched(heir.next_no_template().await);
+    let number = watched(heir.next_no_template().await, Some(Epoch(1)));
     watching(&heir, number, 9);
     // Another one may have the number that the first had at the old home, and ends by itself.
     let (other, ()) = tokio::join!(tally.monitor(), async {

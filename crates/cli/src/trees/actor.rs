@@ -28,6 +28,7 @@ pub(super) const KEYS: &[&str] = &[
     "groups",
     "mailbox",
     "max-pending-calls",
+    "start-timeout",
 ];
 
 const ISOLATIONS: &Words<bool> = &[("none", false), ("process", true)];
@@ -52,6 +53,7 @@ pub(super) fn read_actor(fields: &Fields<'_>) -> Result<NamedActor, Problem> {
     let task = TaskOptions {
         resources: resources(fields)?,
         strategy: strategy(fields)?,
+        timeout: fields.duration("start-timeout")?,
         isolated: fields.word("isolation", ISOLATIONS)?.unwrap_or_default(),
         target: Target::Constructor(Arc::new(options)),
         ..TaskOptions::default()

@@ -36,6 +36,7 @@ children:
     groups: {reads: 3}
     mailbox: 500
     max-pending-calls: 7
+    start-timeout: 2m
   - id: writers
     shutdown: 1m
     supervisor:
@@ -83,7 +84,7 @@ fn a_tree_is_read_with_everything_that_it_says() {
     let size = plan.size();
     assert_eq!((size.supervisors, size.actors, size.levels), (3, 2, 2));
     let classes: Vec<_> = plan.classes().into_iter().map(|(name, at)| format!("{name} {at}")).collect();
-    assert_eq!(classes, ["ingest::Writer::new 31:31", "ingest::source::Source::open 12:12"]);
+    assert_eq!(classes, ["ingest::Writer::new 32:31", "ingest::source::Source::open 12:12"]);
 }
 
 #[test]
@@ -111,6 +112,7 @@ fn an_actor_is_read_with_everything_that_it_says() {
         matches!(&task.strategy, Strategy::Labels(labels) if labels.to_string() == "zone = a && disk exists")
     );
     assert!(task.isolated);
+    assert_eq!(task.timeout, Some(Duration::from_secs(120)));
     assert_eq!((&*options.name, &*options.namespace), ("source", "default"));
     assert_eq!((options.lifetime, options.on_isolation), (Lifetime::Detached, OnIsolation::Keep));
     assert_eq!((options.max_concurrency, options.mailbox, options.max_pending_calls), (10, 500, 7));

@@ -14,8 +14,9 @@ pub(super) struct Actor {
     pub(super) seat: Option<Seat>,
     /// How it stands with what it is made from.
     pub(super) inputs: StartInputs,
-    /// Whether its constructor has succeeded.
+    /// Whether its constructor has succeeded, and by when it has to; never before its worker was told of it.
     pub(super) started: bool,
+    pub(super) started_by: Time,
     /// What it was told to exit with, and when it is dead without having said so.
     pub(super) stopping: Option<ExitReason>,
     pub(super) dead_at: Time,
@@ -77,6 +78,7 @@ impl Actor {
             seat: None,
             inputs: StartInputs::None,
             started: false,
+            started_by: Time::NEVER,
             stopping: None,
             dead_at: Time::NEVER,
             is_unknown: false,

@@ -33,7 +33,7 @@ pub enum Event {
         /// Without one, only what the node embeds can be hosted.
         has_executable: bool,
     },
-    /// A job has ended: its actors end with `JobEnded`, unless a later order of the head says so before.
+    /// A job has ended: its actors end with `JobEnded`, as the head says so, or after a while without that.
     JobEnded {
         /// The job.
         job: JobId,

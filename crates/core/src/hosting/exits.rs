@@ -4,7 +4,7 @@ use super::host::Hasher;
 use super::{ActorHost, Effect};
 use indexmap::IndexMap;
 use mobula_types::actor::{ActorReport, ExitKind, ExitReport};
-use mobula_types::{ActorId, Epoch, ExitReason, Incarnation, Time};
+use mobula_types::{ActorId, Epoch, ExitReason, Incarnation, Time, WorkerId};
 
 /// How many actors' last exits are known beyond those that are not recorded.
 const RECENT: usize = 4096;
@@ -18,6 +18,7 @@ struct Exit {
     reason: Option<ExitReason>,
     at: Time,
     started: bool,
+    worker: Option<WorkerId>,
     said: Time,
 }
 
@@ -88,12 +89,13 @@ impl Exit {
     }
 
     fn report(&self, incarnation: Incarnation, now: Time) -> ExitReport {
-        ExitReport { incarnation, reason: self.reason(), age: now.since(self.at), started: self.started }
+        let (age, started, worker) = (now.since(self.at), self.started, self.worker);
+        ExitReport { incarnation, reason: self.reason(), age, started, worker }
     }
 }
 
 impl ActorHost {
-    /// An incarnation has exited, now.
+    /// An incarnation that was not in a worker has exited, now.
     pub(super) fn report_exit(
         &mut self,
         incarnation: Incarnation,
@@ -101,22 +103,35 @@ impl ActorHost {
         started: bool,
         effects: &mut Vec<Effect>,
     ) {
-        self.report(incarnation, Some(reason), started, effects);
+        self.report(None, incarnation, Some(reason), started, effects);
+    }
+
+    /// An incarnation has exited with that worker, where one has ended.
+    pub(super) fn report_exit_in(
+        &mut self,
+        worker: Option<WorkerId>,
+        incarnation: Incarnation,
+        reason: ExitReason,
+        started: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.report(worker, incarnation, Some(reason), started, effects);
     }
 
     /// The constructor of an incarnation wanted no actor.
     pub(super) fn report_ignored(&mut self, incarnation: Incarnation, effects: &mut Vec<Effect>) {
-        self.report(incarnation, None, false, effects);
+        self.report(None, incarnation, None, false, effects);
     }
 
     fn report(
         &mut self,
+        worker: Option<WorkerId>,
         incarnation: Incarnation,
         reason: Option<ExitReason>,
         started: bool,
         effects: &mut Vec<Effect>,
     ) {
-        let exit = Exit { reason, at: self.now, started, said: self.now };
+        let exit = Exit { reason, at: self.now, started, worker, said: self.now };
         self.exits.note(incarnation, exit.reason());
         effects.push(Effect::Report(exit.said(incarnation, self.now)));
         self.exits.unrecorded.insert(incarnation, exit);

@@ -22,6 +22,10 @@ pub struct HostOptions {
     pub idle_worker: Duration,
     /// How long a retired worker may take to end before it is killed (10 s).
     pub retire_grace: Duration,
+    /// How long an actor's constructor and `on_start` may take where its creation says nothing else (60 s).
+    pub start_limit: Duration,
+    /// How long the actors of a job that has ended are left to the head, which stops them in order (5 s).
+    pub job_grace: Duration,
     /// How often an exit is reported until it is recorded (5 s).
     pub report_again: Duration,
 }
@@ -38,6 +42,8 @@ impl HostOptions {
             overrun: Duration::from_secs(2),
             idle_worker: Duration::from_secs(10),
             retire_grace: Duration::from_secs(10),
+            start_limit: Duration::from_secs(60),
+            job_grace: Duration::from_secs(5),
             report_again: Duration::from_secs(5),
         }
     }

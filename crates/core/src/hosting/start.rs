@@ -99,6 +99,11 @@ impl ActorHost {
         let actor = &mut self.actors[place];
         let Some(seat) = &mut actor.seat else { return };
         seat.is_told = true;
+        let limit = actor.start.spec.template.options.timeout.unwrap_or(self.options.start_limit);
+        actor.started_by = self.now + limit;
+        self.timers.starts.insert((actor.started_by, self.actors.number_of(place)));
+        let actor = &self.actors[place];
+        let Some(seat) = actor.seat else { return };
         effects.push(Effect::Host { worker: seat.id, key: seat.key, start: actor.start.clone() });
     }
 
@@ -141,6 +146,18 @@ impl ActorHost {
         }
     }
 
+    /// A constructor, or `on_start`, has not returned in its time: the start has failed, and what runs of it is killed.
+    pub(super) fn start_overdue(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        let actor = &self.actors[place];
+        if actor.started {
+            return;
+        }
+        let limit = actor.start.spec.template.options.timeout.unwrap_or(self.options.start_limit);
+        let text = format!("its constructor and on_start have not returned within {limit:?}");
+        let failure = Failure::new(FailureKind::DeadlineExceeded, text).on_node(self.options.node.clone());
+        self.end_at_once(place, ExitReason::failed(ExitKind::ConstructorFailed, failure), effects);
+    }
+
     /// The actor of that number in a worker.
     pub(super) fn seated(&self, worker: WorkerId, key: u32) -> Option<usize> {
         let worker = &self.workers[*self.workers_by_id.get(&worker)?];
@@ -153,7 +170,9 @@ impl ActorHost {
     pub(super) fn actor_started(&mut self, worker: WorkerId, key: u32, effects: &mut Vec<Effect>) {
         let Some(place) = self.seated(worker, key) else { return };
         self.forget_inputs(place, effects);
+        let number = self.actors.number_of(place);
         let actor = &mut self.actors[place];
+        self.timers.starts.remove(&(actor.started_by, number));
         actor.started = true;
         if actor.phase != Phase::Starting {
             return;

@@ -104,18 +104,31 @@ impl ActorHost {
         }
     }
 
+    /// A job has ended. The head knows that too, and stops its trees and actors in their order, each with its grace; what is
+    /// left after a while, because no head is heard or because it takes so long, is stopped here.
     pub(super) fn job_ended(&mut self, job: JobId, effects: &mut Vec<Effect>) {
         self.jobs.remove(&job);
         self.terms.remove(&job);
+        for place in self.waiting.iter().copied().collect::<Vec<_>>() {
+            if self.actors[place].start.spec.job == job {
+                self.exit(place, ExitReason::of(ExitKind::JobEnded), effects);
+            }
+        }
+        self.timers.jobs.push_back((self.now + self.options.job_grace, job));
+        self.timers.workers_by(self.now);
+    }
+
+    /// Stops what is left of a job that has ended.
+    pub(super) fn end_job(&mut self, job: JobId, effects: &mut Vec<Effect>) {
         let hosting = self.workers.iter().filter(|(_, worker)| worker.job.is_none_or(|of| of == job));
         let seated = hosting.flat_map(|(_, worker)| worker.seats.iter()).filter_map(|(_, seat)| match seat {
             Occupant::Actor(place) => Some(*place),
             Occupant::Abandoned => None,
         });
-        let all: Vec<usize> = self.waiting.iter().copied().chain(seated).collect();
-        for place in all {
+        for place in seated.collect::<Vec<_>>() {
             let actor = &self.actors[place];
-            if actor.start.spec.job == job && actor.phase != Phase::Stopping {
+            let is_ending = actor.phase == Phase::Stopping && actor.dead_at != Time::NEVER;
+            if actor.start.spec.job == job && !is_ending {
                 self.stop_actor(place, Some(Duration::ZERO), ExitReason::of(ExitKind::JobEnded), effects);
             }
         }
@@ -169,11 +182,12 @@ impl ActorHost {
     fn exit_as(&mut self, place: usize, reason: ExitReason, leaving: Leaving, effects: &mut Vec<Effect>) {
         let actor = &self.actors[place];
         let (incarnation, started) = (actor.incarnation, actor.started);
+        let worker = actor.seat.map(|seat| seat.id).filter(|_| reason.kind() == ExitKind::WorkerDied);
         let is_unknown = self.remove(place, CallEnd::Died { reason: reason.clone() }, leaving, effects);
         if is_unknown {
             self.exits.note(incarnation, reason);
         } else {
-            self.report_exit(incarnation, reason, started, effects);
+            self.report_exit_in(worker, incarnation, reason, started, effects);
         }
     }
 
@@ -193,6 +207,7 @@ impl ActorHost {
         self.waiting.shift_remove(&place);
         let Some(actor) = self.actors.remove(place) else { return true };
         self.timers.deaths.remove(&(actor.dead_at, number));
+        self.timers.starts.remove(&(actor.started_by, number));
         if let Some(seat) = actor.seat {
             let worker = &mut self.workers[seat.worker];
             worker.live -= 1;

@@ -1,7 +1,7 @@
 //! When something is due.
 
 use super::{ActorHost, Effect};
-use mobula_types::Time;
+use mobula_types::{JobId, Time};
 use std::collections::{BTreeSet, VecDeque};
 
 /// The times at which the machine has to look at something again.
@@ -9,6 +9,10 @@ use std::collections::{BTreeSet, VecDeque};
 pub(super) struct Timers {
     /// When actors that were told to stop are dead, by their numbers.
     pub(super) deaths: BTreeSet<(Time, u64)>,
+    /// When actors have taken too long to start, by their numbers.
+    pub(super) starts: BTreeSet<(Time, u64)>,
+    /// When what is left of jobs that have ended is stopped, in order.
+    pub(super) jobs: VecDeque<(Time, JobId)>,
     /// When what is known of callers without lanes goes, by their numbers, in order.
     pub(super) orphans: VecDeque<(Time, u64)>,
     workers_at: Time,
@@ -19,6 +23,8 @@ impl Timers {
     pub(super) fn new() -> Self {
         Timers {
             deaths: BTreeSet::new(),
+            starts: BTreeSet::new(),
+            jobs: VecDeque::new(),
             orphans: VecDeque::new(),
             workers_at: Time::NEVER,
             exits_at: Time::NEVER,
@@ -28,7 +34,9 @@ impl Timers {
     pub(super) fn next(&self) -> Time {
         let death = self.deaths.first().map_or(Time::NEVER, |(at, _)| *at);
         let orphan = self.orphans.front().map_or(Time::NEVER, |(at, _)| *at);
-        death.min(orphan).min(self.workers_at).min(self.exits_at)
+        let start = self.starts.first().map_or(Time::NEVER, |(at, _)| *at);
+        let job = self.jobs.front().map_or(Time::NEVER, |(at, _)| *at);
+        death.min(start).min(job).min(orphan).min(self.workers_at).min(self.exits_at)
     }
 
     /// Looks at the workers at `at` at the latest.
@@ -50,6 +58,15 @@ impl ActorHost {
             if let Some(actor) = self.actors.place_of(number) {
                 self.overdue(actor, effects);
             }
+        }
+        while let Some((_, number)) = self.timers.starts.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.starts.pop_first();
+            if let Some(actor) = self.actors.place_of(number) {
+                self.start_overdue(actor, effects);
+            }
+        }
+        while let Some((_, job)) = self.timers.jobs.pop_front_if(|(at, _)| *at <= now) {
+            self.end_job(job, effects);
         }
         while let Some((_, number)) = self.timers.orphans.pop_front_if(|(at, _)| *at <= now) {
             self.forget_orphan(number);

@@ -44,6 +44,8 @@ impl Supervision {
     /// Adds a child and starts it.
     pub(super) fn add_child(&mut self, asker: Option<&NodeId>, new: NewChild) -> Result<(), Failure> {
         let NewChild { supervisor: above, actor, mut child } = new;
+        self.check_readable(above)?;
+        self.check_readable(actor)?;
         let supervisor = self.supervisors.get(&above).ok_or_else(|| no_supervisor(above))?;
         if !supervisor.running || supervisor.is_ending() {
             let text = format!("supervisor {above} has ended, or is about to");
@@ -112,10 +114,11 @@ impl Supervision {
     pub(super) fn supervisor_at(&self, target: &ActorTarget) -> Result<ActorId, Failure> {
         match target {
             ActorTarget::Id(id) if self.supervisors.contains_key(id) => Ok(*id),
-            ActorTarget::Id(id) => Err(no_supervisor(*id)),
+            ActorTarget::Id(id) => self.check_readable(*id).and(Err(no_supervisor(*id))),
             ActorTarget::Named { namespace, name } => {
-                let owner = self.owner_of(namespace, name).filter(|id| self.supervisors.contains_key(id));
-                owner.ok_or_else(|| {
+                let owner = self.owner_of(namespace, name);
+                owner.map_or(Ok(()), |id| self.check_readable(id))?;
+                owner.filter(|id| self.supervisors.contains_key(id)).ok_or_else(|| {
                     let text = format!("no supervisor is named '{name}' in namespace '{namespace}'");
                     Failure::new(FailureKind::NotFound, text)
                 })
@@ -203,6 +206,7 @@ impl Supervision {
         self.withdraw(actor);
         if let Some(child) = self.child_mut(supervisor, ordinal) {
             child.state = ChildState::Stopped;
+            child.deferred = None;
         }
         if let Some(known) = self.supervisors.get_mut(&supervisor) {
             known.paused.remove(&ordinal);

@@ -88,6 +88,7 @@ impl Supervision {
         id: ActorId,
         spec: &Arc<ActorSpec>,
     ) -> Result<bool, Failure> {
+        self.check_readable(id)?;
         if self.supervisors.contains_key(&id) {
             return Err(Failure::new(FailureKind::AlreadyExists, format!("{id} is a supervisor")));
         }
@@ -149,6 +150,7 @@ impl Supervision {
             }
             return Ok(owner);
         }
+        self.check_readable(owner)?;
         Err(name_taken(&options.namespace, &options.name, owner))
     }
 

@@ -1,7 +1,7 @@
 //! What a supervisor makes of its children's exits.
 
 use super::Supervision;
-use super::supervisor::{ChildExit, Decision, Stage, Supervisor, Trial};
+use super::supervisor::{ChildExit, Decision, Stage, Supervisor, Trial, WORKER_ENDS};
 use super::write::Key;
 use mobula_types::actor::{
     AutoShutdown, ChildState, DecisionEnd, ExitCause, ExitDetail, RestartType, SupervisorStrategy,
@@ -75,6 +75,10 @@ impl Supervision {
         let is_start = supervisor.decision.as_ref().is_some_and(|decision| decision.is_start);
         let Some(child) = supervisor.children.get_mut(&exit.ordinal) else { return Verdict::Nothing };
         child.restart_at = Time::ZERO;
+        if child.deferred.take().is_some() {
+            self.mark_child(id, exit.ordinal);
+        }
+        let Some(child) = self.child_mut(id, exit.ordinal) else { return Verdict::Nothing };
         if stopping {
             child.terminating = false;
             return Verdict::Nothing;
@@ -98,9 +102,7 @@ impl Supervision {
             return Verdict::StartFailed;
         }
         if is_start {
-            if let Some(supervisor) = self.supervisors.get_mut(&id) {
-                supervisor.deferred.push(exit.clone());
-            }
+            self.defer(id, exit);
             return Verdict::Nothing;
         }
         let Some(child) = self.child_mut(id, exit.ordinal) else { return Verdict::Nothing };
@@ -119,6 +121,30 @@ impl Supervision {
         let significant = self.child_mut(id, exit.ordinal).is_some_and(|child| child.significant);
         self.child_ended(id, exit.ordinal, &exit.reason);
         if significant && self.shuts_down(id) { Verdict::Shutdown } else { Verdict::Nothing }
+    }
+
+    /// Puts an exit off until the supervisor has started. The child's record says so: that is what another head has of it.
+    fn defer(&mut self, id: ActorId, exit: &ChildExit) {
+        let Some(supervisor) = self.supervisors.get_mut(&id) else { return };
+        let Some(child) = supervisor.children.get_mut(&exit.ordinal) else { return };
+        child.deferred = Some((supervisor.epoch, exit.at));
+        supervisor.deferred.push(exit.clone());
+        self.mark_child(id, exit.ordinal);
+    }
+
+    /// Handles what was put off, in parts with a write each.
+    pub(super) fn decide_deferred(&mut self, id: ActorId) {
+        let Some(supervisor) = self.supervisors.get_mut(&id) else { return };
+        let (deferred, size) = (std::mem::take(&mut supervisor.deferred), self.exits_of_a_write());
+        for (index, exit) in deferred.into_iter().enumerate() {
+            if index > 0 && index % size == 0 {
+                self.cut();
+            }
+            // What was asked for meanwhile has settled the others.
+            if self.child_mut(id, exit.ordinal).is_some_and(|child| child.deferred.is_some()) {
+                self.decide(id, vec![exit]);
+            }
+        }
     }
 
     /// Whether it was started once more since that exit.
@@ -206,8 +232,14 @@ impl Supervision {
         let intensity = supervisor.rules.intensity;
         let mut worker_counted = false;
         for exit in exits.iter().filter(|exit| exit.reason.counts()) {
-            if exit.reason.kind() == ExitKind::WorkerDied && std::mem::replace(&mut worker_counted, true) {
-                continue;
+            if exit.reason.kind() == ExitKind::WorkerDied {
+                let counted = match exit.worker {
+                    Some(end) => !supervisor.counts_end(end),
+                    None => std::mem::replace(&mut worker_counted, true),
+                };
+                if counted {
+                    continue;
+                }
             }
             supervisor.window.push_back(exit.at);
             let since = exit.at.before(intensity.within);
@@ -316,6 +348,18 @@ impl Supervision {
 }
 
 impl Supervisor {
+    /// Counts the end of a worker. Whether it has not been counted before.
+    fn counts_end(&mut self, end: u64) -> bool {
+        if self.worker_ends.contains(&end) {
+            return false;
+        }
+        if self.worker_ends.len() >= WORKER_ENDS {
+            self.worker_ends.pop_front();
+        }
+        self.worker_ends.push_back(end);
+        true
+    }
+
     pub(super) fn new_decision(&mut self, from: u64, stage: Stage, end: DecisionEnd) -> Decision {
         self.decisions += 1;
         Decision {

@@ -6,18 +6,40 @@ use super::decide::Exits;
 use super::outbox::Said;
 use super::supervisor::ChildExit;
 use mobula_types::actor::ExitReport;
-use mobula_types::{ActorId, ExitKind, ExitReason, Incarnation, NodeId, Time};
+use mobula_types::{ActorId, ExitKind, ExitReason, Incarnation, NodeId, Time, WorkerId};
+use std::collections::BTreeSet;
 
 impl Supervision {
-    /// Exits that a node reports, oldest first.
+    /// Exits that a node reports, oldest first. Many are handled in parts, each with a write of its own: a head that takes
+    /// over between two writes finds that each exit was counted if it is on record, and else comes again.
     pub(super) fn exits_reported(&mut self, node: &NodeId, mut reports: Vec<ExitReport>) {
         reports.sort_by_key(|report| std::cmp::Reverse(report.age));
+        let size = self.exits_of_a_write();
+        for (index, part) in reports.chunks(size).enumerate() {
+            if index > 0 {
+                self.cut();
+            }
+            self.some_reported(node, part);
+        }
+    }
+
+    fn some_reported(&mut self, node: &NodeId, reports: &[ExitReport]) {
+        let in_force = |report: &&ExitReport| self.is_in_force(report.incarnation, node);
+        let ended: Vec<ActorId> =
+            reports.iter().filter(in_force).map(|report| report.incarnation.actor).collect();
+        self.decisions_first(&ended);
         let mut exits = Exits::new();
         for report in reports {
             let incarnation = report.incarnation;
             let at = self.now.before(report.age);
             if self.is_in_force(incarnation, node) {
-                self.end(incarnation.actor, report.reason, at, report.started, &mut exits);
+                let worker = report.worker.map(|worker| end_of_worker(node, worker));
+                self.end(incarnation.actor, report.reason.clone(), at, report.started, worker, &mut exits);
+            }
+            if self.is_left_alone(incarnation.actor) {
+                // Its node keeps the exit: whoever takes up the record learns of it.
+                self.left_alone_exited(incarnation, &report.reason);
+                continue;
             }
             let write = self.write_of(incarnation.actor);
             self.say(write, Said::Recorded(node.clone(), incarnation));
@@ -25,10 +47,45 @@ impl Supervision {
         self.children_exited(exits);
     }
 
+    /// Incarnations that have ended at once, now, and of which nobody reports.
+    pub(super) fn end_together(&mut self, ended: &[ActorId], kind: ExitKind) {
+        self.decisions_first(ended);
+        let mut exits = Exits::new();
+        for id in ended {
+            self.end(*id, ExitReason::of(kind), self.now, false, None, &mut exits);
+        }
+        self.children_exited(exits);
+    }
+
+    /// Of many that end together, what their supervisors decide is written before the exits, upper supervisors first. A head
+    /// that takes over between two of these writes finds the decision, and then the exits that belong to it; it would
+    /// otherwise find children that do not run, and start each by itself.
+    fn decisions_first(&mut self, ended: &[ActorId]) {
+        if ended.len() < 2 {
+            return;
+        }
+        let mut above = BTreeSet::new();
+        for id in ended {
+            let mut next = self.actors.get(id).and_then(|actor| actor.child);
+            while let Some((id, _)) = next
+                && let Some(supervisor) = self.supervisors.get(&id)
+                && above.insert((supervisor.depth, id))
+            {
+                next = supervisor.parent;
+            }
+        }
+        for (_, id) in above {
+            self.mark_supervisor(id);
+        }
+    }
+
     /// A node says that a constructor wanted no actor.
     pub(super) fn ignored_reported(&mut self, node: &NodeId, incarnation: Incarnation) {
         if self.is_in_force(incarnation, node) {
             self.ignored(incarnation);
+        }
+        if self.is_left_alone(incarnation.actor) {
+            return;
         }
         let write = self.write_of(incarnation.actor);
         self.say(write, Said::Recorded(node.clone(), incarnation));
@@ -56,6 +113,7 @@ impl Supervision {
         reason: ExitReason,
         at: Time,
         started: bool,
+        worker: Option<u64>,
         exits: &mut Exits,
     ) {
         let Some(actor) = self.actors.get_mut(&id) else { return };
@@ -80,7 +138,7 @@ impl Supervision {
         match child {
             Some((supervisor, ordinal)) => {
                 let above = self.epoch_of(supervisor);
-                let exit = ChildExit { ordinal, incarnation, reason, at, started, again, above };
+                let exit = ChildExit { ordinal, incarnation, reason, at, started, again, above, worker };
                 exits.entry(supervisor).or_default().push(exit);
             }
             None if again && self.may_move(id) => self.launch(id),
@@ -99,4 +157,15 @@ impl Supervision {
             actor.has_arguments && !self.jobs.get(&actor.spec.job).is_some_and(|job| job.ended)
         })
     }
+}
+
+/// What names the end of a worker, in records too.
+fn end_of_worker(node: &NodeId, worker: WorkerId) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(node.name.as_str().as_bytes());
+    hasher.update(&node.generation.0.to_le_bytes());
+    hasher.update(&worker.0.to_le_bytes());
+    let mut part = [0; 8];
+    part.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(part)
 }

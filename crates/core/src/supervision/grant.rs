@@ -47,8 +47,7 @@ impl Supervision {
     /// Grants an actor its next epoch, now or as soon as it can be.
     pub(super) fn launch(&mut self, id: ActorId) {
         let Some(actor) = self.actors.get(&id) else { return };
-        let above = actor.child.and_then(|(above, ordinal)| Some((self.supervisors.get(&above)?, ordinal)));
-        if actor.is_granted() || above.is_some_and(|(supervisor, ordinal)| supervisor.is_stopping(ordinal)) {
+        if actor.is_granted() || self.is_to_stop(actor.child) {
             return;
         }
         if self.is_kept(id, actor) {
@@ -80,6 +79,19 @@ impl Supervision {
         }
     }
 
+    /// Whether a supervisor above a child is stopping what the child is or is in: what is stopped soon is not started before.
+    pub(super) fn is_to_stop(&self, child: Option<(ActorId, u64)>) -> bool {
+        let above = |(id, ordinal)| self.supervisors.get(&id).map(|supervisor| (supervisor, ordinal));
+        let mut next = child.and_then(above);
+        while let Some((supervisor, ordinal)) = next {
+            if supervisor.is_stopping(ordinal) {
+                return true;
+            }
+            next = supervisor.parent.and_then(above);
+        }
+        false
+    }
+
     /// The node that its last incarnation was lost with, while that may still run.
     fn unfenced(&self, actor: &Actor) -> Option<NodeId> {
         let (epoch, reason) = actor.last.as_ref()?;
@@ -102,7 +114,7 @@ impl Supervision {
     fn grant(&mut self, id: ActorId, node: NodeId) {
         self.no_longer_pending(id);
         let Some(actor) = self.actors.get(&id) else { return };
-        let wish = self.wish(actor);
+        let (child, wish) = (actor.child, self.wish(actor));
         let mut placer = std::mem::take(&mut self.placer);
         placer.take(&node, &wish);
         self.placer = placer;
@@ -117,6 +129,7 @@ impl Supervision {
             actor.again = false;
         }
         self.set_phase(id, Phase::Granted);
+        self.no_longer_deferred(child);
         self.mark_actor(id);
         self.granted(id);
     }

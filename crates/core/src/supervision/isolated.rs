@@ -66,7 +66,7 @@ impl Supervision {
             match self.actors.get_mut(id) {
                 Some(actor) if actor.phase == Phase::Isolated => {
                     actor.again = again;
-                    self.end(*id, ExitReason::of(ExitKind::NodeLost), self.now, true, &mut exits);
+                    self.end(*id, ExitReason::of(ExitKind::NodeLost), self.now, true, None, &mut exits);
                 }
                 Some(_) => self.launch_if_wanted(*id),
                 None => {}

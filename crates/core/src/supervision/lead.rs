@@ -3,9 +3,10 @@
 use super::actor::Phase;
 use super::create::Job;
 use super::dead::Dead;
-use super::decide::Exits;
 use super::nodes::{Node, Standing};
-use super::supervisor::Child;
+use super::quarantine::Unreadable;
+use super::records::last_exit;
+use super::supervisor::{Child, ChildExit};
 use super::write::{Key, Writes};
 use super::{Effect, Supervision, SupervisionOptions};
 use mobula_types::actor::{ActorRecord, ChildRecord, ChildState, SpecRecord, SupervisorRecord};
@@ -45,6 +46,8 @@ pub struct Inheritance {
     pub supervisors: Vec<SupervisorRecord>,
     /// The owners of names; a name whose owner's record cannot be read stays taken.
     pub names: Vec<(Arc<str>, Arc<str>, ActorId)>,
+    /// What is there of all this and cannot be read.
+    pub unreadable: Unreadable,
 }
 
 impl Supervision {
@@ -79,6 +82,7 @@ impl Supervision {
             pending: Default::default(),
             without_arguments: Default::default(),
             dead: Default::default(),
+            quarantine: Default::default(),
             watches: Default::default(),
             waiters: Default::default(),
             batches: Default::default(),
@@ -90,29 +94,30 @@ impl Supervision {
         }
     }
 
-    fn inherit(&mut self, inheritance: Inheritance) {
-        for (node, stands) in inheritance.nodes {
+    fn inherit(&mut self, mut inheritance: Inheritance) {
+        for (node, stands) in std::mem::take(&mut inheritance.nodes) {
             let standing = if stands == InheritedNode::Lost { Standing::Lost } else { Standing::Parted };
             self.nodes.insert(node, Node::new(standing, stands == InheritedNode::Draining));
         }
-        for node in inheritance.silent {
+        for node in std::mem::take(&mut inheritance.silent) {
             self.isolated.insert(node, BTreeSet::new());
         }
-        let jobs = inheritance.jobs.into_iter().map(|job| (job, false));
-        for ((job, has_executable), ended) in
-            jobs.chain(inheritance.ended_jobs.into_iter().map(|job| (job, true)))
-        {
+        let ended = std::mem::take(&mut inheritance.ended_jobs).into_iter().map(|job| (job, true));
+        let jobs = std::mem::take(&mut inheritance.jobs).into_iter().map(|job| (job, false));
+        for ((job, has_executable), ended) in jobs.chain(ended) {
             self.jobs.insert(job, Job { has_executable, ended, users: 0 });
         }
-        for record in inheritance.specs {
+        for record in std::mem::take(&mut inheritance.specs) {
             self.specs.insert(record.key, record.spec);
         }
+        self.set_apart(&mut inheritance);
         for (namespace, name, actor) in inheritance.names {
             self.names.insert((namespace, name), actor);
         }
         let roots = self.inherit_supervisors(&inheritance.supervisors);
         self.inherit_actors(&inheritance.actors);
         self.drop_orphans(&inheritance.supervisors, &inheritance.actors);
+        self.inherit_deferred();
         for root in roots {
             self.set_depths(root, 0);
         }
@@ -182,11 +187,54 @@ impl Supervision {
         }
     }
 
+    /// Exits that an earlier head put off until a supervisor has started.
+    fn inherit_deferred(&mut self) {
+        let mut deferred = Vec::new();
+        for (id, supervisor) in &self.supervisors {
+            let of_this_start =
+                |child: &Child| child.deferred.filter(|(above, _)| *above == supervisor.epoch);
+            let exits = supervisor.children.iter().filter_map(|(ordinal, child)| {
+                let (above, at) = of_this_start(child)?;
+                let (incarnation, reason) = self.last_exit_of(child)?;
+                let (started, again) = (true, false);
+                Some(ChildExit {
+                    ordinal: *ordinal,
+                    incarnation,
+                    reason,
+                    at,
+                    started,
+                    again,
+                    above,
+                    worker: None,
+                })
+            });
+            let mut exits: Vec<ChildExit> = exits.collect();
+            exits.sort_by_key(|exit| exit.at);
+            deferred.push((*id, exits));
+        }
+        for (id, exits) in deferred {
+            let Some(supervisor) = self.supervisors.get_mut(&id) else { continue };
+            let epoch = supervisor.epoch;
+            for child in supervisor.children.values_mut() {
+                child.deferred = child.deferred.filter(|(above, _)| *above == epoch);
+            }
+            supervisor.deferred = exits;
+        }
+    }
+
+    fn last_exit_of(&self, child: &Child) -> Option<(Incarnation, ExitReason)> {
+        if child.is_supervisor {
+            let below = self.supervisors.get(&child.actor)?;
+            return Some((below.incarnation(child.actor), below.last.clone()?));
+        }
+        let (epoch, reason) = self.actors.get(&child.actor)?.last.clone()?;
+        Some((Incarnation { actor: child.actor, epoch }, reason))
+    }
+
     fn inherit_dead(&mut self, record: &ActorRecord) {
-        let kind = record.last_exit.map_or(ExitKind::Lost, |(_, kind)| kind);
         let dead = Dead {
             incarnation: Incarnation { actor: record.actor, epoch: record.epoch },
-            reason: ExitReason::of(kind),
+            reason: last_exit(record).map_or_else(|| ExitReason::of(ExitKind::Lost), |(_, reason)| reason),
             info: None,
             write: 0,
             job: record.job,
@@ -236,20 +284,17 @@ impl Supervision {
 
     /// Goes on from where the records stand.
     fn take_up(&mut self) {
-        let mut exits = Exits::new();
         let all: Vec<ActorId> = self.actors.keys().copied().collect();
         self.inherit_isolated(&all);
-        for id in &all {
-            let in_force =
-                |actor: &&super::actor::Actor| actor.is_granted() && actor.phase != Phase::Isolated;
-            let Some(actor) = self.actors.get(id).filter(in_force) else { continue };
-            let standing =
-                actor.node.as_ref().and_then(|node| self.nodes.get(node)).map(|node| node.standing);
-            if matches!(standing, None | Some(Standing::Lost)) {
-                self.end(*id, ExitReason::of(ExitKind::NodeLost), self.now, false, &mut exits);
-            }
-        }
-        self.children_exited(exits);
+        let lost = |actor: &super::actor::Actor| {
+            let node = actor.node.as_ref().and_then(|node| self.nodes.get(node));
+            let in_force = actor.is_granted() && actor.phase != Phase::Isolated;
+            in_force && node.is_none_or(|node| node.standing == Standing::Lost)
+        };
+        let lost: Vec<ActorId> =
+            self.actors.iter().filter(|(_, actor)| lost(actor)).map(|(id, _)| *id).collect();
+        self.take_up_deferred();
+        self.end_together(&lost, ExitKind::NodeLost);
         self.take_up_jobs();
         let supervisors: Vec<ActorId> = self.supervisors.keys().copied().collect();
         for id in supervisors {
@@ -262,6 +307,18 @@ impl Supervision {
             }
         }
         self.creatorless();
+    }
+
+    /// Exits that were put off, and whose supervisor has started since.
+    fn take_up_deferred(&mut self) {
+        let waits = |known: &super::supervisor::Supervisor| {
+            let starts = known.decision.as_ref().is_some_and(|decision| decision.is_start);
+            !known.deferred.is_empty() && !(starts && known.running)
+        };
+        let due = self.supervisors.iter().filter(|(_, known)| waits(known));
+        for id in due.map(|(id, _)| *id).collect::<Vec<ActorId>>() {
+            self.decide_deferred(id);
+        }
     }
 
     /// Jobs that ended while nobody led.

@@ -18,6 +18,7 @@ impl Supervision {
 
     /// As [`locate`](Self::locate), but it hears of changes alone.
     pub(super) fn listen(&mut self, node: &NodeId, id: ActorId) {
+        self.listen_to_left_alone(node, id);
         let nodes = &self.nodes;
         if let Some(actor) = self.actors.get_mut(&id) {
             // Those that are dead are found out here, not when they die.
@@ -63,6 +64,9 @@ impl Supervision {
     }
 
     fn location(&self, id: ActorId) -> Location {
+        if let Some(location) = self.location_of_left_alone(id) {
+            return location;
+        }
         let Some(actor) = self.actors.get(&id) else {
             let (incarnation, reason) = match self.dead.get(id) {
                 Some(dead) => (dead.incarnation, dead.reason.clone()),

@@ -12,6 +12,7 @@
 //! - **Supervisors do as OTP's**: strategies, restart types, intensity, escalation, ordered start and reverse stop. What a
 //!   node takes with it exits at once, is handled once, upper supervisors first, and is not counted.
 //! - **Names are unique** in their namespace, over actors and supervisors.
+//! - **What cannot be read is left alone**, with what runs under it: see `quarantine.rs`.
 //! - **Who watches an incarnation is told of its exit once.**
 //!
 //! The state of the machine runs ahead of the registry, and what it says waits for that: see `write.rs`.
@@ -34,6 +35,7 @@ mod nodes;
 mod options;
 mod outbox;
 mod place;
+mod quarantine;
 mod records;
 mod requests;
 mod specs;
@@ -50,6 +52,7 @@ pub use effect::Effect;
 pub use event::{Event, RequestKey};
 pub use lead::{Inheritance, InheritedNode};
 pub use options::SupervisionOptions;
+pub use quarantine::Unreadable;
 pub use write::WRITE_LIMIT;
 
 use actor::Actor;
@@ -61,6 +64,7 @@ use mobula_types::{ActorId, JobId, NodeId, Time};
 use nodes::Node;
 use outbox::Outbox;
 use place::Placer;
+use quarantine::Quarantine;
 use specs::Specs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -90,6 +94,8 @@ pub struct Supervision {
     /// Actors that an earlier head knew the arguments of, and that are to start.
     without_arguments: BTreeSet<ActorId>,
     dead: Graveyard,
+    /// What cannot be read, and is left alone.
+    quarantine: Quarantine,
     watches: Watches,
     waiters: Waiters,
     batches: BTreeMap<RequestKey, Batch>,

@@ -2,7 +2,6 @@
 
 use super::Supervision;
 use super::actor::Phase;
-use super::decide::Exits;
 use super::outbox::Said;
 use mobula_types::actor::{
     ActorOrder, ActorReport, ActorState, ChildShutdown, ExitReport, HostedActor, Watch,
@@ -105,6 +104,7 @@ impl Supervision {
                     if self.is_in_force(incarnation, node) {
                         self.started(incarnation);
                     }
+                    self.found(node, incarnation, ActorState::Running);
                 }
             }
             ActorReport::Ignored(incarnation) => self.ignored_reported(node, incarnation),
@@ -141,9 +141,12 @@ impl Supervision {
         let hosted: BTreeMap<Incarnation, ActorState> =
             actors.iter().map(|hosted| (hosted.incarnation, hosted.state)).collect();
         let in_force = |incarnation: &&Incarnation| self.is_in_force(**incarnation, node);
-        let unknown = hosted.keys().filter(|incarnation| !in_force(incarnation)).copied().collect();
+        let known =
+            |incarnation: &&Incarnation| in_force(incarnation) || self.is_left_alone(incarnation.actor);
+        let unknown = hosted.keys().filter(|incarnation| !known(incarnation)).copied().collect();
         self.say(0, Said::Order(node.clone(), ActorOrder::Reconciled { unknown }));
         for (incarnation, state) in &hosted {
+            self.found(node, *incarnation, *state);
             if *state != ActorState::Starting && self.is_in_force(*incarnation, node) {
                 self.started(*incarnation);
             }
@@ -177,7 +180,7 @@ impl Supervision {
     ) {
         let Some(known) = self.nodes.get(node) else { return };
         let (granted, draining) = (known.actors.iter().copied().collect::<Vec<ActorId>>(), known.draining);
-        let mut exits = Exits::new();
+        let mut lost = Vec::new();
         for id in granted {
             let Some(actor) = self.actors.get(&id) else { continue };
             let incarnation = actor.incarnation(id);
@@ -201,12 +204,12 @@ impl Supervision {
                     self.launch(id);
                 }
                 Phase::Starting | Phase::Running | Phase::Unknown => {
-                    self.end(id, ExitReason::of(ExitKind::Lost), self.now, false, &mut exits);
+                    lost.push(id);
                 }
                 Phase::Granted | Phase::Idle | Phase::Pending | Phase::Isolated => {}
             }
         }
-        self.children_exited(exits);
+        self.end_together(&lost, ExitKind::Lost);
     }
 
     /// Orders to stop that may have been lost.
@@ -276,21 +279,16 @@ impl Supervision {
         let granted: Vec<ActorId> = known.actors.iter().copied().collect();
         self.placer.set_joined(node, false);
         self.unwatch_node(node);
-        let mut exits = Exits::new();
-        for id in granted {
-            if !proven && self.isolate(id, node) {
-                continue;
-            }
-            match self.actors.get(&id).map(|actor| actor.phase) {
-                Some(Phase::Granted) => {
-                    self.withdraw(id);
-                    self.launch(id);
-                }
-                Some(_) => self.end(id, ExitReason::of(ExitKind::NodeLost), self.now, false, &mut exits),
-                None => {}
-            }
+        let granted: Vec<ActorId> =
+            granted.into_iter().filter(|id| proven || !self.isolate(*id, node)).collect();
+        let untold = |id: &ActorId| self.actors.get(id).is_some_and(|actor| actor.phase == Phase::Granted);
+        let (untold, told): (Vec<ActorId>, Vec<ActorId>) = granted.into_iter().partition(untold);
+        for id in untold {
+            self.withdraw(id);
+            self.launch(id);
         }
-        self.children_exited(exits);
+        self.end_together(&told, ExitKind::NodeLost);
+        self.left_alone_lost(node, &ExitReason::of(ExitKind::NodeLost));
         self.creators_gone(node);
     }
 

@@ -28,6 +28,8 @@ pub struct SupervisionOptions {
     /// Arguments of an actor without a supervisor are kept after its start up to so many bytes, so that it can be moved
     /// (4 KiB).
     pub keep_arguments: usize,
+    /// The most changes of one write (100).
+    pub write_limit: usize,
     /// How many writes may wait before creations are refused (100,000).
     pub most_writes: usize,
     /// The most entries of one answer to a list (10,000).
@@ -48,6 +50,7 @@ impl Default for SupervisionOptions {
             poison_losses: 3,
             grant_ahead: 64,
             keep_arguments: 4 * 1024,
+            write_limit: super::WRITE_LIMIT,
             most_writes: 100_000,
             longest_list: 10_000,
         }

@@ -5,7 +5,7 @@ use super::actor::{Actor, Phase};
 use super::dead::Dead;
 use super::supervisor::{Child, Decision, Rules, Stage, Supervisor};
 use mobula_types::actor::{ActorRecord, ActorSpec, ChildRecord, DecisionRecord, SpecKey, SupervisorRecord};
-use mobula_types::{ActorId, ExitReason, Time};
+use mobula_types::{ActorId, Epoch, ExitReason, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl Supervision {
     fn child_record(&self, place: Option<(ActorId, u64)>) -> Option<ChildRecord> {
         let (supervisor, ordinal) = place?;
         let child = self.supervisors.get(&supervisor)?.children.get(&ordinal)?;
-        Some(child.record(supervisor, ordinal, self.millis(child.restart_at)))
+        Some(child.record(supervisor, ordinal, |at| self.millis(at)))
     }
 
     pub(super) fn actor_record(&self, id: ActorId, actor: &Actor) -> ActorRecord {
@@ -45,6 +45,7 @@ impl Supervision {
             node: actor.node.clone(),
             granted: actor.is_granted(),
             last_exit: actor.last.as_ref().map(|(epoch, reason)| (*epoch, reason.kind())),
+            last_reason: actor.last.as_ref().and_then(|(_, reason)| kept(reason)),
             creator: actor.creator.clone().filter(|_| actor.child.is_none()),
             again: actor.again,
             restarts: actor.restarts,
@@ -65,6 +66,7 @@ impl Supervision {
             node: None,
             granted: false,
             last_exit: Some((dead.incarnation.epoch, dead.reason.kind())),
+            last_reason: kept(&dead.reason),
             creator: None,
             again: false,
             restarts: 0,
@@ -101,7 +103,9 @@ impl Supervision {
             running: supervisor.running,
             next_ordinal: supervisor.next_ordinal,
             restarts_millis: supervisor.window.iter().map(|at| self.millis(*at)).collect(),
+            worker_ends: supervisor.worker_ends.iter().copied().collect(),
             restarts: supervisor.restarts,
+            last_reason: supervisor.last.as_ref().map(ExitReason::shortened),
             decision,
             since_millis: supervisor.since_millis,
         }
@@ -122,7 +126,7 @@ impl Supervision {
             child: record.child.as_ref().map(|child| (child.supervisor, child.ordinal)),
             creator: record.creator.clone(),
             restarts: record.restarts,
-            last: record.last_exit.map(|(epoch, kind)| (epoch, ExitReason::of(kind))),
+            last: last_exit(record),
             since_millis: record.since_millis,
             started: self.now,
             losses: record.losses_millis.iter().copied().collect(),
@@ -167,13 +171,14 @@ impl Supervision {
             epoch: record.epoch,
             running: record.running,
             window: record.restarts_millis.iter().map(|millis| self.time(*millis)).collect(),
+            worker_ends: record.worker_ends.iter().copied().collect(),
             restarts: record.restarts,
             decisions: record.decision.as_ref().map_or(0, |decision| decision.number),
             decision,
             deferred: Vec::new(),
             paused: BTreeSet::new(),
             started: self.now,
-            last: None,
+            last: record.last_reason.clone(),
             since_millis: record.since_millis,
             write: 0,
         }
@@ -181,6 +186,18 @@ impl Supervision {
 
     /// A child as an earlier head left it.
     pub(super) fn child_of(&self, record: &ChildRecord, actor: ActorId, is_supervisor: bool) -> Child {
-        Child::from_record(record, actor, is_supervisor, self.time(record.restart_at_millis))
+        Child::from_record(record, actor, is_supervisor, |millis| self.time(millis))
     }
+}
+
+/// What the registry has of an exit beside its kind.
+fn kept(reason: &ExitReason) -> Option<ExitReason> {
+    let says_more = reason.failure().is_some() || reason.cause().is_some();
+    says_more.then(|| reason.shortened())
+}
+
+/// The last exit that is on record.
+pub(super) fn last_exit(record: &ActorRecord) -> Option<(Epoch, ExitReason)> {
+    let (epoch, kind) = record.last_exit?;
+    Some((epoch, record.last_reason.clone().unwrap_or_else(|| ExitReason::of(kind))))
 }

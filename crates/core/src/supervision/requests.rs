@@ -54,6 +54,7 @@ impl Supervision {
         match target {
             ActorTarget::Id(id) if self.actors.contains_key(id) => Ok(*id),
             ActorTarget::Id(id) => {
+                self.check_readable(*id)?;
                 let text = match self.dead.get(*id) {
                     Some(dead) => format!("actor {id} is dead: {}", dead.reason),
                     None => format!("there is no actor {id}"),
@@ -61,8 +62,9 @@ impl Supervision {
                 Err(Failure::new(FailureKind::NotFound, text))
             }
             ActorTarget::Named { namespace, name } => {
-                let owner = self.owner_of(namespace, name).filter(|id| self.actors.contains_key(id));
-                owner.ok_or_else(|| {
+                let owner = self.owner_of(namespace, name);
+                owner.map_or(Ok(()), |id| self.check_readable(id))?;
+                owner.filter(|id| self.actors.contains_key(id)).ok_or_else(|| {
                     let text = format!("no actor is named '{name}' in namespace '{namespace}'");
                     Failure::new(FailureKind::NotFound, text)
                 })

@@ -25,6 +25,11 @@ impl Specs {
         self.specs.entry(key).or_insert((spec, 0));
     }
 
+    /// Those that are there now stay for as long as this head leads.
+    pub(super) fn keep_all(&mut self) {
+        self.specs.values_mut().for_each(|(_, users)| *users += 1);
+    }
+
     pub(super) fn all_unused(&mut self, until: Time) {
         let unused = self.specs.iter().filter(|(_, (_, users))| *users == 0);
         self.unused.extend(unused.map(|(key, _)| (until, *key)));

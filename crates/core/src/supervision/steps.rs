@@ -25,7 +25,7 @@ impl Supervision {
 
     /// Starts a child that does not run, where its supervisor does.
     pub(super) fn launch_child(&mut self, id: ActorId, ordinal: u64) {
-        if !self.is_alive(id, true) {
+        if !self.is_alive(id, true) || self.is_to_stop(Some((id, ordinal))) {
             return;
         }
         let Some(child) = self.child_mut(id, ordinal) else { return };
@@ -44,10 +44,12 @@ impl Supervision {
         supervisor.running = true;
         supervisor.epoch = supervisor.epoch.next();
         supervisor.window.clear();
+        supervisor.worker_ends.clear();
         supervisor.since_millis = wall;
         supervisor.started = now;
         let mut changed = Vec::new();
         for (ordinal, child) in &mut supervisor.children {
+            child.deferred = None;
             let fresh = child.state == ChildState::Present && !child.removed && child.failures == 0;
             if !fresh && !child.quarantined {
                 (child.removed, child.failures) = (false, 0);
@@ -58,12 +60,21 @@ impl Supervision {
         }
         let decision = supervisor.new_decision(0, Stage::Start, DecisionEnd::Start);
         supervisor.decision = Some(Decision { is_start: true, ..decision });
+        let parent = supervisor.parent;
         self.mark_supervisor(id);
+        self.no_longer_deferred(parent);
         for ordinal in changed {
             self.mark_child(id, ordinal);
         }
         self.moved.insert(id);
         self.advance(id);
+    }
+
+    /// A child starts once more.
+    pub(super) fn no_longer_deferred(&mut self, child: Option<(ActorId, u64)>) {
+        if let Some(child) = child.and_then(|(above, ordinal)| self.child_mut(above, ordinal)) {
+            child.deferred = None;
+        }
     }
 
     /// Stops all children of a supervisor; then `end` follows. An earlier end stays.
@@ -302,7 +313,7 @@ impl Supervision {
             return self.all_started(id);
         };
         let (ordinal, actor, is_supervisor) = (*ordinal, child.actor, child.is_supervisor);
-        let skipped = child.removed || child.state != ChildState::Present;
+        let skipped = child.removed || child.state != ChildState::Present || child.deferred.is_some();
         if skipped || self.has_started(actor, is_supervisor) {
             self.set_cursor(id, ordinal + 1);
             return true;
@@ -343,7 +354,7 @@ impl Supervision {
         let window = supervisor.children.range(decision.cursor..).take(self.options.grant_ahead);
         let window = window.filter(|(ordinal, child)| {
             let wanted = child.state == ChildState::Present && !child.removed && !child.is_supervisor;
-            **ordinal >= decision.ahead && wanted
+            **ordinal >= decision.ahead && wanted && child.deferred.is_none()
         });
         let next: Vec<(u64, ActorId)> = window.map(|(ordinal, child)| (*ordinal, child.actor)).collect();
         if let Some((last, _)) = next.last() {
@@ -359,7 +370,6 @@ impl Supervision {
     fn all_started(&mut self, id: ActorId) -> bool {
         let Some(supervisor) = self.supervisors.get_mut(&id) else { return false };
         let was_start = supervisor.decision.take().is_some_and(|decision| decision.is_start);
-        let deferred = std::mem::take(&mut supervisor.deferred);
         let parent = supervisor.parent;
         self.mark_supervisor(id);
         self.moved.insert(id);
@@ -369,9 +379,7 @@ impl Supervision {
                 None => self.answer_tree_started(id),
             }
         }
-        for exit in deferred {
-            self.decide(id, vec![exit]);
-        }
+        self.decide_deferred(id);
         false
     }
 
@@ -386,6 +394,11 @@ impl Supervision {
         let parent = supervisor.parent;
         let added = supervisor.children.iter().filter(|(_, child)| !child.declared);
         let added: Vec<u64> = added.map(|(ordinal, _)| *ordinal).collect();
+        if added.len() > self.exits_of_a_write() {
+            // What follows from its end is written before its many children go.
+            parent.map(|(parent, _)| self.mark_supervisor(parent));
+            self.mark_supervisor(id);
+        }
         for ordinal in added {
             self.remove_child(id, ordinal, &reason);
         }
@@ -401,7 +414,8 @@ impl Supervision {
         };
         self.answer_ended(write, id, &reason);
         let above = self.epoch_of(parent);
-        let exit = ChildExit { ordinal, incarnation, reason, at: now, started, again: false, above };
+        let exit =
+            ChildExit { ordinal, incarnation, reason, at: now, started, again: false, above, worker: None };
         self.decide(parent, vec![exit]);
     }
 

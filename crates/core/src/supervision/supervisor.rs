@@ -29,6 +29,8 @@ pub(super) struct Supervisor {
     pub(super) running: bool,
     /// When the restarts of the intensity's window happened.
     pub(super) window: VecDeque<Time>,
+    /// The ends of workers that the window has counted, the latest last.
+    pub(super) worker_ends: VecDeque<u64>,
     pub(super) restarts: u64,
     pub(super) decision: Option<Decision>,
     pub(super) decisions: u64,
@@ -41,6 +43,9 @@ pub(super) struct Supervisor {
     pub(super) since_millis: u64,
     pub(super) write: u64,
 }
+
+/// How many ends of workers a supervisor remembers to have counted.
+pub(super) const WORKER_ENDS: usize = 16;
 
 /// What a supervisor goes by.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -87,6 +92,9 @@ pub(super) struct Child {
     pub(super) failures: u32,
     /// When its pause is over; `Time::ZERO` where it has none.
     pub(super) restart_at: Time,
+    /// It exited during that start of its supervisor, at that time; what follows is decided once that start is over. Its
+    /// next start ends this.
+    pub(super) deferred: Option<(Epoch, Time)>,
     pub(super) trial: Trial,
 }
 
@@ -133,6 +141,8 @@ pub(super) struct ChildExit {
     pub(super) again: bool,
     /// Which of its starts the supervisor was in: later ones have nothing to do with it.
     pub(super) above: Epoch,
+    /// The end of a worker that it is a part of.
+    pub(super) worker: Option<u64>,
 }
 
 impl Supervisor {
@@ -165,7 +175,13 @@ impl Supervisor {
 }
 
 impl Child {
-    pub(super) fn record(&self, supervisor: ActorId, ordinal: u64, restart_at_millis: u64) -> ChildRecord {
+    /// As the registry has it, with its times as `millis` says them.
+    pub(super) fn record(
+        &self,
+        supervisor: ActorId,
+        ordinal: u64,
+        millis: impl Fn(Time) -> u64,
+    ) -> ChildRecord {
         ChildRecord {
             supervisor,
             ordinal,
@@ -179,7 +195,8 @@ impl Child {
             terminating: self.terminating,
             quarantined: self.quarantined,
             failures: self.failures,
-            restart_at_millis,
+            restart_at_millis: millis(self.restart_at),
+            deferred: self.deferred.map(|(above, at)| (above, millis(at))),
         }
     }
 
@@ -187,7 +204,7 @@ impl Child {
         record: &ChildRecord,
         actor: ActorId,
         is_supervisor: bool,
-        restart_at: Time,
+        time: impl Fn(u64) -> Time,
     ) -> Self {
         Child {
             id: record.id.clone(),
@@ -202,7 +219,8 @@ impl Child {
             terminating: record.terminating,
             quarantined: record.quarantined,
             failures: record.failures,
-            restart_at,
+            restart_at: time(record.restart_at_millis),
+            deferred: record.deferred.map(|(above, millis)| (above, time(millis))),
             trial: Trial::None,
         }
     }

@@ -48,6 +48,7 @@ impl Supervision {
     }
 
     fn check_tree(&self, tree: &NewTree) -> Result<(), Failure> {
+        self.check_readable(tree.supervisor)?;
         check_name(&tree.namespace, &tree.name)?;
         self.check_job(tree.job)?;
         if self.actors.contains_key(&tree.supervisor) || self.dead.get(tree.supervisor).is_some() {
@@ -162,6 +163,7 @@ impl Supervision {
             epoch: Epoch(0),
             running: false,
             window: VecDeque::new(),
+            worker_ends: VecDeque::new(),
             restarts: 0,
             decision: None,
             decisions: 0,
@@ -192,7 +194,7 @@ impl Supervision {
         let [child] = children else { return None };
         let ChildKind::Actor(spec) = &child.kind else { return None };
         let (key, _) = self.use_spec(spec, true);
-        Some((new_child(child, id, false).record(id, 0, 0), key))
+        Some((new_child(child, id, false).record(id, 0, |_| 0), key))
     }
 
     pub(super) fn declare_child(
@@ -235,6 +237,7 @@ fn new_child(spec: &ChildSpec, actor: ActorId, declared: bool) -> Child {
         quarantined: false,
         failures: 0,
         restart_at: Time::ZERO,
+        deferred: None,
         trial: Trial::None,
     }
 }

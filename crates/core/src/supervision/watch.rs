@@ -63,7 +63,7 @@ impl Supervision {
         if self.watches.watches.contains_key(&key) || self.is_link_of_the_dead(&watch) {
             return;
         }
-        let moment = match (self.moment(watch.target), watch.epoch) {
+        let moment = match (self.moment(watch.target, watch.epoch), watch.epoch) {
             (Moment::Lives(epoch), Some(bound)) if epoch != bound => self.earlier(watch.target, bound),
             (Moment::Exited(incarnation, _), Some(bound)) if incarnation.epoch != bound => {
                 self.earlier(watch.target, bound)
@@ -109,7 +109,16 @@ impl Supervision {
         true
     }
 
-    fn moment(&self, id: ActorId) -> Moment {
+    fn moment(&self, id: ActorId, bound: Option<Epoch>) -> Moment {
+        if let Some((incarnation, exit)) = self.moment_of_left_alone(id) {
+            return match (incarnation, exit, bound) {
+                (Some(incarnation), Some(reason), _) => Moment::Exited(incarnation, reason),
+                (Some(incarnation), None, _) => Moment::Lives(incarnation.epoch),
+                (None, _, Some(bound)) => Moment::Lives(bound),
+                // Its incarnation is not known: there is nothing that the watch could name.
+                (None, _, None) => self.earlier(id, Epoch(0)),
+            };
+        }
         if let Some(actor) = self.actors.get(&id) {
             return match &actor.last {
                 Some((epoch, reason)) if !actor.is_granted() => {

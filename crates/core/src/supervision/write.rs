@@ -12,7 +12,7 @@ use mobula_types::{ActorId, Failure};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The most changes of one write.
+/// The most changes of one write, where the options say nothing else.
 pub const WRITE_LIMIT: usize = 100;
 
 /// A key of the registry.
@@ -31,6 +31,8 @@ pub(super) struct Writes {
     changed: IndexSet<Key, foldhash::fast::FixedState>,
     /// The number that the next write gets; from 1.
     next: u64,
+    /// Those that were made in the middle of this turn.
+    ready: Vec<Effect>,
     /// Those not durable; of a creation that may fail, whose.
     outstanding: BTreeMap<u64, Option<(ActorId, SpecKey)>>,
     waiting: BTreeMap<u64, Vec<Said>>,
@@ -55,7 +57,7 @@ impl Supervision {
     /// Something changed that the registry holds. Gives the number of the write that will have it.
     pub(super) fn mark(&mut self, key: Key) -> u64 {
         let (index, _) = self.writes.changed.insert_full(key);
-        self.writes.next + (index / WRITE_LIMIT) as u64
+        self.writes.next + (index / self.options.write_limit.max(1)) as u64
     }
 
     /// An actor changed.
@@ -87,12 +89,26 @@ impl Supervision {
 
     /// Writes what changed.
     pub(super) fn seal(&mut self, effects: &mut Vec<Effect>) {
+        self.cut();
+        effects.append(&mut self.writes.ready);
+    }
+
+    /// What changed so far goes into writes of its own, as it is now: what changes later in this turn comes after it.
+    pub(super) fn cut(&mut self) {
         let changed = std::mem::take(&mut self.writes.changed);
         let mut keys = changed.into_iter().peekable();
+        let mut ready = std::mem::take(&mut self.writes.ready);
         while keys.peek().is_some() {
-            let changes = keys.by_ref().take(WRITE_LIMIT).map(|key| self.change(key)).collect();
-            self.issue(changes, None, effects);
+            let some = keys.by_ref().take(self.options.write_limit.max(1));
+            let changes = some.map(|key| self.change(key)).collect();
+            self.issue(changes, None, &mut ready);
         }
+        self.writes.ready = ready;
+    }
+
+    /// How many exits are handled together so that they, and what is decided about them, are one write.
+    pub(super) fn exits_of_a_write(&self) -> usize {
+        (self.options.write_limit / 3).max(1)
     }
 
     /// Writes what changed by the creation of an actor: at most a few keys, of which nothing is written where there is no

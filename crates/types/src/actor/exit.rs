@@ -78,6 +78,9 @@ impl ExitReason {
     /// The longest chain of causes that is kept.
     pub const CHAIN_LIMIT: usize = 8;
 
+    /// How many bytes of a text are kept for long.
+    pub const SHORT_TEXT: usize = 80;
+
     /// An exit of which no more is known.
     pub const fn of(kind: ExitKind) -> Self {
         ExitReason { kind, detail: None }
@@ -106,6 +109,22 @@ impl ExitReason {
         detail.cause = Some(cause);
         self.detail = Some(Arc::new(detail));
         self
+    }
+
+    /// What is kept of it for long: its kind, and of the chain of causes the root alone, with the beginning of its message.
+    /// It counts as this does.
+    pub fn shortened(&self) -> Self {
+        let Some(first) = self.cause() else { return ExitReason { kind: self.kind, detail: self.brief() } };
+        let root = self.root_cause_of(first.incarnation, &first.name);
+        let reason = ExitReason { kind: root.reason.kind, detail: root.reason.brief() };
+        let cause = Some(ExitCause { incarnation: root.incarnation, name: cut(&root.name).into(), reason });
+        ExitReason::with_detail(self.kind, ExitDetail { failure: None, cause })
+    }
+
+    fn brief(&self) -> Option<Arc<ExitDetail>> {
+        let failure = self.failure()?;
+        let failure = Some(Failure::new(failure.kind(), cut(failure.message())));
+        Some(Arc::new(ExitDetail { failure, cause: None }))
     }
 
     fn without_cause(&self) -> Self {
@@ -176,6 +195,11 @@ impl ExitReason {
     }
 }
 
+/// The beginning of a text.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(ExitReason::SHORT_TEXT)]
+}
+
 impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The root cause first: it is what one has to mend.
@@ -225,6 +249,19 @@ mod tests {
         assert!(linked.to_string().starts_with("Panicked: index out of bounds"), "{linked}");
         assert!(linked.to_string().ends_with("so Linked"), "{linked}");
         assert_eq!(linked.root_cause().kind(), ExitKind::Panicked);
+    }
+
+    #[test]
+    fn what_is_kept_for_long_has_the_root_and_is_short() {
+        let failure = Failure::new(FailureKind::TaskPanicked, "ä".repeat(100));
+        let panicked = ExitReason::failed(ExitKind::Panicked, failure.on_node(crate::NodeId::new("n", 1)));
+        let over = ExitReason::of(ExitKind::RestartIntensity).caused_by(cause(1, panicked.clone()));
+        let linked = ExitReason::of(ExitKind::Linked).caused_by(cause(2, over));
+        let kept = linked.shortened();
+        assert_eq!((kept.kind(), kept.chain_length()), (ExitKind::Linked, 1));
+        assert_eq!(kept.cause().unwrap().incarnation, cause(1, panicked).incarnation);
+        assert_eq!(kept.root_cause().failure().unwrap().message(), "ä".repeat(40));
+        assert_eq!(ExitReason::of(ExitKind::Normal).shortened(), ExitReason::of(ExitKind::Normal));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::id::{ActorId, Incarnation};
 use super::info::ActorState;
 use super::spec::ActorSpec;
 use super::tree::ChildShutdown;
-use crate::NodeId;
+use crate::{NodeId, WorkerId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,6 +146,8 @@ pub struct ExitReport {
     pub age: Duration,
     /// Whether it had started.
     pub started: bool,
+    /// The worker of the node that has ended, where that is why: what was in it counts once.
+    pub worker: Option<WorkerId>,
 }
 
 /// An actor as its node reports it to a head that it joins.

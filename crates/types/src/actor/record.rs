@@ -58,6 +58,9 @@ pub struct ChildRecord {
     pub failures: u32,
     /// When that pause is over, in milliseconds since 1970; 0 where it does not wait.
     pub restart_at_millis: u64,
+    /// It exited while its supervisor was starting, in that start of the supervisor, and at that time in milliseconds since
+    /// 1970: what follows from it is decided once the supervisor has started.
+    pub deferred: Option<(Epoch, u64)>,
 }
 
 /// An actor.
@@ -80,6 +83,8 @@ pub struct ActorRecord {
     pub granted: bool,
     /// Why the latest incarnation exited, where one has.
     pub last_exit: Option<(Epoch, ExitKind)>,
+    /// More of that exit, where more is known than its kind: [shortened](ExitReason::shortened).
+    pub last_reason: Option<ExitReason>,
     /// The node whose program created it: that sends the arguments again.
     pub creator: Option<NodeId>,
     /// It is being stopped to be started again, and no restart is counted.
@@ -160,8 +165,12 @@ pub struct SupervisorRecord {
     pub next_ordinal: u64,
     /// When the restarts of the intensity's window happened, in milliseconds since 1970.
     pub restarts_millis: Vec<u64>,
+    /// The ends of workers that were counted among them, the latest last: what was in one worker counts once.
+    pub worker_ends: Vec<u64>,
     /// How often it started children again.
     pub restarts: u64,
+    /// Why it exited last, or which exit of a child it last acted on: [shortened](ExitReason::shortened).
+    pub last_reason: Option<ExitReason>,
     /// What it is carrying out.
     pub decision: Option<DecisionRecord>,
     /// When its state changed, in milliseconds since 1970.

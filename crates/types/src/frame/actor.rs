@@ -2,7 +2,7 @@
 
 use super::SubmitExtras;
 use crate::actor::{
-    ActorAnswer, ActorId, ActorRequest, CallEnd, Caller, Incarnation, LaneId, Subscriber, WatchKind,
+    ActorAnswer, ActorId, ActorRequest, CallEnd, Caller, Epoch, Incarnation, LaneId, Subscriber, WatchKind,
 };
 use crate::frame::Input;
 use crate::{Attempt, Failure, JobId, Payload, TaskId, TemplateId};
@@ -118,6 +118,8 @@ pub enum Ask {
         target: ActorId,
         /// Monitor or link.
         kind: WatchKind,
+        /// Its incarnation, where it was watched before through another home; else the one of the moment.
+        epoch: Option<Epoch>,
     },
     /// No more.
     Unwatch {
@@ -187,6 +189,8 @@ pub enum Answer {
     Watching {
         /// The number.
         number: u64,
+        /// The incarnation that it names.
+        epoch: Epoch,
     },
     /// To `Members`: by their ids.
     Members(Vec<Incarnation>),

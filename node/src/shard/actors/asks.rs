@@ -42,7 +42,7 @@ impl Shard {
                     Err(failure) => Answer::Failed(failure),
                 }
             }
-            Ask::Watch { target, kind } => {
+            Ask::Watch { target, kind, epoch } => {
                 let actor = match asker.map(|asker| asker.caller) {
                     Some(Caller::Actor(incarnation)) => {
                         let seat = self.actors.host.seat_of(incarnation);
@@ -50,7 +50,7 @@ impl Shard {
                     }
                     _ => None,
                 };
-                return self.watch(NewWatch { session, asked: number, actor, target, kind });
+                return self.watch(NewWatch { session, asked: number, actor, target, kind, epoch });
             }
             Ask::Unwatch { number } => {
                 self.unwatch(session, number);

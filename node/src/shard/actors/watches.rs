@@ -62,21 +62,27 @@ pub(super) struct NewWatch {
     pub(super) actor: Option<(WorkerId, u32, Incarnation)>,
     pub(super) target: ActorId,
     pub(super) kind: WatchKind,
+    /// The incarnation, where the asker knows it from its earlier home.
+    pub(super) epoch: Option<Epoch>,
 }
 
 impl Shard {
-    /// Begins a watch. Its number is the answer, once a head has it.
+    /// Begins a watch. Its number is the answer, once a head has it, or at once where the asker says what it names.
     pub(super) fn watch(&mut self, new: NewWatch) {
         let watches = &mut self.actors.watches;
         watches.last += 1;
         let watcher = new.actor.map(|(_, _, incarnation)| incarnation);
-        let watch = Watch { number: watches.last, watcher, target: new.target, epoch: None, kind: new.kind };
+        let watch =
+            Watch { number: watches.last, watcher, target: new.target, epoch: new.epoch, kind: new.kind };
         let actor = new.actor.map(|(worker, key, _)| (worker, key));
-        let asked = Some(new.asked);
-        watches
-            .known
-            .insert(watches.last, Watcher { session: new.session, actor, watch, asked, is_over: false });
+        let asked = Some(new.asked).filter(|_| new.epoch.is_none());
+        let number = watches.last;
+        let watcher = Watcher { session: new.session, actor, watch, asked, is_over: false };
+        watches.known.insert(number, watcher);
         self.parts.head.report_actors(ActorReport::Watch(watch));
+        if let Some(epoch) = new.epoch {
+            self.answer_watch(new.session, new.asked, number, epoch);
+        }
     }
 
     /// A head has registered a watch.
@@ -85,12 +91,12 @@ impl Shard {
         watcher.watch.epoch = Some(epoch);
         if let Some(asked) = watcher.asked.take() {
             let session = watcher.session;
-            self.answer_watch(session, asked, number);
+            self.answer_watch(session, asked, number, epoch);
         }
     }
 
-    fn answer_watch(&mut self, session: SessionKey, asked: u64, number: u64) {
-        let answer = Box::new(Answer::Watching { number });
+    fn answer_watch(&mut self, session: SessionKey, asked: u64, number: u64, epoch: Epoch) {
+        let answer = Box::new(Answer::Watching { number, epoch });
         self.sessions.send(session, Frame::Answered { number: asked, answer });
     }
 
@@ -108,7 +114,7 @@ impl Shard {
         let known = self.actors.watches.known.remove(&down.number);
         let Some(watcher) = known.filter(|watcher| !watcher.is_over) else { return };
         if let Some(asked) = watcher.asked {
-            self.answer_watch(watcher.session, asked, down.number);
+            self.answer_watch(watcher.session, asked, down.number, down.incarnation.epoch);
         }
         let key = watcher.actor.map(|(_, key)| key);
         let kind = watcher.watch.kind;

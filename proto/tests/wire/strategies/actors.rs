@@ -297,11 +297,9 @@ pub(crate) fn order() -> impl Strategy<Value = ActorOrder> {
 }
 
 fn exit_report() -> impl Strategy<Value = ExitReport> {
-    (exit(), duration(), any::<bool>()).prop_map(|((incarnation, reason), age, started)| ExitReport {
-        incarnation,
-        reason,
-        age,
-        started,
+    let worker = proptest::option::of(any::<u64>().prop_map(mobula_types::WorkerId));
+    (exit(), duration(), any::<bool>(), worker).prop_map(|((incarnation, reason), age, started, worker)| {
+        ExitReport { incarnation, reason, age, started, worker }
     })
 }
 

@@ -127,7 +127,8 @@ fn host_actor() -> impl Strategy<Value = HostActor> {
 fn ask() -> impl Strategy<Value = Ask> {
     prop_oneof![
         3 => requests::request().prop_map(Ask::Actors),
-        1 => (actor_id(), watch_kind()).prop_map(|(target, kind)| Ask::Watch { target, kind }),
+        1 => (actor_id(), watch_kind(), proptest::option::of(1..u64::MAX))
+            .prop_map(|(target, kind, epoch)| Ask::Watch { target, kind, epoch: epoch.map(Epoch) }),
         1 => any::<u64>().prop_map(|number| Ask::Unwatch { number }),
         1 => (text(), text(), incarnation())
             .prop_map(|(namespace, group, member)| Ask::Join { namespace, group, member }),
@@ -141,7 +142,8 @@ fn ask() -> impl Strategy<Value = Ask> {
 fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         3 => requests::answer().prop_map(Answer::Actors),
-        1 => any::<u64>().prop_map(|number| Answer::Watching { number }),
+        1 => (any::<u64>(), any::<u64>())
+            .prop_map(|(number, epoch)| Answer::Watching { number, epoch: Epoch(epoch) }),
         1 => vec(incarnation(), 0..3).prop_map(Answer::Members),
         1 => any::<u64>().prop_map(|subscription| Answer::Subscribed { subscription }),
         1 => Just(Answer::Done),

@@ -108,11 +108,11 @@ fn a_worker_that_ends_or_does_not_start_takes_its_actors_along() {
     let reason = ExitReason::failed(ExitKind::WorkerDied, failure());
     let effects = host.event(Event::WorkerLost { worker, failure: failure() });
     assert_eq!(answers(&effects), [(1, "died")]);
-    assert_eq!(effects[1], exited(1, 1, reason.clone(), true));
+    assert_eq!(effects[1], exited_with(worker, 1, reason.clone(), true));
     let effects = host.event(Event::Start(start(2, 1)));
     let [Effect::StartWorker { worker, .. }] = effects[..] else { panic!("{effects:?}") };
     let effects = host.event(Event::WorkerStartFailed { worker, failure: failure() });
-    assert_eq!(effects, [exited(2, 1, reason, false)]);
+    assert_eq!(effects, [exited_with(worker, 2, reason, false)]);
 }
 
 #[test]
@@ -147,10 +147,43 @@ fn a_worker_that_comes_when_nothing_is_started_waits() {
 fn the_end_of_a_job_ends_its_actors() {
     let (mut host, worker, key) = Host::with_actor(ActorOptions::default());
     let (grace, reason) = (Some(Duration::ZERO), ExitReason::of(ExitKind::JobEnded));
-    let effects = host.event(Event::JobEnded { job: JOB });
+    assert_eq!(host.event(Event::JobEnded { job: JOB }), [], "the head stops it, in its turn");
+    assert_eq!(host.pass(Duration::from_secs(4)), []);
+    let effects = host.pass(Duration::from_secs(1));
     assert_eq!(effects, [Effect::Stop { worker, key, grace, reason: reason.clone() }]);
     let effects = host.event(Event::ActorExited { worker, key, reason: Some(reason.clone()) });
-    assert_eq!(effects, [exited(1, 1, reason, true)]);
+    assert_eq!(effects[0], exited(1, 1, reason, true));
+}
+
+#[test]
+fn the_end_of_a_job_leaves_its_actors_to_the_order_and_the_graces_of_the_head() {
+    let (mut host, worker, key) = Host::with_actor(ActorOptions::default());
+    let reason = ExitReason::of(ExitKind::JobEnded);
+    host.event(Event::JobEnded { job: JOB });
+    let shutdown = ChildShutdown::Within(Duration::from_secs(20));
+    let incarnation = incarnation(1, 1);
+    let effects = host.event(Event::Stop { incarnation, shutdown, reason: reason.clone() });
+    let grace = Some(Duration::from_secs(20));
+    assert_eq!(effects, [Effect::Stop { worker, key, grace, reason: reason.clone() }]);
+    assert_eq!(host.pass(Duration::from_secs(6)), [], "it has its time");
+}
+
+#[test]
+fn a_constructor_that_does_not_return_fails() {
+    let mut host = Host::new();
+    let effects = host.event(Event::Start(start(1, 1)));
+    let [Effect::StartWorker { worker, .. }] = effects[..] else { panic!("{effects:?}") };
+    let effects = host.event(Event::WorkerStarted { worker });
+    let [Effect::Host { key, .. }] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!(host.pass(Duration::from_secs(59)), []);
+    let effects = host.pass(Duration::from_secs(1));
+    let Effect::Stop { grace, reason, .. } = &effects[0] else { panic!("{effects:?}") };
+    assert_eq!((*grace, reason.kind()), (Some(Duration::ZERO), ExitKind::ConstructorFailed));
+    assert_eq!(reason.failure().unwrap().kind(), FailureKind::DeadlineExceeded);
+    assert!(effects.contains(&exited(1, 1, reason.clone(), false)), "{effects:?}");
+    // What it says later is nobody's business, and its thread goes with its worker.
+    assert_eq!(host.event(Event::ActorStarted { worker, key }), []);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Kill { worker: of, .. } if *of == worker)));
 }
 
 /// A grant whose constructor is given something that lies in another node's store.

@@ -58,12 +58,26 @@ fn failure() -> Failure {
 }
 
 fn exited(actor: u64, epoch: u64, reason: ExitReason, started: bool) -> Effect {
-    let incarnation = incarnation(actor, epoch);
+    exited_in(None, incarnation(actor, epoch), reason, started)
+}
+
+/// The first incarnation of an actor exited with its worker.
+fn exited_with(worker: WorkerId, actor: u64, reason: ExitReason, started: bool) -> Effect {
+    exited_in(Some(worker), incarnation(actor, 1), reason, started)
+}
+
+fn exited_in(
+    worker: Option<WorkerId>,
+    incarnation: Incarnation,
+    reason: ExitReason,
+    started: bool,
+) -> Effect {
     Effect::Report(ActorReport::Exited(vec![ExitReport {
         incarnation,
         reason,
         age: Duration::ZERO,
         started,
+        worker,
     }]))
 }
 

@@ -1,10 +1,16 @@
 //! Tests of the supervision: what nodes are told, in what order, and when.
 
+mod heads;
 mod isolated;
 mod model;
+mod model_heads;
+mod quarantine;
+mod records;
 mod rows;
 mod rows_asked;
+mod shapes;
 mod single;
 mod specs;
+mod test_node;
 mod whereabouts;
 mod world;

@@ -114,8 +114,13 @@ fn a_repeated_exit_report_is_acknowledged_again() {
     let (home, incarnation) = world.running("a").unwrap();
     world.exit("a", ExitKind::Normal);
     world.settle();
-    let exit =
-        ExitReport { incarnation, reason: ExitReason::of(ExitKind::Normal), age: SECOND, started: true };
+    let exit = ExitReport {
+        incarnation,
+        reason: ExitReason::of(ExitKind::Normal),
+        age: SECOND,
+        started: true,
+        worker: None,
+    };
     report(&mut world, home.clone(), ActorReport::Exited(vec![exit]));
     let last = world.nodes[&home].inbox.back();
     assert_eq!(last, Some(&ActorOrder::ExitsRecorded(vec![incarnation])));

@@ -1,7 +1,9 @@
 //! A small cluster for tests: a registry that writes when it is told to, nodes that start and stop actors when they are
 //! told to, and a head that may be replaced.
 
+use super::records::{Records, readable};
 use super::specs::{JOB, SECOND, Step};
+use super::test_node::TestNode;
 use crate::supervision::*;
 use mobula_types::actor::*;
 use mobula_types::view::NodeLoad;
@@ -10,32 +12,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A node of the test.
-#[derive(Default, Debug)]
-pub(super) struct TestNode {
-    pub(super) connected: bool,
-    pub(super) inbox: VecDeque<ActorOrder>,
-    pub(super) actors: BTreeMap<Incarnation, ActorState>,
-    stops: BTreeMap<Incarnation, ExitReason>,
-    ignored: BTreeSet<Incarnation>,
-    pub(super) exits: Vec<(ExitReport, Time)>,
-    pub(super) located: BTreeMap<ActorId, Location>,
-    pub(super) downs: Vec<Down>,
-    pub(super) link_downs: Vec<(Incarnation, Incarnation)>,
-    pub(super) watches: BTreeMap<u64, Watch>,
-}
-
-/// The records that are durable.
-#[derive(Clone, Default, Debug)]
-pub(super) struct Records {
-    pub(super) actors: BTreeMap<ActorId, ActorRecord>,
-    pub(super) specs: BTreeMap<SpecKey, SpecRecord>,
-    pub(super) supervisors: BTreeMap<ActorId, SupervisorRecord>,
-    pub(super) names: BTreeMap<(Arc<str>, Arc<str>), ActorId>,
-}
-
 pub(super) struct World {
     pub(super) machine: Supervision,
+    options: SupervisionOptions,
+    /// What heads find that they cannot read.
+    pub(super) unreadable: Unreadable,
     pub(super) now: Time,
     pub(super) records: Records,
     pub(super) writes: VecDeque<(u64, Vec<RecordChange>, bool)>,
@@ -71,11 +52,26 @@ impl World {
     }
 
     pub(super) fn seeded(nodes: u64, seed: u64) -> Self {
+        World::with_options(nodes, seed, SupervisionOptions::default())
+    }
+
+    /// One whose turns take many writes, so that heads change between two of them.
+    pub(super) fn with_small_writes(nodes: u64, seed: u64) -> Self {
+        World::with_options(
+            nodes,
+            seed,
+            SupervisionOptions { write_limit: 9, ..SupervisionOptions::default() },
+        )
+    }
+
+    fn with_options(nodes: u64, seed: u64, options: SupervisionOptions) -> Self {
         let now = Time::ZERO + SECOND * 1000;
         let inheritance = Inheritance { wall_millis: wall(now), ..Inheritance::default() };
-        let machine = Supervision::lead(now, SupervisionOptions::default(), inheritance, &mut Vec::new());
+        let machine = Supervision::lead(now, options.clone(), inheritance, &mut Vec::new());
         let mut world = World {
             machine,
+            options,
+            unreadable: Unreadable::default(),
             now,
             records: Records::default(),
             writes: VecDeque::new(),
@@ -194,17 +190,18 @@ impl World {
             silent: self.silent.clone(),
             jobs: vec![(JOB, true)],
             ended_jobs: Vec::new(),
-            specs: records.specs.into_values().collect(),
-            actors: records.actors.into_values().collect(),
-            supervisors: records.supervisors.into_values().collect(),
+            specs: readable(records.specs, &self.unreadable.specs),
+            actors: readable(records.actors, &self.unreadable.actors),
+            supervisors: readable(records.supervisors, &self.unreadable.supervisors),
             names: records
                 .names
                 .into_iter()
                 .map(|((namespace, name), actor)| (namespace, name, actor))
                 .collect(),
+            unreadable: self.unreadable.clone(),
         };
         let mut effects = Vec::new();
-        self.machine = Supervision::lead(self.now, SupervisionOptions::default(), inheritance, &mut effects);
+        self.machine = Supervision::lead(self.now, self.options.clone(), inheritance, &mut effects);
         for known in self.nodes.values_mut() {
             known.connected = false;
             known.inbox.clear();
@@ -242,7 +239,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Write { write, changes, may_fail } => {
-                    assert!(changes.len() <= WRITE_LIMIT);
+                    assert!(may_fail || changes.len() <= self.options.write_limit);
                     self.writes.push_back((write, changes, may_fail));
                 }
                 Effect::Order { node, order } => {
@@ -360,7 +357,7 @@ impl World {
         let Some(known) = self.nodes.get_mut(id) else { return };
         known.actors.remove(&incarnation);
         known.stops.remove(&incarnation);
-        let exit = ExitReport { incarnation, reason, age: Duration::ZERO, started };
+        let exit = ExitReport { incarnation, reason, age: Duration::ZERO, started, worker: None };
         known.exits.push((exit.clone(), now));
         if known.connected {
             let report = ActorReport::Exited(vec![exit]);
@@ -451,6 +448,12 @@ impl World {
         })
     }
 
+    /// The classes of the actors that a node has.
+    pub(super) fn classes_on(&self, id: &NodeId) -> Vec<String> {
+        let actors = self.nodes.get(id).into_iter().flat_map(|known| known.actors.keys());
+        actors.map(|incarnation| self.classes[&incarnation.actor].clone()).collect()
+    }
+
     /// The classes of all actors that nodes have, sorted.
     pub(super) fn alive(&self) -> Vec<String> {
         let actors = self.nodes.values().flat_map(|known| known.actors.keys());
@@ -462,8 +465,31 @@ impl World {
 
     /// An actor exits by itself.
     pub(super) fn exit(&mut self, class: &str, kind: ExitKind) {
+        self.exit_for(class, ExitReason::of(kind));
+    }
+
+    pub(super) fn exit_for(&mut self, class: &str, reason: ExitReason) {
         let (id, incarnation) = self.running(class).unwrap_or_else(|| panic!("{class} does not run"));
-        self.report_exit(&id, incarnation, ExitReason::of(kind), true);
+        self.report_exit(&id, incarnation, reason, true);
+    }
+
+    /// All actors that run on the first node exit at once, in one report.
+    pub(super) fn exit_all(&mut self, kind: ExitKind) {
+        let worker = (kind == ExitKind::WorkerDied).then_some(WorkerId(1));
+        let now = self.now;
+        let Some((id, known)) = self.nodes.iter_mut().next() else { return };
+        let report = |incarnation: &Incarnation| ExitReport {
+            incarnation: *incarnation,
+            reason: ExitReason::of(kind),
+            age: Duration::ZERO,
+            started: true,
+            worker,
+        };
+        let exits: Vec<ExitReport> = known.actors.keys().map(report).collect();
+        known.actors.clear();
+        known.exits.extend(exits.iter().map(|exit| (exit.clone(), now)));
+        let (node, report) = (id.clone(), ActorReport::Exited(exits));
+        self.tell(Event::Reported { node, report });
     }
 
     /// Actors that are on record, and not as dead.
@@ -474,23 +500,6 @@ impl World {
 
     pub(super) fn take_trace(&mut self) -> Vec<Step> {
         std::mem::take(&mut self.trace)
-    }
-}
-
-impl Records {
-    fn apply(&mut self, change: RecordChange) {
-        match change {
-            RecordChange::PutActor(record) => drop(self.actors.insert(record.actor, record)),
-            RecordChange::DeleteActor(id) => drop(self.actors.remove(&id)),
-            RecordChange::PutSpec(record) => drop(self.specs.insert(record.key, record)),
-            RecordChange::DeleteSpec(key) => drop(self.specs.remove(&key)),
-            RecordChange::PutSupervisor(record) => drop(self.supervisors.insert(record.supervisor, *record)),
-            RecordChange::DeleteSupervisor(id) => drop(self.supervisors.remove(&id)),
-            RecordChange::PutName { namespace, name, actor } => {
-                self.names.insert((namespace, name), actor);
-            }
-            RecordChange::DeleteName { namespace, name } => drop(self.names.remove(&(namespace, name))),
-        }
     }
 }
 

@@ -1,0 +1,21 @@
+//! What a node of the test has.
+
+use mobula_types::actor::*;
+use mobula_types::{ActorId, ExitReason, Time};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A node of the test.
+#[derive(Default, Debug)]
+pub(super) struct TestNode {
+    pub(super) connected: bool,
+    pub(super) inbox: VecDeque<ActorOrder>,
+    pub(super) actors: BTreeMap<Incarnation, ActorState>,
+    pub(super) stops: BTreeMap<Incarnation, ExitReason>,
+    /// Those whose constructors wanted no actor, until that is recorded.
+    pub(super) ignored: BTreeSet<Incarnation>,
+    pub(super) exits: Vec<(ExitReport, Time)>,
+    pub(super) located: BTreeMap<ActorId, Location>,
+    pub(super) downs: Vec<Down>,
+    pub(super) link_downs: Vec<(Incarnation, Incarnation)>,
+    pub(super) watches: BTreeMap<u64, Watch>,
+}
