@@ -9,3 +9,4 @@ mod marker;
 mod order;
 mod sharing;
 mod support;
+mod timeout;
