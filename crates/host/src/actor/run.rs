@@ -56,7 +56,7 @@ impl Limit {
 
 /// Runs a turn on the drive task. A shared one that has to wait goes on by itself; an exclusive one is waited for.
 pub(crate) async fn run(cell: &Arc<ActorCell>, turn: QueuedTurn, token: CancelToken) {
-    let QueuedTurn { method: place, mut call, .. } = turn;
+    let QueuedTurn { caller, method: place, mut call } = turn;
     let start = clock::now();
     let limit = call.template.options.timeout.map(|timeout| Limit::set(cell, &call, &token, start, timeout));
     if let Some(Limit { over, .. }) = limit {
@@ -75,7 +75,7 @@ pub(crate) async fn run(cell: &Arc<ActorCell>, turn: QueuedTurn, token: CancelTo
     };
     call.cancel = token;
     let (method, object) = match (cell.class.methods().get(place), cell.object()) {
-        (Some(method), Some(object)) => (*method, object),
+        (Some(method), Some(object)) => (*method, object.in_turn(caller, method.access)),
         (None, _) => return running.end(Ok(CallResult::failed(no_method(cell, place)))),
         (_, None) => return running.end(Ok(CallResult::failed(not_there()))),
     };
