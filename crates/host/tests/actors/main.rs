@@ -10,3 +10,4 @@ mod order;
 mod sharing;
 mod support;
 mod timeout;
+mod waking;
