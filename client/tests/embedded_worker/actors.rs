@@ -68,8 +68,7 @@ impl Tally {
 
     /// Does not wait in its turn.
     pub(crate) fn add_apart(&mut self, other: TallyHandle) {
-        let later = mobula::context().expect("a turn has one").scope(async move { other.read().await });
-        drop(tokio::spawn(later));
+        drop(mobula::spawn(async move { other.read().await }));
     }
 
     /// As `add_other`, of a turn that others share.
@@ -291,15 +290,8 @@ async fn who_waits_with_its_actor_for_itself_is_not_called_back() {
     let (first, second) = (handle_of(&mut node, 1).await, handle_of(&mut node, 2).await);
     // Its calls say so where it waits for them at once.
     turn(&mut node, 1, 1, "add_other", second.clone());
-    let options = loop {
-        match node.next().await {
-            Frame::Template { template, .. } => match template.options.target {
-                Target::Method(options) => break options,
-                ref target => panic!("{target:?}"),
-            },
-            frame => panic!("{frame:?} instead of a template"),
-        }
-    };
+    let Frame::Template { template, .. } = node.next().await else { panic!("no template") };
+    let Target::Method(options) = template.options.target else { panic!("{template:?}") };
     assert!(options.caller_waits);
     let caller = Caller::Actor(incarnation(1));
     let back = turn_by(&mut node, 2, 2, "read_other", first.clone(), caller, options);
