@@ -50,6 +50,12 @@ check: ## formatting and lints of what is built by default, in seconds
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --locked -- -D warnings
 
+SEEDS ?= 100000
+
+.PHONY: simulate
+simulate: ## so many seeds of the simulation of actors: make simulate SEEDS=100000
+	$(CARGO) run --release --locked -p mobula-simulation -- --seeds 0..$(SEEDS)
+
 .PHONY: bench
 bench: ## the micro-benchmarks, with their floors measured in the same run
 	$(CARGO) build --profile dist --locked -p mobula-cli

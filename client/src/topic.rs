@@ -2,11 +2,10 @@
 
 use crate::codec::{decode_message, encode_message};
 use crate::context::{self, Context};
-use crate::link::Link;
+use crate::link::Interest;
 use crate::{Error, ErrorKind, Result};
 use futures::Stream;
 use mobula_types::actor::{ActorOptions, Publication};
-use mobula_types::frame::Ask;
 use mobula_types::{Frame, INLINE_LIMIT};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -99,8 +98,9 @@ pub async fn subscribe_in<T: DeserializeOwned>(
     let context: Context = context::context()?;
     let link = context.link().clone();
     let _waiting = context::pending_wait();
-    let (number, messages) = link.subscribe(namespace, pattern, context.parent(), MOST_WAITING).await?;
-    Ok(Subscription { link, number, messages, message: PhantomData })
+    let described = format!("{namespace}/{pattern}").into();
+    let (interest, messages) = link.subscribe(namespace, pattern, context.parent(), MOST_WAITING).await?;
+    Ok(Subscription { messages, described, message: PhantomData, _interest: interest })
 }
 
 /// The messages of a subscription with their topics, in the order in which each publisher sent them. Those that come
@@ -108,10 +108,12 @@ pub async fn subscribe_in<T: DeserializeOwned>(
 ///
 /// A driver whose home node is lost has it through another one; what is published meanwhile is lost.
 pub struct Subscription<T> {
-    link: Arc<Link>,
-    number: u64,
     messages: mpsc::Receiver<Arc<Publication>>,
+    /// What it is to, for people.
+    described: Arc<str>,
     message: PhantomData<fn() -> T>,
+    /// Behind the receiver, which is to be closed before this ends.
+    _interest: Interest,
 }
 
 impl<T: DeserializeOwned> Subscription<T> {
@@ -136,14 +138,8 @@ fn read<T: DeserializeOwned>(publication: &Publication) -> Result<(String, T)> {
     Ok((publication.topic.as_ref().to_owned(), decode_message(&publication.payload)?))
 }
 
-impl<T> Drop for Subscription<T> {
-    fn drop(&mut self) {
-        self.link.tell(Ask::Unsubscribe { subscription: self.number });
-    }
-}
-
 impl<T> fmt::Debug for Subscription<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Subscription({})", self.number)
+        write!(f, "Subscription({})", self.described)
     }
 }

@@ -18,9 +18,10 @@ use mobula_rpc::session::Session;
 use mobula_rpc::{NodeServer, ServerOptions};
 use mobula_runtime::{Shutdown, TaskHandle, clock, spawn, spawn_local};
 use mobula_types::view::NodeLoad;
-use mobula_types::{ClusterView, NodeId, NodeInfo, NodeName, NodeRegistration, NodeState};
+use mobula_types::{ClusterView, NodeId, NodeInfo, NodeName, NodeRegistration, NodeState, Time};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -42,6 +43,7 @@ pub struct NodeHandle {
     url: Arc<str>,
     member: watch::Receiver<Option<NodeId>>,
     drain: mpsc::Sender<Duration>,
+    drained: Arc<AtomicBool>,
     shutdown: Shutdown,
     thread: Option<JoinHandle<()>>,
 }
@@ -82,11 +84,13 @@ impl Node {
             listener,
             data,
             granted,
+            drained: Arc::default(),
             shutdown: shutdown.clone(),
         };
+        let drained = process.drained.clone();
         let thread = mobula_runtime::thread::spawn_runtime("mobula-node", move || process.run(drains))
             .map_err(NodeError::Thread)?;
-        Ok(NodeHandle { address, url, member, drain, shutdown, thread: Some(thread) })
+        Ok(NodeHandle { address, url, member, drain, drained, shutdown, thread: Some(thread) })
     }
 }
 
@@ -160,6 +164,11 @@ impl NodeHandle {
         while member.changed().await.is_ok() {}
     }
 
+    /// Whether a head had it drain, and it has left the cluster.
+    pub fn has_drained(&self) -> bool {
+        self.drained.load(Ordering::Acquire)
+    }
+
     /// Takes nothing new, lets running work go on for up to `grace`, leaves the cluster and ends.
     pub async fn stop(mut self, grace: Duration) {
         let _already_stopping = self.drain.send(grace).await;
@@ -204,6 +213,8 @@ struct Process {
     executables: Arc<ExecutableCache>,
     handover: Option<Arc<HandoverSocket>>,
     granted: watch::Sender<Option<NodeId>>,
+    /// A head had it drain, and it has left.
+    drained: Arc<AtomicBool>,
     shutdown: Shutdown,
 }
 
@@ -381,6 +392,7 @@ impl Process {
         head: &HeadLinkHandle,
     ) -> GenerationEnd {
         let mut draining = None;
+        let mut is_ordered = false;
         loop {
             tokio::select! {
                 event = events.recv() => match event {
@@ -389,15 +401,20 @@ impl Process {
                         return GenerationEnd::Fenced;
                     }
                     Some(event) => {
+                        if matches!(event, HeadEvent::Drain) && draining.is_none() {
+                            is_ordered = true;
+                            draining = Some(Box::pin(drain(inbox, None)));
+                        }
                         if inbox.send(Input::Head(event)).await.is_err() {
                             return GenerationEnd::Stopped;
                         }
                     }
                     None => return GenerationEnd::Stopped,
                 },
-                Some(grace) = drains.recv() => draining = Some(Box::pin(drain(inbox, grace))),
+                Some(grace) = drains.recv() => draining = Some(Box::pin(drain(inbox, Some(grace)))),
                 () = over(&mut draining) => {
                     head.leave(LEAVE_PATIENCE).await;
+                    self.drained.store(is_ordered, Ordering::Release);
                     return GenerationEnd::Stopped;
                 }
                 () = self.shutdown.wait() => return GenerationEnd::Stopped,
@@ -414,12 +431,14 @@ async fn over(draining: &mut Option<std::pin::Pin<Box<impl Future<Output = ()>>>
     }
 }
 
-async fn drain(inbox: &mpsc::Sender<Input>, grace: Duration) {
+/// Lets what runs go on for that long; without an end where a head wants the node to leave.
+async fn drain(inbox: &mpsc::Sender<Input>, grace: Option<Duration>) {
     let (reply, drained) = oneshot::channel();
+    let end = grace.map_or(Time::NEVER, |grace| clock::now() + grace);
     if inbox.send(Input::Call(Call::Drain { reply })).await.is_ok() {
         tokio::select! {
             _ = drained => {}
-            () = clock::sleep(grace) => tracing::warn!("running work did not end within {grace:?}"),
+            () = clock::sleep_until(end) => tracing::warn!("running work did not end within {grace:?}"),
         }
     }
 }

@@ -24,8 +24,8 @@ use mobula_types::job::JobState;
 use mobula_types::outcome::{CopyVersion, StoredCopy};
 use mobula_types::session::JobSecret;
 use mobula_types::{
-    ClusterView, ExecutableHash, Failure, FailureKind, JobId, JobSpec, JobStatus, NodeInfo, ObjectId,
-    SessionRole, TaskFilter, TaskId, Time,
+    ClusterView, ExecutableHash, Failure, FailureKind, JobId, JobSpec, JobStatus, NodeInfo, NodeName,
+    ObjectId, SessionRole, TaskFilter, TaskId, Time,
 };
 use std::fs::File;
 use std::sync::Arc;
@@ -259,6 +259,10 @@ impl NodeService for Service {
     async fn stop_job(&self, job: JobId) -> Result<(), Failure> {
         let ended = self.head.end_job(job, JobState::Stopped, "it was stopped on request").await;
         ended.map(drop)
+    }
+
+    async fn drain_node(&self, node: NodeName) -> Result<(), Failure> {
+        self.head.client().drain(&node).await
     }
 
     async fn job_logs(&self, job: JobId, follow: bool, scope: LogScope) -> Result<LogStream, Failure> {

@@ -17,7 +17,7 @@ use crate::wire;
 use crate::wire::frame::Kind;
 use mobula_types::actor::LaneId;
 use mobula_types::outcome::CopyVersion;
-use mobula_types::{Failure, Frame, JobId, OwnerTerm, TaskId, TemplateId};
+use mobula_types::{Failure, Frame, JobId, OwnerTerm, TaskId, TemplateId, Time};
 use std::sync::Arc;
 
 fn objects(objects: Vec<mobula_types::ObjectId>) -> wire::Objects {
@@ -77,6 +77,7 @@ impl From<Frame> for wire::Frame {
             }
             Frame::Resume { handle } => Kind::Resume(wire::Handle { handle }),
             Frame::Retire => Kind::Retire(wire::Empty {}),
+            Frame::Lease { until } => Kind::Lease(until.as_nanos()),
             Frame::Announce { functions } => {
                 Kind::Announce(wire::Announce { functions: functions.into_iter().map(Into::into).collect() })
             }
@@ -216,6 +217,7 @@ impl TryFrom<wire::Frame> for Frame {
             },
             Kind::Resume(handle) => Frame::Resume { handle: handle.handle },
             Kind::Retire(_) => Frame::Retire,
+            Kind::Lease(nanos) => Frame::Lease { until: Time::from_nanos(nanos) },
             Kind::Announce(announce) => Frame::Announce { functions: functions(announce.functions)? },
             Kind::Done(done) => Frame::Done {
                 handle: done.handle,

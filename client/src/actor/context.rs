@@ -6,8 +6,8 @@ use crate::context::{Context, RunContext};
 use crate::link::{CallerKey, Link, odd_answer};
 use crate::reference::References;
 use crate::worker::{RunWaits, WorkerShared};
-use crate::{Result, context};
-use mobula_host::actor::ActorExit;
+use crate::{Error, ErrorKind, Result, context};
+use mobula_host::actor::{ActorExit, Class};
 use mobula_host::{Call, CancelToken};
 use mobula_runtime::{TaskHandle, clock};
 use mobula_types::actor::{ActorOptions, Epoch, ExitKind, Incarnation, Subscriber, WatchKind};
@@ -24,6 +24,7 @@ pub(crate) struct ActorScope {
     shared: Arc<WorkerShared>,
     key: u32,
     incarnation: Incarnation,
+    class: Arc<Class>,
     traps_exits: AtomicBool,
     /// How often it has done something outside of its turns.
     own_work: AtomicU64,
@@ -39,10 +40,15 @@ struct Timers {
 }
 
 impl ActorScope {
-    pub(crate) fn new(shared: Arc<WorkerShared>, key: u32, incarnation: Incarnation) -> Arc<Self> {
-        let traps_exits = AtomicBool::new(false);
-        let own_work = AtomicU64::new(0);
-        Arc::new(ActorScope { shared, key, incarnation, traps_exits, own_work, timers: Mutex::default() })
+    pub(crate) fn new(
+        shared: Arc<WorkerShared>,
+        key: u32,
+        incarnation: Incarnation,
+        class: Arc<Class>,
+    ) -> Arc<Self> {
+        let (traps_exits, own_work) = (AtomicBool::new(false), AtomicU64::new(0));
+        let timers = Mutex::default();
+        Arc::new(ActorScope { shared, key, incarnation, class, traps_exits, own_work, timers })
     }
 
     fn link(&self) -> &Arc<Link> {
@@ -256,7 +262,7 @@ impl ActorContext {
     /// `on_start` has ended, or find its mailbox full, are lost. Gives the number of the subscription.
     ///
     /// # Errors
-    /// `InvalidArgument` for a pattern that is none.
+    /// `InvalidArgument` for a pattern that is none, and for a method that the actor does not have.
     pub async fn subscribe<H: ActorHandle>(&self, pattern: impl Into<Arc<str>>, method: &str) -> Result<u64> {
         self.subscribe_in::<H>(ActorOptions::DEFAULT_NAMESPACE, pattern, method).await
     }
@@ -272,7 +278,13 @@ impl ActorContext {
         method: &str,
     ) -> Result<u64> {
         let (namespace, pattern) = (namespace.into(), pattern.into());
-        let method = FunctionId::new(&format!("{}::{method}", H::class()), "");
+        let name = format!("{}::{method}", H::class());
+        if !self.scope.class.methods().iter().any(|known| known.name == name) {
+            let text =
+                format!("{} has no method {name} that messages could be cast to", self.scope.incarnation);
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
+        let method = FunctionId::new(&name, "");
         let subscriber = Subscriber::Actor { incarnation: self.scope.incarnation, method };
         match self.ask(Ask::Subscribe { namespace, pattern, subscriber }).await? {
             Answer::Subscribed { subscription } => Ok(subscription),

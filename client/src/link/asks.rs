@@ -29,6 +29,20 @@ pub(crate) enum News {
     Messages(mpsc::Sender<Arc<Publication>>),
 }
 
+/// What somebody waits for: a watch or a subscription of this session's own, which ends when this is dropped. Its number at
+/// the home node changes with the home; this does not.
+#[derive(Debug)]
+pub(crate) struct Interest {
+    link: Arc<Link>,
+    key: u64,
+}
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        self.link.command(super::Command::Forget(self.key));
+    }
+}
+
 impl News {
     fn is_wanted(&self) -> bool {
         match self {
@@ -46,6 +60,15 @@ pub(super) struct Asks {
     unanswered: HashMap<u64, Unanswered>,
     watches: HashMap<u64, Watcher>,
     subscriptions: HashMap<u64, Watcher>,
+    /// What those two are called here, and their numbers at the home node.
+    numbers: HashMap<u64, Number>,
+}
+
+/// A number that the home node has given.
+#[derive(Clone, Copy, Debug)]
+enum Number {
+    Watch(u64),
+    Subscription(u64),
 }
 
 #[derive(Debug)]
@@ -57,6 +80,8 @@ struct Unanswered {
 
 #[derive(Debug)]
 struct Watcher {
+    /// What it is called here: the number of the question that was first asked.
+    key: u64,
     /// What it is asked for again with.
     ask: Ask,
     news: News,
@@ -73,51 +98,45 @@ impl Link {
         refused(answered.await)
     }
 
-    /// Tells the home node something whose answer nobody waits for.
-    pub(crate) fn tell(&self, ask: Ask) {
-        let (answer, _nobody_waits) = oneshot::channel();
-        self.command(super::Command::Ask(Question { ask: Box::new(ask), parent: None, answer, news: None }));
-    }
-
-    /// Watches an actor on behalf of this session: the number of the watch, and its exit.
+    /// Watches an actor on behalf of this session, and gives its exit.
     ///
     /// # Errors
     /// As [`ask`](Self::ask).
     pub(crate) async fn watch(
-        &self,
+        self: &Arc<Self>,
         target: ActorId,
         kind: WatchKind,
         parent: Parent,
-    ) -> Result<(u64, oneshot::Receiver<Down>), Failure> {
+    ) -> Result<(Interest, oneshot::Receiver<Down>), Failure> {
         let (answer, answered) = oneshot::channel();
         let (down, exited) = oneshot::channel();
         let ask = Box::new(Ask::Watch { target, kind });
         let news = Some(News::Exit(down));
         self.command(super::Command::Ask(Question { ask, parent, answer, news }));
         match refused(answered.await)? {
-            Answer::Watching { number } => Ok((number, exited)),
+            Answer::Watching { number: key } => Ok((Interest { link: self.clone(), key }, exited)),
             other => Err(odd_answer(&other)),
         }
     }
 
-    /// Subscribes this session to topics: the number of the subscription, and its messages, of which `most` may wait.
+    /// Subscribes this session to topics, and gives their messages, of which `most` may wait.
     ///
     /// # Errors
     /// As [`ask`](Self::ask).
     pub(crate) async fn subscribe(
-        &self,
+        self: &Arc<Self>,
         namespace: Arc<str>,
         pattern: Arc<str>,
         parent: Parent,
         most: usize,
-    ) -> Result<(u64, mpsc::Receiver<Arc<Publication>>), Failure> {
+    ) -> Result<(Interest, mpsc::Receiver<Arc<Publication>>), Failure> {
         let (answer, answered) = oneshot::channel();
         let (messages, received) = mpsc::channel(most);
         let ask = Box::new(Ask::Subscribe { namespace, pattern, subscriber: Subscriber::Session });
         let news = Some(News::Messages(messages));
         self.command(super::Command::Ask(Question { ask, parent, answer, news }));
         match refused(answered.await)? {
-            Answer::Subscribed { subscription } => Ok((subscription, received)),
+            Answer::Subscribed { subscription: key } => Ok((Interest { link: self.clone(), key }, received)),
             other => Err(odd_answer(&other)),
         }
     }
@@ -141,12 +160,7 @@ fn refused(answered: Result<Result<Answer, Failure>, oneshot::error::RecvError>)
 impl Io {
     pub(super) fn ask(&mut self, question: Question) {
         let Question { ask, parent, answer, news } = question;
-        match &*ask {
-            Ask::Unwatch { number } => drop(self.asks.watches.remove(number)),
-            Ask::Unsubscribe { subscription } => drop(self.asks.subscriptions.remove(subscription)),
-            _ => {}
-        }
-        let watcher = news.map(|news| Watcher { ask: (*ask).clone(), news });
+        let watcher = news.map(|news| Watcher { key: self.asks.last + 1, ask: (*ask).clone(), news });
         self.send_question(*ask, parent, Unanswered { answer: Some(answer), watcher });
     }
 
@@ -157,27 +171,59 @@ impl Io {
         self.out.push(Frame::Ask { number, parent, ask: Box::new(ask) });
     }
 
-    pub(super) fn answered(&mut self, number: u64, answer: Answer) {
+    pub(super) fn answered(&mut self, number: u64, mut answer: Answer) {
         let Some(Unanswered { answer: waits, watcher }) = self.asks.unanswered.remove(&number) else {
             return;
         };
-        match (watcher, &answer) {
-            (Some(watcher), Answer::Watching { number }) => {
-                self.asks.watches.insert(*number, watcher);
-            }
-            (Some(watcher), Answer::Subscribed { subscription }) => {
-                self.asks.subscriptions.insert(*subscription, watcher);
-            }
-            _ => {}
+        if let Some(watcher) = watcher {
+            self.begin_watching(watcher, &mut answer);
         }
         if let Some(waits) = waits {
             let _nobody_waits = waits.send(Ok(answer));
         }
     }
 
+    /// The home node has begun with a watch or a subscription; its asker is told what that is called here.
+    fn begin_watching(&mut self, watcher: Watcher, answer: &mut Answer) {
+        let key = watcher.key;
+        let number = match answer {
+            Answer::Watching { number } => Number::Watch(std::mem::replace(number, key)),
+            Answer::Subscribed { subscription } => Number::Subscription(std::mem::replace(subscription, key)),
+            _ => return,
+        };
+        if !watcher.news.is_wanted() {
+            return self.ask_to_end(number);
+        }
+        match number {
+            Number::Watch(number) => self.asks.watches.insert(number, watcher),
+            Number::Subscription(number) => self.asks.subscriptions.insert(number, watcher),
+        };
+        self.asks.numbers.insert(key, number);
+    }
+
+    /// Nobody waits for that any more. Where it has no number yet, it ends with the answer that gives it one.
+    pub(super) fn forget(&mut self, key: u64) {
+        let Some(number) = self.asks.numbers.remove(&key) else { return };
+        match number {
+            Number::Watch(number) => self.asks.watches.remove(&number),
+            Number::Subscription(number) => self.asks.subscriptions.remove(&number),
+        };
+        self.ask_to_end(number);
+    }
+
+    fn ask_to_end(&mut self, number: Number) {
+        let ask = match number {
+            Number::Watch(number) => Ask::Unwatch { number },
+            Number::Subscription(subscription) => Ask::Unsubscribe { subscription },
+        };
+        self.send_question(ask, None, Unanswered { answer: None, watcher: None });
+    }
+
     /// What this session watches has exited.
     pub(super) fn down(&mut self, down: Down) {
-        if let Some(Watcher { news: News::Exit(exit), .. }) = self.asks.watches.remove(&down.number) {
+        let Some(Watcher { key, news, .. }) = self.asks.watches.remove(&down.number) else { return };
+        self.asks.numbers.remove(&key);
+        if let News::Exit(exit) = news {
             let _nobody_waits = exit.send(down);
         }
     }
@@ -185,20 +231,21 @@ impl Io {
     /// A message to a topic that this session has subscribed to. Where too many wait it is lost; where nobody waits for any,
     /// the subscription ends.
     pub(super) fn published(&mut self, subscription: u64, publication: Arc<Publication>) {
-        let Some(Watcher { news: News::Messages(messages), .. }) = self.asks.subscriptions.get(&subscription)
+        let Some(Watcher { key, news: News::Messages(messages), .. }) =
+            self.asks.subscriptions.get(&subscription)
         else {
             return;
         };
         if let Err(mpsc::error::TrySendError::Closed(_)) = messages.try_send(publication) {
-            self.asks.subscriptions.remove(&subscription);
-            let nobody_waits = Unanswered { answer: None, watcher: None };
-            self.send_question(Ask::Unsubscribe { subscription }, None, nobody_waits);
+            self.forget(*key);
         }
     }
 
     /// Another node is the home: the old one answers nothing any more. What is watched is watched through the new one.
     pub(super) fn ask_anew(&mut self) {
+        let last = self.asks.last;
         let Asks { unanswered, watches, subscriptions, .. } = std::mem::take(&mut self.asks);
+        self.asks.last = last;
         let mut watchers: Vec<Watcher> = watches.into_values().chain(subscriptions.into_values()).collect();
         for (_, Unanswered { answer, watcher }) in unanswered {
             match (answer, watcher) {

@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Cancel { address: ObjectAddress, force: bool, recursive: bool },
     /// Ask the home node something.
     Ask(Question),
+    /// Nobody waits any more for what this session watches, or has subscribed to, under that key.
+    Forget(u64),
     /// Send this.
     Frame(Frame),
     /// A run has ended, of the references lent to which some may live on.
@@ -106,6 +108,7 @@ impl std::fmt::Debug for Command {
             Command::Release { .. } => "Release",
             Command::Cancel { .. } => "Cancel",
             Command::Ask(_) => "Ask",
+            Command::Forget(_) => "Forget",
             Command::Frame(_) => "Frame",
             Command::Done { .. } => "Done",
             Command::Download { .. } => "Download",

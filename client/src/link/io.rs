@@ -286,6 +286,7 @@ impl Io {
                 self.out.push_behind(first_of(address.object), Frame::Cancel { address, force, recursive });
             }
             Command::Ask(question) => self.ask(question),
+            Command::Forget(key) => self.forget(key),
             Command::Frame(frame) => self.send_frame(frame),
             Command::Done { end, lent } => self.send_end(end, &lent),
             Command::Download { object, answer } => {

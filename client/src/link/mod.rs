@@ -29,7 +29,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use asks::{Question, odd_answer};
+pub(crate) use asks::{Interest, Question, odd_answer};
 pub(crate) use command::{CallTarget, Command, PutRequest, Request, SubmitRequest};
 pub(crate) use groups::Groups;
 pub(crate) use inbox::Inbox;

@@ -46,6 +46,8 @@ pub struct Tree {
     pub supervisors: Vec<SupervisorInfo>,
     /// Their actors.
     pub actors: Vec<ActorInfo>,
+    /// Whether there are more than a head tells of at once: the rest is left out.
+    pub more: bool,
 }
 
 pub(super) async fn supervisor_named(namespace: Arc<str>, name: Arc<str>) -> Result<SupervisorHandle> {
@@ -113,7 +115,7 @@ impl SupervisorHandle {
     /// As [`info`](Self::info).
     pub async fn tree(&self) -> Result<Tree> {
         match ask_here(ActorRequest::Tree(Some(self.target()))).await? {
-            ActorAnswer::Tree { supervisors, actors } => Ok(Tree { supervisors, actors }),
+            ActorAnswer::Tree { supervisors, actors, more } => Ok(Tree { supervisors, actors, more }),
             other => Err(odd_actor_answer(other)),
         }
     }

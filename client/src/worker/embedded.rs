@@ -44,6 +44,7 @@ impl EmbeddedWorker<Session> for Functions {
             actor_threads: slots,
             table: self.table.clone(),
             marker: Arc::new(NoMarker),
+            lease: None,
         };
         let open = move || -> mobula_host::BoxFuture<_> {
             let home = Home { session, node, credit: None, view: ClusterView::default(), bulk };

@@ -1,6 +1,7 @@
 //! The frames of a worker: what the node wants run, and how it ended.
 
 use super::events::Told;
+use super::lease::LeaseEnd;
 use super::shared::{Finished, WorkerShared};
 use super::turns::{Actors, Start};
 use super::{GuestSide, fetch};
@@ -19,7 +20,7 @@ use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 
 /// What a worker is made of.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct GuestOptions {
     /// How many slots it has of its own.
     pub(crate) slots: u32,
@@ -29,6 +30,8 @@ pub(crate) struct GuestOptions {
     pub(crate) table: Arc<FunctionTable>,
     /// Where its slots note what they run.
     pub(crate) marker: Arc<dyn CrashMarker>,
+    /// What ends the process with its node's lease; none where the node is in the same process.
+    pub(crate) lease: Option<LeaseEnd>,
 }
 
 /// The worker's part of a session.
@@ -42,6 +45,7 @@ pub(crate) struct Guest {
     actors: Arc<Actors>,
     batch: Vec<QueuedRun>,
     turns: Vec<(u32, TurnCall)>,
+    lease: Option<LeaseEnd>,
 }
 
 /// A template, and the function that it means here.
@@ -56,7 +60,7 @@ struct Template {
 impl Guest {
     /// The worker over that link. Announces its functions.
     pub(crate) fn start(link: &Arc<Link>, options: GuestOptions) -> Self {
-        let GuestOptions { slots, actor_threads, table, marker } = options;
+        let GuestOptions { slots, actor_threads, table, marker, lease } = options;
         let shared = WorkerShared::new(link.clone());
         link.send(Frame::Announce { functions: table.infos() });
         let host = Host::new(HostOptions {
@@ -77,6 +81,7 @@ impl Guest {
             actors,
             batch: Vec::new(),
             turns: Vec::new(),
+            lease,
         }
     }
 
@@ -240,6 +245,11 @@ impl Guest {
             }
             Frame::Resume { handle } => self.shared.resume(handle),
             Frame::Retire => self.shared.retire(),
+            Frame::Lease { until } => {
+                if let Some(lease) = &self.lease {
+                    lease.set(until);
+                }
+            }
             other => tracing::warn!(frame = ?other, "the node sent a frame that is not for a worker"),
         }
     }

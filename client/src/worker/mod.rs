@@ -18,6 +18,7 @@ pub(crate) mod entry;
 mod events;
 mod fetch;
 mod guest;
+mod lease;
 mod marker;
 mod process;
 mod shared;
@@ -35,7 +36,7 @@ use mobula_types::Frame;
 /// The worker's part of a session. Called on the link's I/O thread; never blocks.
 pub(crate) trait GuestSide: Send {
     /// Takes frames that are not the link's own, in the order in which they came: `Template`, `Run`, `Recall`,
-    /// `CancelRun`, `Resume`, `Retire`, `HostActor`, `Turn`, `StopActor`, `Down`. Leaves `frames` empty.
+    /// `CancelRun`, `Resume`, `Retire`, `Lease`, `HostActor`, `Turn`, `StopActor`, `Down`. Leaves `frames` empty.
     fn receive(&mut self, frames: &mut Vec<Frame>);
     /// The session has ended for good; nothing is received any more.
     fn ended(&mut self);

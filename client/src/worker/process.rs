@@ -2,6 +2,7 @@
 
 use super::descriptors::Inherited;
 use super::guest::{Guest, GuestOptions};
+use super::lease::LeaseEnd;
 use super::marker::{PageMarker, keep_entry};
 use crate::cluster::NodeBulk;
 use crate::link::{self, Home, LinkOptions, LinkRole, Opened};
@@ -63,7 +64,8 @@ fn work() -> Result<(), Failure> {
     let access = JobAccess { job, secret };
     // One for each CPU; they start with the first actor.
     let cpus = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
-    let guest = GuestOptions { slots: SLOTS, actor_threads: cpus, table: Arc::new(table), marker };
+    let lease = Some(LeaseEnd::default());
+    let guest = GuestOptions { slots: SLOTS, actor_threads: cpus, table: Arc::new(table), marker, lease };
     let open = move || -> mobula_host::BoxFuture<_> {
         let mut options = NodeClientOptions::new(Bearer::job(&access.secret));
         // The other side is this machine's kernel: a broken socket is a dead node.
@@ -102,13 +104,18 @@ fn end_with_the_node(mut lifeline: File) -> Result<(), Failure> {
         while lifeline.read(&mut nothing).is_err_and(|error| error.kind() == std::io::ErrorKind::Interrupted)
         {
         }
-        // Not `exit`, which would wait for what other threads hold; and with it go the processes that guests have started.
-        let own_group = rustix::process::getpgrp();
-        let _gone_then = rustix::process::kill_process_group(own_group, rustix::process::Signal::KILL);
-        std::process::abort();
+        end_process();
     };
     let thread = std::thread::Builder::new().name("mobula-lifeline".into()).spawn(wait);
     thread.map(drop).map_err(|error| cannot("start the thread that watches its node", &error))
+}
+
+/// Ends this worker at once. Not by `exit`, which would wait for what other threads hold; and with it go the processes that
+/// guests have started.
+pub(super) fn end_process() -> ! {
+    let own_group = rustix::process::getpgrp();
+    let _gone_then = rustix::process::kill_process_group(own_group, rustix::process::Signal::KILL);
+    std::process::abort();
 }
 
 fn number<N>(variable: &str, parse: impl Fn(&str) -> Option<N>) -> Result<N, Failure> {

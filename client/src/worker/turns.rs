@@ -77,7 +77,7 @@ impl Actors {
     /// Starts an actor, once what it is made from is here.
     pub(super) fn start(self: &Arc<Self>, start: Start, inputs: Vec<Input>) {
         let Start { key, incarnation, class, constructor, call, options } = start;
-        let scope = ActorScope::new(self.shared.clone(), key, incarnation);
+        let scope = ActorScope::new(self.shared.clone(), key, incarnation, class.clone());
         let context = scope.clone();
         let hosted = Hosted { scope, class: class.clone(), held: VecDeque::new() };
         self.state.lock().hosted.insert(key, hosted);

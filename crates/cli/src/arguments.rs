@@ -113,6 +113,8 @@ mod tests {
             "mobula get actor tally --namespace prod",
             "mobula get supervisor tally -o yaml",
             "mobula tree --watch",
+            "mobula node drain node-1 --cluster http://node:7421",
+            "mobula node --listen 127.0.0.1:0",
             "mobula tree ingest -o json",
             "mobula supervise tree.yaml --check",
             "mobula supervise - --executable ./x --wait",
@@ -124,6 +126,8 @@ mod tests {
         for line in [
             "mobula supervise",
             "mobula supervise stop",
+            "mobula node drain",
+            "mobula node --listen 127.0.0.1:0 drain node-1",
             "mobula supervise tree.yaml --check --wait",
             "mobula actor call tally",
             "mobula actor call tally add --cast --binary",

@@ -12,7 +12,9 @@ use mobula_rpc::node::{
 use mobula_rpc::{Bearer, ClusterToken, NodeClient, NodeClientOptions};
 use mobula_types::actor::{ActorAnswer, ActorRequest};
 use mobula_types::view::NodeState;
-use mobula_types::{ClusterView, Failure, FailureKind, JobId, JobSpec, JobStatus, TaskFilter, TaskId};
+use mobula_types::{
+    ClusterView, Failure, FailureKind, JobId, JobSpec, JobStatus, NodeName, TaskFilter, TaskId,
+};
 use std::path::{Path, PathBuf};
 
 /// Where `mobula up` listens unless it is told otherwise.
@@ -143,6 +145,8 @@ impl Connection {
         submit_job => submit_job(request: SubmitJob) -> OpenedJob, "submit the job";
         /// Stops a job.
         stop_job => stop_job(job: JobId) -> (), "stop the job";
+        /// Has a node drain and leave.
+        drain_node => drain_node(node: &NodeName) -> (), "drain the node";
         /// What a job's processes print.
         job_logs => job_logs(job: JobId, follow: bool, scope: LogScope) -> LogStream, "read the job's logs";
         /// Opens a job.

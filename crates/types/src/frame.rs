@@ -8,7 +8,7 @@ use crate::actor::{Down, ExitReason, LaneCall, LaneId, Publication, WatchKind};
 use crate::outcome::CopyVersion;
 use crate::{
     Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm, Payload,
-    ResultValue, TaskId, TaskTemplate, TemplateId, ViewDelta,
+    ResultValue, TaskId, TaskTemplate, TemplateId, Time, ViewDelta,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,6 +176,12 @@ pub enum Frame {
     },
     /// End when nothing runs any more.
     Retire,
+    /// The worker may host what it hosts until then, by `CLOCK_BOOTTIME`, which it shares with its node: at that time it ends
+    /// by itself. Said before the first actor that stops on a node without a head, and with each renewal of the node's lease.
+    Lease {
+        /// The end of the lease.
+        until: Time,
+    },
     /// Start an actor. Answered by [`Frame::ActorStarted`] or [`Frame::ActorExited`].
     HostActor(Box<HostActor>),
     /// A call of an actor. Answered by [`Frame::Done`] or [`Frame::Returned`], like a run.

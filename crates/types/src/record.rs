@@ -41,6 +41,9 @@ pub struct NodeRecord {
     pub state: NodeState,
     /// Dead, and every other node knows it: the name may be granted anew.
     pub fenced: bool,
+    /// Dead because its lease ran out: nobody has seen that its process is gone, and it may still run what keeps on without
+    /// a head.
+    pub silent: bool,
     /// The registry's lease that the node renews; 0 for none.
     pub lease: u64,
     /// How long that lease lasts.

@@ -31,6 +31,12 @@ pub(super) fn inheritance(image: &mut Image) -> Inheritance {
     Inheritance {
         wall_millis: clock::wall_millis(),
         nodes: image.nodes.iter().filter_map(node).collect(),
+        silent: image
+            .nodes
+            .iter()
+            .filter(|(record, _)| record.silent)
+            .map(|(record, _)| record.id())
+            .collect(),
         jobs: image.jobs.iter().filter(runs).map(job).collect(),
         ended_jobs: image.jobs.iter().filter(|record| !runs(record)).map(job).collect(),
         specs: actors.specs,

@@ -114,7 +114,11 @@ impl Leader {
         self.executables.remove_node(&node);
         self.tell_jobs(jobs::Event::NodeLost { node: node.clone() });
         self.tell_groups(groups::Event::Lost { node: node.clone() });
-        self.tell_actors(supervision::Event::NodeLost { node });
+        let is_silent = self.membership.is_silent(&node);
+        self.tell_actors(match is_silent {
+            true => supervision::Event::NodeSilent { node },
+            false => supervision::Event::NodeLost { node },
+        });
     }
 
     fn probe(&mut self, node: NodeId, address: Arc<str>) {

@@ -195,6 +195,8 @@ impl Shard {
                 () = clock::sleep_until(wake) => None,
             };
             self.now = clock::now();
+            // Before what happened meanwhile: some of that may have come with the end of the lease.
+            self.look_at_lease();
             if let Some(input) = first {
                 self.on_input(input);
                 self.take_more(&mut inbox);

@@ -37,6 +37,7 @@ impl Shard {
             Effect::CallMade(call) => self.tell_router(calls::Event::Made(call)),
             Effect::CallReady(call) => self.tell_router(calls::Event::Ready(call)),
             Effect::CallDropped { task } => self.tell_router(calls::Event::Dropped { task }),
+            Effect::CallsGivenUp { tasks } => self.tell_router(calls::Event::GivenUp { tasks }),
             Effect::CreateActor { task, attempt, job, template, arguments, inputs } => {
                 let spec = ActorSpec { job, template, arguments, inputs };
                 self.create_actor(NewActor { task, attempt, job, spec, detached_from: None });

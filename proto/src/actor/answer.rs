@@ -24,9 +24,10 @@ impl From<&ActorAnswer> for wire::ActorAnswer {
             ActorAnswer::Started(info) => Answer::Started(info.as_ref().into()),
             ActorAnswer::Children(info) => Answer::Children(info.as_ref().into()),
             ActorAnswer::ChildSpec(child) => Answer::ChildSpec(child.as_ref().into()),
-            ActorAnswer::Tree { supervisors, actors } => Answer::Tree(wire::TreeAnswer {
+            ActorAnswer::Tree { supervisors, actors, more } => Answer::Tree(wire::TreeAnswer {
                 supervisors: supervisors.iter().map(Into::into).collect(),
                 actors: actors.iter().map(Into::into).collect(),
+                more: *more,
             }),
             ActorAnswer::Groups { groups, more } => {
                 let groups = groups.iter().map(Into::into).collect();
@@ -56,6 +57,7 @@ impl TryFrom<wire::ActorAnswer> for ActorAnswer {
                 ActorAnswer::Tree {
                     supervisors: supervisors.collect::<Result<_, _>>()?,
                     actors: infos(tree.actors)?,
+                    more: tree.more,
                 }
             }
             Answer::Groups(list) => ActorAnswer::Groups {

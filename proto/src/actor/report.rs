@@ -13,10 +13,11 @@ use std::time::Duration;
 impl From<&ActorReport> for wire::ActorReport {
     fn from(report: &ActorReport) -> Self {
         let report = match report {
-            ActorReport::Inventory { actors, exits, located, watches } => {
+            ActorReport::Inventory { actors, exits, ignored, located, watches } => {
                 Report::Inventory(wire::ActorInventory {
                     actors: actors.iter().map(Into::into).collect(),
                     exits: exits.iter().map(Into::into).collect(),
+                    ignored: incarnations_to_wire(ignored).incarnations,
                     located: actors_to_wire(located).actors,
                     watches: watches.iter().map(Into::into).collect(),
                 })
@@ -44,6 +45,7 @@ impl TryFrom<wire::ActorReport> for ActorReport {
             Report::Inventory(inventory) => ActorReport::Inventory {
                 actors: inventory.actors.into_iter().map(HostedActor::try_from).collect::<Result<_, _>>()?,
                 exits: exits(inventory.exits)?,
+                ignored: inventory.ignored.into_iter().map(Into::into).collect(),
                 located: inventory.located.into_iter().map(ActorId::from).collect(),
                 watches: inventory.watches.into_iter().map(Watch::try_from).collect::<Result<_, _>>()?,
             },

@@ -13,7 +13,7 @@ use mobula_types::frame::{
 use mobula_types::outcome::CopyVersion;
 use mobula_types::{
     ArgumentRef, ArgumentShape, Attempt, Frame, ObjectAddress, Outcome, OwnerTerm, Payload, ResultValue,
-    TaskId, TemplateId,
+    TaskId, TemplateId, Time,
 };
 pub(crate) use parts::view_delta;
 use parts::{
@@ -195,6 +195,7 @@ fn worker_frame() -> BoxedStrategy<Frame> {
         (any::<u64>(), failure()).prop_map(|(handle, failure)| Frame::CancelRun { handle, failure }),
         any::<u64>().prop_map(|handle| Frame::Resume { handle }),
         Just(Frame::Retire),
+        any::<u64>().prop_map(|nanos| Frame::Lease { until: Time::from_nanos(nanos) }),
         vec(function_info(), 0..3).prop_map(|functions| Frame::Announce { functions }),
         (any::<u64>(), outcome(), any::<bool>(), any::<u32>(), vec(address(), 0..3)).prop_map(
             |(handle, outcome, retryable, micros, borrows)| Frame::Done {

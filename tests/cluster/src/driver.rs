@@ -1,6 +1,7 @@
 //! Driver programs as processes.
 
 use anyhow::{Context, Result};
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -27,16 +28,43 @@ impl Driver {
     /// # Errors
     /// Where it cannot be started.
     pub fn start(program: &Path, url: &str, token_file: &Path, arguments: &[&str]) -> Result<Self> {
+        Driver::start_with(Stdio::null(), program, url, token_file, arguments)
+    }
+
+    /// The same, with somebody who types: see [`type_line`](Self::type_line).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_typing(program: &Path, url: &str, token_file: &Path, arguments: &[&str]) -> Result<Self> {
+        Driver::start_with(Stdio::piped(), program, url, token_file, arguments)
+    }
+
+    fn start_with(
+        input: Stdio,
+        program: &Path,
+        url: &str,
+        token_file: &Path,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let process = Command::new(program)
             .args(["--cluster", url])
             .args(arguments)
             .env("MOBULA_TOKEN_FILE", token_file)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("starting {}", program.display()))?;
         Ok(Driver { process: Some(process) })
+    }
+
+    /// Types a line.
+    ///
+    /// # Errors
+    /// Where nobody types, or it has ended.
+    pub fn type_line(&mut self, line: &str) -> Result<()> {
+        let input = self.process.as_mut().and_then(|process| process.stdin.as_mut());
+        writeln!(input.context("a driver that takes no lines")?, "{line}").context("typing a line")
     }
 
     /// Its process id.

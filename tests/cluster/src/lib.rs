@@ -51,7 +51,7 @@ impl Default for ClusterOptions {
 }
 
 impl TestCluster {
-    /// A cluster whose nodes have all joined.
+    /// A cluster whose nodes have all joined, and whose first head leads.
     ///
     /// # Errors
     /// Where a process cannot be started, or does not say in time that it serves.
@@ -61,6 +61,9 @@ impl TestCluster {
         let mut cluster = TestCluster { nodes: Vec::new(), heads: Vec::new(), etcd, folder };
         for _ in 0..options.heads {
             cluster.add_head(&options.head_flags)?;
+            if options.heads > 1 && cluster.heads.len() == 1 {
+                cluster.wait_until_the_first_leads()?;
+            }
         }
         for _ in 0..options.nodes {
             cluster.add_node(&options.node_flags)?;
@@ -92,6 +95,16 @@ impl TestCluster {
         let head = Head::start(&self.token_file(), &[registry.as_slice(), flags].concat())?;
         self.heads.push(head);
         Ok(())
+    }
+
+    /// A head that is ready may not lead yet, and another one might be elected as well.
+    fn wait_until_the_first_leads(&self) -> Result<()> {
+        let url = self.heads[0].server.url();
+        eventually("the first head leads", || match self.mobula_at(url, &["list", "nodes"]) {
+            // One that does not lead says that.
+            Err(error) if error.to_string().contains("knows no node that is alive") => Ok(true),
+            other => other.map(|_nodes| true),
+        })
     }
 
     /// Starts another node.
@@ -159,6 +172,14 @@ impl TestCluster {
         Driver::start(&example(program)?, self.url(node), &self.token_file(), arguments)
     }
 
+    /// The same, with somebody who [types](Driver::type_line).
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn typing_driver(&self, program: &str, node: usize, arguments: &[&str]) -> Result<Driver> {
+        Driver::start_typing(&example(program)?, self.url(node), &self.token_file(), arguments)
+    }
+
     /// The driver whose functions misbehave.
     ///
     /// # Errors
@@ -197,6 +218,14 @@ impl TestCluster {
     /// Where it cannot be started.
     pub fn trees(&self, node: usize, arguments: &[&str]) -> Result<Driver> {
         Driver::start(&program::trees()?, self.url(node), &self.token_file(), arguments)
+    }
+
+    /// The driver whose actors are in groups and talk.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn talkers(&self, node: usize, arguments: &[&str]) -> Result<Driver> {
+        Driver::start(&program::talkers()?, self.url(node), &self.token_file(), arguments)
     }
 
     /// The driver whose tasks look around.

@@ -59,6 +59,14 @@ pub(crate) fn trees() -> Result<PathBuf> {
     built("trees")
 }
 
+/// The driver whose actors are in groups and talk.
+///
+/// # Errors
+/// Where it has not been built.
+pub(crate) fn talkers() -> Result<PathBuf> {
+    built("talkers")
+}
+
 fn built(name: &str) -> Result<PathBuf> {
     // This program is target/PROFILE/deps/NAME.
     let own = std::env::current_exe().context("where this program is")?;

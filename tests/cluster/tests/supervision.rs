@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use mobula_cluster_tests::{ClusterOptions, Driver, TestCluster, eventually_within};
 use serde_json::{Value, json};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 fn cluster_of(nodes: usize, heads: usize, etcd: bool) -> Result<TestCluster> {
@@ -176,8 +177,16 @@ fn is_whole(seen: &Value, within: Duration) {
     assert!(u128::from(seen["millis"].as_u64().unwrap_or(u64::MAX)) <= within.as_millis(), "{seen}");
 }
 
+/// What measures times runs alone among its like.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn a_tree_of_100_is_whole_after_a_node_is_killed() -> Result<()> {
+    let _alone = alone();
     let cluster = cluster_of(3, 1, true)?;
     let seen = run(&cluster, &["whole", "100", "node-1", &signal(&cluster, "KILL", 1)])?;
     is_whole(&seen, Duration::from_secs(4));
@@ -186,8 +195,9 @@ fn a_tree_of_100_is_whole_after_a_node_is_killed() -> Result<()> {
 
 #[test]
 fn a_tree_of_100_is_whole_after_a_node_and_the_leading_head_are_killed() -> Result<()> {
+    let _alone = alone();
     let cluster = cluster_of(3, 2, true)?;
-    // The first one was ready before there was another.
+    // It leads.
     let head = cluster.heads[0].server.pid();
     let both = format!("{}; sleep 1.2; kill -KILL {head}", signal(&cluster, "KILL", 1));
     let seen = run(&cluster, &["whole", "100", "node-1", &both])?;
@@ -197,6 +207,7 @@ fn a_tree_of_100_is_whole_after_a_node_and_the_leading_head_are_killed() -> Resu
 
 #[test]
 fn a_tree_of_100_is_whole_after_a_node_stood_still() -> Result<()> {
+    let _alone = alone();
     let cluster = cluster_of(3, 2, true)?;
     let (stop, go_on) = (signal(&cluster, "STOP", 1), signal(&cluster, "CONT", 1));
     let seen = run(&cluster, &["whole", "100", "node-1", &format!("{stop}; sleep 30; {go_on}")])?;

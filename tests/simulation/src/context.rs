@@ -28,8 +28,8 @@ pub(crate) struct Context {
     silent: BTreeSet<ProcessId>,
     /// No more faults, and the scripts of actors behave.
     pub(crate) calm: bool,
-    /// The registry fails requests.
-    pub(crate) registry_trouble: bool,
+    /// Until then the registry fails requests.
+    pub(crate) registry_trouble_until: Time,
     pub(crate) observer: Observer,
     pub(crate) trace: Trace,
     pub(crate) mutation: Option<Mutation>,
@@ -47,7 +47,7 @@ impl Context {
             at: BTreeMap::new(),
             silent: BTreeSet::new(),
             calm: false,
-            registry_trouble: false,
+            registry_trouble_until: Time::ZERO,
             observer: Observer::default(),
             trace,
             mutation,

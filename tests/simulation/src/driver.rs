@@ -8,7 +8,7 @@ use crate::plan::{job_of, spec};
 use crate::process::{Host, ProcessId};
 use mobula_types::actor::{ActorOptions, ActorRequest, ActorTarget, MethodOptions};
 use mobula_types::{ActorId, JobId, OwnerTerm, TaskId, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long after one home was lost another one is looked for.
@@ -57,7 +57,7 @@ pub(crate) struct Driver {
     script: Vec<(Time, Act)>,
     calls: BTreeMap<TaskId, Call>,
     sequences: BTreeMap<ActorId, u64>,
-    creations: BTreeMap<ActorId, ()>,
+    creations: BTreeSet<ActorId>,
     questions: BTreeMap<u64, Question>,
     last_task: u64,
     last_number: u64,
@@ -109,7 +109,7 @@ impl Driver {
             script,
             calls: BTreeMap::new(),
             sequences: BTreeMap::new(),
-            creations: BTreeMap::new(),
+            creations: BTreeSet::new(),
             questions: BTreeMap::new(),
             last_task: 0,
             last_number: 0,
@@ -147,7 +147,7 @@ impl Driver {
         context.note(|| format!("driver {index} goes through n{home} in term {}", term.0));
         self.stream = Some(stream);
         self.say(context, DriverFrame::Hello { job: self.job, term: self.term });
-        let creations: Vec<ActorId> = self.creations.keys().copied().collect();
+        let creations: Vec<ActorId> = self.creations.iter().copied().collect();
         creations.into_iter().for_each(|actor| self.say_create(context, actor));
         let mut calls: Vec<(TaskId, Call)> =
             self.calls.iter().map(|(task, call)| (*task, call.clone())).collect();
@@ -162,7 +162,7 @@ impl Driver {
     fn act(&mut self, context: &mut Context, act: Act) {
         match act {
             Act::Create(actor) => {
-                self.creations.insert(actor, ());
+                self.creations.insert(actor);
                 self.say_create(context, actor);
             }
             Act::Start(tree) => {
@@ -186,8 +186,7 @@ impl Driver {
             }
             Act::Watch => {
                 let Some(target) = context.observer.any_actor(&mut context.random) else { return };
-                self.last_number += 1;
-                self.say(context, DriverFrame::Watch { token: self.last_number, target });
+                self.say(context, DriverFrame::Watch(target));
             }
             Act::Stop { kill } => {
                 let Some(actor) = context.observer.any_actor(&mut context.random) else { return };
@@ -270,15 +269,17 @@ impl Driver {
                     context.observer.call_ended(task, &outcome);
                 }
             }
-            HomeFrame::Created { actor, .. } => drop(self.creations.remove(&actor)),
+            HomeFrame::Created(actor) => {
+                self.creations.remove(&actor);
+            }
             HomeFrame::Answered { number, answer } => self.answered(context, number, answer),
-            HomeFrame::Watching { token: _, number } => {
-                if let Some(home) = context.at.get(&Host::Node(self.home)).copied() {
+            HomeFrame::Watching(number) => {
+                if let Some(home) = context.other_end(stream, self.id) {
                     context.observer.watching(home, number, self.index);
                 }
             }
             HomeFrame::Down(down) => {
-                if let Some(home) = context.at.get(&Host::Node(self.home)).copied() {
+                if let Some(home) = context.other_end(stream, self.id) {
                     context.observer.down(home, &down);
                 }
             }
@@ -328,7 +329,7 @@ impl Driver {
             let (low, count) = (task.low, self.calls.len());
             return Some(format!("{count} calls of driver {} wait, call {low} first: {call:?}", self.index));
         }
-        if let Some(actor) = self.creations.keys().next() {
+        if let Some(actor) = self.creations.iter().next() {
             return Some(format!("the creation of {actor:?} waits"));
         }
         let question = self.questions.values().next()?;

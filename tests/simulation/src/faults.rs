@@ -65,8 +65,26 @@ impl World {
                 self.context.look_at_streams();
                 self.context.agenda.add(self.context.now + lasts, Happening::Heal(number));
             }
-            Fault::RegistryTrouble { lasts: _ } => self.context.registry_trouble = true,
-            Fault::Restore { age: _ } => {}
+            Fault::RegistryTrouble { lasts } => {
+                let until = self.context.now + lasts;
+                self.context.registry_trouble_until = until.max(self.context.registry_trouble_until);
+            }
+            Fault::Backup => self.backup = Some(self.registry.clone()),
+            Fault::Restore => self.restore(),
+            Fault::Depose { lasts } => {
+                let leads = |head: &Option<Head>| head.as_ref().is_some_and(|head| head.leader().is_some());
+                let Some(index) = self.heads.iter().position(leads) else { return };
+                let (leader, registry) = (Host::Head(index), Host::Registry);
+                let pairs = vec![(leader, registry), (registry, leader)];
+                let number = self.context.network.part(Partition { pairs, refuses: false });
+                self.context.look_at_streams();
+                self.context.agenda.add(self.context.now + lasts, Happening::Heal(number));
+            }
+            Fault::BreakLink { slot } => {
+                if let Some(process) = self.context.at.get(&Host::Node(slot)).copied() {
+                    self.context.break_links(process);
+                }
+            }
             Fault::Drain { slot } => {
                 let name = crate::node::name_of(slot);
                 if let Some(head) = self.heads.iter_mut().flatten().find(|head| head.leader().is_some()) {
@@ -74,6 +92,15 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The registry is as it was, but that it counts as a later one. Nobody holds on to what it was in between.
+    fn restore(&mut self) {
+        let Some(backup) = self.backup.take() else { return };
+        let now = self.context.local(self.registry_process);
+        self.registry = backup.restored(now, &self.registry);
+        self.context.observer.restored();
+        self.watch_leases();
     }
 
     /// A node's process ends. Its workers follow, some a while later.
@@ -142,7 +169,7 @@ impl World {
     pub(crate) fn calm(&mut self) {
         self.context.note(|| "CALM".to_owned());
         self.context.calm = true;
-        self.context.registry_trouble = false;
+        self.context.registry_trouble_until = Time::ZERO;
         self.context.network.heal_all();
         self.context.look_at_streams();
         let hosts: Vec<(Host, ProcessId)> =

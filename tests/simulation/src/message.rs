@@ -37,7 +37,7 @@ pub(crate) enum Packet {
     Report(NodeReport),
     Head(HeadMessage),
     /// A head does not take the node, for now.
-    Refused(Failure),
+    Refused,
     Peer(PeerFrame),
     Driver(DriverFrame),
     Home(HomeFrame),
@@ -135,15 +135,15 @@ pub(crate) enum DriverFrame {
     Cancel(TaskId),
     Create { actor: ActorId, spec: Arc<ActorSpec> },
     Ask { number: u64, request: ActorRequest },
-    Watch { token: u64, target: ActorId },
+    Watch(ActorId),
 }
 
 /// What a home says to a driver.
 #[derive(Clone, Debug)]
 pub(crate) enum HomeFrame {
     Ended { task: TaskId, outcome: Outcome },
-    Created { actor: ActorId, result: Result<(), Failure> },
+    Created(ActorId),
     Answered { number: u64, answer: Result<ActorAnswer, Failure> },
-    Watching { token: u64, number: u64 },
+    Watching(u64),
     Down(Down),
 }

@@ -135,6 +135,12 @@ impl Context {
         stream.ends.iter().position(|end| *end == Some(process))
     }
 
+    /// The process at the other end of a stream.
+    pub(crate) fn other_end(&self, id: StreamId, process: ProcessId) -> Option<ProcessId> {
+        let end = self.end_of(id, process)?;
+        self.network.streams.get(&id)?.ends[1 - end]
+    }
+
     /// Sends over a stream. What is sent after its end goes nowhere.
     pub(crate) fn send(&mut self, id: StreamId, by: ProcessId, packet: Packet) {
         let Some(end) = self.end_of(id, by).map(|end| 1 - end) else { return };
@@ -188,6 +194,25 @@ impl Context {
             self.agenda.add(self.now + delay, Happening::StreamEnded { stream: id, end: 1 - end });
         }
         process.filter(|_| !was_closed)
+    }
+
+    /// Breaks the links of a process: both ends hear of it, and what is on its way is lost.
+    pub(crate) fn break_links(&mut self, process: ProcessId) {
+        let links =
+            self.network.streams.iter_mut().filter(|(_, stream)| {
+                stream.kind == StreamKind::Link && stream.ends.contains(&Some(process))
+            });
+        let mut broken = Vec::new();
+        for (id, stream) in links {
+            stream.queues.iter_mut().for_each(VecDeque::clear);
+            broken.push(*id);
+        }
+        for stream in broken {
+            for end in 0..2 {
+                let at = self.now + self.delay();
+                self.agenda.add(at, Happening::StreamEnded { stream, end });
+            }
+        }
     }
 
     fn is_troubled(&self, stream: &Stream) -> bool {

@@ -45,9 +45,17 @@ pub(crate) enum Fault {
     RegistryTrouble {
         lasts: Duration,
     },
-    /// The registry is lost, and restored from a backup that was made so long ago.
-    Restore {
-        age: Duration,
+    /// The registry is copied.
+    Backup,
+    /// The registry is lost, and restored from the copy; it counts as a later one from then on.
+    Restore,
+    /// The leader is cut off from the registry, and lives on while another one leads.
+    Depose {
+        lasts: Duration,
+    },
+    /// The stream of a node with its head breaks, with what is on its way.
+    BreakLink {
+        slot: usize,
     },
     Drain {
         slot: usize,
@@ -74,7 +82,6 @@ pub(crate) struct Plan {
     pub(crate) calm_at: Time,
     /// When everything has come to an end.
     pub(crate) end_at: Time,
-    pub(crate) restores: bool,
 }
 
 /// Before this, nothing goes wrong, so that there is something that can.
@@ -106,7 +113,6 @@ impl Plan {
             faults: Vec::new(),
             calm_at,
             end_at: Time::ZERO,
-            restores: false,
         };
         for driver in 0..drivers {
             let count = random.between(usize::from(driver == 0), 2);
@@ -118,12 +124,32 @@ impl Plan {
             let at = Time::ZERO + Duration::from_millis(FIRST_FAULT_MILLIS);
             let at = at + random.micros(0, trouble.as_micros() as u64);
             let fault = plan.fault(random);
-            plan.faults.push((at, fault));
+            plan.add(random, at, fault);
         }
         // Every lease, session, pause and election has come to its end, more than once.
         let lease = node_lease.unwrap_or(Duration::from_secs(60));
         plan.end_at = calm_at + lease * 3 + Duration::from_secs(120);
         plan
+    }
+
+    fn add(&mut self, random: &mut Random, at: Time, fault: Fault) {
+        match &fault {
+            Fault::Restore => {
+                let age = random.millis(300, 10_000);
+                let start = Time::ZERO + Duration::from_millis(1_000);
+                self.faults.push((at.before(age).max(start), Fault::Backup));
+            }
+            Fault::Depose { .. } => {
+                // A node comes back under the next leader, and looks for another one.
+                let slot = random.below(self.nodes);
+                let (lingering, back_after) = (Duration::ZERO, random.millis(100, 1_000));
+                let crash = Fault::CrashNode { slot, silent: false, lingering, back_after };
+                self.faults.push((at + random.millis(6_000, 10_000), crash));
+                self.faults.push((at + random.millis(11_000, 18_000), Fault::BreakLink { slot }));
+            }
+            _ => {}
+        }
+        self.faults.push((at, fault));
     }
 
     fn any_host(&self, random: &mut Random) -> Host {
@@ -133,29 +159,28 @@ impl Plan {
         }
     }
 
-    fn fault(&mut self, random: &mut Random) -> Fault {
+    fn fault(&self, random: &mut Random) -> Fault {
         let slot = random.below(self.nodes);
         match random.below(100) {
-            0..22 => Fault::CrashNode {
+            0..20 => Fault::CrashNode {
                 slot,
                 silent: random.percent(30),
                 lingering: random.millis(0, 400),
                 back_after: random.millis(100, 30_000),
             },
-            22..34 => Fault::CrashHead {
+            20..30 => Fault::CrashHead {
                 index: random.below(self.heads),
                 silent: random.percent(30),
                 back_after: random.millis(100, 15_000),
             },
-            34..44 => Fault::CrashWorker { slot },
-            44..60 => Fault::Pause { host: self.any_host(random), lasts: random.millis(500, 25_000) },
-            60..84 => self.partition(random),
-            84..94 => Fault::RegistryTrouble { lasts: random.millis(500, 8_000) },
-            94..97 => Fault::Drain { slot },
-            _ => {
-                self.restores = true;
-                Fault::Restore { age: random.millis(500, 10_000) }
-            }
+            30..39 => Fault::CrashWorker { slot },
+            39..54 => Fault::Pause { host: self.any_host(random), lasts: random.millis(500, 25_000) },
+            54..76 => self.partition(random),
+            76..84 => Fault::RegistryTrouble { lasts: random.millis(500, 8_000) },
+            84..87 => Fault::Drain { slot },
+            87..91 => Fault::BreakLink { slot },
+            91..96 => Fault::Depose { lasts: random.millis(8_000, 40_000) },
+            _ => Fault::Restore,
         }
     }
 

@@ -238,11 +238,23 @@ impl Registry {
         self.ended.len()
     }
 
-    /// Takes the place of a registry that was lost: every lease has its whole length again, and no number is given twice.
+    /// Takes the place of a registry that was lost: it counts as a later one, nobody leads in it, every lease has its whole
+    /// length again, and no number is given twice.
     pub(crate) fn restored(mut self, now: Time, lost: &Registry) -> Self {
         for lease in self.leases.values_mut() {
             lease.ends = now + lease.length;
         }
+        if let Some(lease) = self.entries.remove(&Key::Leader).and_then(|leader| leader.lease) {
+            self.leases.remove(&lease);
+        }
+        let incarnation = match lost.get(&Key::Incarnation) {
+            Some(Value::Number(number)) => *number,
+            _ => 1,
+        };
+        self.revision += 1;
+        let (value, revision) = (Value::Number(incarnation + 1), self.revision);
+        let entry = Entry { value, created: revision, modified: revision, lease: None };
+        self.entries.insert(Key::Incarnation, entry);
         // Leases are random numbers, which do not come again.
         self.last_lease = lost.last_lease;
         self

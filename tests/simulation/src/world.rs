@@ -37,8 +37,8 @@ pub(crate) struct Orphan {
 pub(crate) struct World {
     pub(crate) context: Context,
     pub(crate) registry: Registry,
-    registry_process: ProcessId,
-    pub(crate) backups: Vec<(Time, Registry)>,
+    pub(crate) registry_process: ProcessId,
+    pub(crate) backup: Option<Registry>,
     ended_leases: usize,
     pub(crate) heads: Vec<Option<Head>>,
     pub(crate) nodes: Vec<Option<Node>>,
@@ -56,7 +56,7 @@ impl World {
         let mut world = World {
             registry: Registry::new(),
             registry_process,
-            backups: Vec::new(),
+            backup: None,
             ended_leases: 0,
             heads: (0..plan.heads).map(|_| None).collect(),
             nodes: (0..plan.nodes).map(|_| None).collect(),
@@ -282,7 +282,7 @@ impl World {
     }
 
     /// Tells heads of ends of leases, and looks again when the next one is due.
-    fn watch_leases(&mut self) {
+    pub(crate) fn watch_leases(&mut self) {
         let next = self.registry.next_expiry();
         let clock = self.context.process(self.registry_process).clock();
         let known = self.context.process(self.registry_process).wake_at;
@@ -349,7 +349,7 @@ impl Context {
         }
         let mut delay = self.delay();
         let mut replies = true;
-        if self.registry_trouble && self.random.percent(40) {
+        if self.now < self.registry_trouble_until && self.random.percent(40) {
             match self.random.below(3) {
                 0 => return,
                 1 => delay += self.random.millis(500, 6_000),

@@ -21,6 +21,13 @@ fn subscribed(frame: Frame) -> u64 {
     number
 }
 
+/// The number of the subscription that is to end.
+fn unsubscribed(frame: Frame) -> u64 {
+    let Frame::Ask { ask, .. } = frame else { panic!("{frame:?}") };
+    let Ask::Unsubscribe { subscription } = *ask else { panic!("{ask:?}") };
+    subscription
+}
+
 fn answer(node: &FakeNode, number: u64, subscription: u64) {
     let answer = Box::new(Answer::Subscribed { subscription });
     node.sender.send(Frame::Answered { number, answer });
@@ -50,9 +57,32 @@ async fn a_subscription_goes_on_through_whoever_is_the_home() {
     let error = subscription.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadValue);
     assert_eq!(subscription.next().await.unwrap().unwrap(), ("a.d".to_owned(), 6));
+    // The new home may give another subscription the number that this one had at the old one.
+    let (other, ()) = tokio::join!(context.scope(crate::subscribe::<u64>("a.*")), async {
+        let number = subscribed(heir.next().await);
+        answer(&heir, number, 7);
+    });
+    let mut other = other.unwrap();
     drop(subscription);
-    let Frame::Ask { ask, .. } = heir.next().await else { panic!("no ask") };
-    assert_eq!(*ask, Ask::Unsubscribe { subscription: 1 });
+    assert_eq!(unsubscribed(heir.next().await), 1);
+    publish(&heir, 7, publication("a.e", 8));
+    assert_eq!(other.next().await.unwrap().unwrap(), ("a.e".to_owned(), 8));
+    drop(other);
+    assert_eq!(unsubscribed(heir.next().await), 7);
+}
+
+#[tokio::test]
+async fn a_subscription_that_nobody_waited_for_ends_with_its_answer() {
+    let mut driver = usual().await;
+    let context = driver.cluster.context_here();
+    let mut asked = Box::pin(context.scope(crate::subscribe::<u64>("a.*")));
+    let number = tokio::select! {
+        frame = driver.node.next() => subscribed(frame),
+        _ = &mut asked => panic!("nobody has answered"),
+    };
+    drop(asked);
+    answer(&driver.node, number, 7);
+    assert_eq!(unsubscribed(driver.node.next().await), 7);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The cluster that is measured: processes of its own, over real sockets.
 
+use super::etcd::Etcd;
 use super::row::Mode;
 use crate::commands::up::{LocalPlan, Supervisor};
 use crate::credentials;
@@ -9,10 +10,16 @@ use mobula::Cluster;
 use mobula_rpc::node::NodeClientOptions;
 use mobula_rpc::{Bearer, NodeClient};
 
+fn folder() -> anyhow::Result<tempfile::TempDir> {
+    let data = tempfile::Builder::new().prefix("mobula-bench-").tempdir();
+    data.context("making a folder for the data")
+}
+
 /// A cluster on this machine with this process as its driver.
 pub(super) struct BenchCluster {
     supervisor: Supervisor,
     driver: Cluster,
+    _etcd: Option<Etcd>,
     first_node: NodeClient,
     /// Goes last: the processes write into it.
     _data: tempfile::TempDir,
@@ -21,10 +28,17 @@ pub(super) struct BenchCluster {
 impl BenchCluster {
     /// Starts a head and `nodes` nodes, without a driver; what it takes is a part of the start's measurement.
     async fn start_processes(mode: Mode, nodes: u32) -> anyhow::Result<(Supervisor, tempfile::TempDir)> {
-        let data = tempfile::Builder::new()
-            .prefix("mobula-bench-")
-            .tempdir()
-            .context("making a folder for the data")?;
+        let data = folder()?;
+        let supervisor = Self::start_over(mode, nodes, &data, None).await?;
+        Ok((supervisor, data))
+    }
+
+    async fn start_over(
+        mode: Mode,
+        nodes: u32,
+        data: &tempfile::TempDir,
+        etcd: Option<&str>,
+    ) -> anyhow::Result<Supervisor> {
         let token_file = data.path().join("token");
         credentials::make_token(&token_file)?;
         let plan = LocalPlan {
@@ -33,21 +47,42 @@ impl BenchCluster {
             // Each node has a CPU for each of the machine: the other node's are not used at the same time.
             num_cpus: Some(std::thread::available_parallelism().map_or(1, usize::from) as f64),
             embed: mode == Mode::Embedded,
+            etcd,
             data: data.path(),
             token_file: &token_file,
         };
-        let supervisor = Supervisor::start(plan).await?;
-        Ok((supervisor, data))
+        Ok(Supervisor::start(plan).await?)
     }
 
     /// Starts a cluster and connects to it.
     pub(super) async fn start(mode: Mode, nodes: u32) -> anyhow::Result<Self> {
         let (supervisor, data) = Self::start_processes(mode, nodes).await?;
+        Self::connected(mode, supervisor, data, None).await
+    }
+
+    /// As [`start`](Self::start), one node, with the registry in an etcd where that is installed; else in a file.
+    pub(super) async fn start_durable(mode: Mode) -> anyhow::Result<Self> {
+        let data = folder()?;
+        let etcd = Etcd::start(data.path()).await?;
+        if etcd.is_none() {
+            eprintln!("mobula: etcd is not installed (Debian: etcd-server): the registry is a file");
+        }
+        let url = etcd.as_ref().map(|etcd| etcd.url.as_str());
+        let supervisor = Self::start_over(mode, 1, &data, url).await?;
+        Self::connected(mode, supervisor, data, etcd).await
+    }
+
+    async fn connected(
+        mode: Mode,
+        supervisor: Supervisor,
+        data: tempfile::TempDir,
+        etcd: Option<Etcd>,
+    ) -> anyhow::Result<Self> {
         let driver = Self::connect(&supervisor, data.path(), mode).await?;
         let token = credentials::load_token(&data.path().join("token"))?;
         let url = supervisor.addresses().first().context("the cluster has no node")?;
         let first_node = NodeClient::at(url.as_str(), NodeClientOptions::new(Bearer::cluster(&token)))?;
-        Ok(BenchCluster { supervisor, driver, first_node, _data: data })
+        Ok(BenchCluster { supervisor, driver, first_node, _etcd: etcd, _data: data })
     }
 
     async fn connect(supervisor: &Supervisor, data: &std::path::Path, mode: Mode) -> anyhow::Result<Cluster> {
@@ -57,6 +92,11 @@ impl BenchCluster {
             builder = builder.no_executable();
         }
         builder.connect(url.as_str()).await.context("connecting to the cluster of the benchmark")
+    }
+
+    /// Kills the last of the nodes.
+    pub(super) async fn kill_last_node(&mut self) -> anyhow::Result<()> {
+        self.supervisor.kill_last_node().await.context("killing a node")
     }
 
     /// The driver's end.

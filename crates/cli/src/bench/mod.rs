@@ -4,6 +4,8 @@
 
 mod actors;
 mod cluster;
+mod erlang;
+mod etcd;
 pub(crate) mod floors;
 mod functions;
 mod progress;
@@ -18,6 +20,8 @@ use progress::Progress;
 use regex_lite::Regex;
 use row::{Mode, Row, floor_rows, shown};
 use rows::{ROWS, RowSpec};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 use trial::TrialPlan;
 
@@ -25,7 +29,8 @@ use trial::TrialPlan;
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "`ratio` is the value over the floor: for rates best near 1 from below, for costs (s, MiB, us) \
-    from above. JSON has the fields name, mode, value, unit, floor and ratio."
+    from above; `erlang` is what Erlang/OTP gives for the same work in the same run, where it is installed (Debian: \
+    erlang-base). JSON has the fields name, mode, value, p99, unit, floor, ratio, erlang and erlang_ratio."
 )]
 pub(crate) struct BenchArguments {
     /// Measure only rows whose name matches this regular expression
@@ -37,6 +42,9 @@ pub(crate) struct BenchArguments {
     /// Measure for a tenth of the time: to see that it works, not how fast
     #[arg(long)]
     quick: bool,
+    /// The Erlang program that does the same work as the actor rows [default: tests/peers/erlang/peer.escript]
+    #[arg(long, value_name = "FILE")]
+    erlang_peer: Option<PathBuf>,
 }
 
 impl BenchArguments {
@@ -75,6 +83,14 @@ async fn measure(arguments: &BenchArguments, specs: &[&RowSpec]) -> anyhow::Resu
     let progress = Progress::start();
     let plan = arguments.plan();
     let floors = floors::measure(plan, &progress).await?;
+    let of_actors: Vec<&str> =
+        specs.iter().filter(|spec| spec.work.is_of_actors()).map(|spec| spec.name).collect();
+    let erlang = if of_actors.is_empty() {
+        BTreeMap::new()
+    } else {
+        progress.step("the same in Erlang");
+        erlang::measure(&of_actors, plan, arguments.erlang_peer.as_deref()).await
+    };
     let mut results = Vec::new();
     for mode in [Mode::Worker, Mode::Embedded] {
         if arguments.mode.is_some_and(|only| only != mode) {
@@ -82,9 +98,10 @@ async fn measure(arguments: &BenchArguments, specs: &[&RowSpec]) -> anyhow::Resu
         }
         for spec in specs {
             progress.step(&format!("{} ({})", spec.name, mode.name()));
-            let value = spec.work.measure(mode, plan).await?;
+            let measured = spec.work.measure(mode, plan).await?;
             let floor = spec.floor.map(|floor| floor(&floors));
-            results.push(Row::new(spec.name, mode, value, spec.unit, floor));
+            let row = Row::new(spec.name, mode, measured, spec.unit, floor);
+            results.push(row.beside_erlang(erlang.get(spec.name).copied()));
         }
     }
     results.extend(floor_rows(&floors));
@@ -92,15 +109,19 @@ async fn measure(arguments: &BenchArguments, specs: &[&RowSpec]) -> anyhow::Resu
 }
 
 fn table(results: &[Row]) -> String {
-    let mut rows = Rows::new(&["name", "mode", "value", "unit", "floor", "ratio"], "nothing was measured");
+    let names = ["name", "mode", "value", "p99", "unit", "floor", "ratio", "erlang", "to erlang"];
+    let mut rows = Rows::new(&names, "nothing was measured");
     for row in results {
         rows.push([
             row.name.to_owned(),
             row.mode.name().to_owned(),
             shown(row.value),
+            row.p99.map(shown).unwrap_or_default(),
             row.unit.to_owned(),
             row.floor.map(shown).unwrap_or_default(),
             row.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+            row.erlang.map(shown).unwrap_or_default(),
+            row.erlang_ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
         ]);
     }
     rows.to_string()

@@ -36,12 +36,33 @@ pub(crate) struct Row {
     pub(crate) mode: Mode,
     /// The result, in the unit.
     pub(crate) value: f64,
+    /// Of times: what 99 in 100 stay below.
+    pub(crate) p99: Option<f64>,
     /// What it is counted in.
     pub(crate) unit: &'static str,
     /// What the same machine does at best in the same run, where there is such a thing.
     pub(crate) floor: Option<f64>,
     /// `value / floor`: for rates, the nearer to 1 from below, the better; for costs, from above.
     pub(crate) ratio: Option<f64>,
+    /// What Erlang/OTP gives for the same work in the same run.
+    pub(crate) erlang: Option<f64>,
+    /// `value / erlang`.
+    pub(crate) erlang_ratio: Option<f64>,
+}
+
+/// What was measured of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Measured {
+    /// The result.
+    pub(crate) value: f64,
+    /// Of times: what 99 in 100 stay below.
+    pub(crate) p99: Option<f64>,
+}
+
+impl From<f64> for Measured {
+    fn from(value: f64) -> Self {
+        Measured { value, p99: None }
+    }
 }
 
 impl Row {
@@ -49,12 +70,21 @@ impl Row {
     pub(crate) fn new(
         name: &'static str,
         mode: Mode,
-        value: f64,
+        measured: impl Into<Measured>,
         unit: &'static str,
         floor: Option<f64>,
     ) -> Self {
+        let Measured { value, p99 } = measured.into();
         let floor = floor.filter(|floor| *floor > 0.0);
-        Row { name, mode, value, unit, floor, ratio: floor.map(|floor| value / floor) }
+        let ratio = floor.map(|floor| value / floor);
+        Row { name, mode, value, p99, unit, floor, ratio, erlang: None, erlang_ratio: None }
+    }
+
+    /// The result beside Erlang's.
+    pub(crate) fn beside_erlang(mut self, erlang: Option<f64>) -> Self {
+        self.erlang = erlang.filter(|erlang| *erlang > 0.0);
+        self.erlang_ratio = self.erlang.map(|erlang| self.value / erlang);
+        self
     }
 }
 

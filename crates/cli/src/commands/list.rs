@@ -291,7 +291,7 @@ async fn supervisors(
     connection: &Connection,
 ) -> Outcome<(Vec<SupervisorInfo>, bool)> {
     let answer = connection.actors("list the supervisors", &ActorRequest::Tree(None)).await?;
-    let ActorAnswer::Tree { mut supervisors, .. } = answer else {
+    let ActorAnswer::Tree { mut supervisors, more: cut, .. } = answer else {
         return Err(connection.odd_answer("list the supervisors"));
     };
     let state = arguments.state.map(ActorState::from);
@@ -300,7 +300,7 @@ async fn supervisors(
             && arguments.namespace.as_deref().is_none_or(|namespace| *supervisor.namespace == *namespace)
             && state.is_none_or(|state| supervisor.state == state)
     });
-    let more = supervisors.len() > arguments.limit as usize;
+    let more = cut || supervisors.len() > arguments.limit as usize;
     supervisors.truncate(arguments.limit as usize);
     Ok((supervisors, more))
 }

@@ -2,13 +2,15 @@
 
 use super::serve::{check_exposure, end_of_service, parse_listen};
 use crate::arguments::GlobalArguments;
+use crate::connection::{Connection, Target};
 use crate::credentials;
 use crate::failure::{CommandFailure, Exit, Outcome};
+use crate::output::print;
 use crate::process::{Ready, report_ready};
 use crate::settings::{ByteSize, ConfigSource, HumanDuration, Pair, load, one_or_many, pairs};
 use mobula_node::{Node, NodeOptions};
 use mobula_runtime::telemetry::LogFormat;
-use mobula_types::Quantity;
+use mobula_types::{NodeName, Quantity};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,8 +21,11 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// The arguments of `mobula node`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Every setting may also stand in the file of --config, or in a variable, such as \
-    MOBULA_LISTEN. Flags count more than variables, and those more than the file.")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Every setting may also stand in the file of --config, or in a variable, such as \
+    MOBULA_LISTEN. Flags count more than variables, and those more than the file."
+)]
 pub(crate) struct NodeArguments {
     /// A TOML file with settings
     #[arg(long, env = "MOBULA_CONFIG", value_name = "FILE")]
@@ -33,6 +38,18 @@ pub(crate) struct NodeArguments {
     /// Run, in this process, the functions that are linked into this executable: those of the benchmark
     #[arg(long, hide = true)]
     embed: bool,
+    #[command(subcommand)]
+    action: Option<NodeAction>,
+}
+
+/// What is done to a node that runs.
+#[derive(Clone, Debug, clap::Subcommand)]
+enum NodeAction {
+    /// Have a node leave: its actors start elsewhere, drivers go on through other nodes, running tasks end first
+    Drain {
+        /// The node's name
+        node: String,
+    },
 }
 
 /// The settings of a node: as flags, and as keys of the file.
@@ -143,7 +160,10 @@ fn quantity(name: &str, amount: f64) -> Outcome<Quantity> {
 
 /// Runs the command, until the node is asked to end.
 pub(crate) async fn run(arguments: NodeArguments, global: &GlobalArguments) -> Outcome {
-    let NodeArguments { config, mut settings, as_child, embed } = arguments;
+    let NodeArguments { config, mut settings, as_child, embed, action } = arguments;
+    if let Some(NodeAction::Drain { node }) = action {
+        return drain(&node, global).await;
+    }
     settings.token_file = global.token_file.clone();
     let source = ConfigSource { role: "node", file: config.as_deref(), keys: KEYS };
     let settings: NodeSettings = load(&source, &settings)?;
@@ -175,10 +195,21 @@ pub(crate) async fn run(arguments: NodeArguments, global: &GlobalArguments) -> O
     }
     tokio::select! {
         () = shutdown.wait() => {}
-        () = node.ended() => return Err(CommandFailure::new(Exit::Failed, format!("the node {member} ended by itself"))),
+        () = node.ended() => return match node.has_drained() {
+            true => Ok(()),
+            false => Err(CommandFailure::new(Exit::Failed, format!("the node {member} ended by itself"))),
+        },
     }
     node.stop(settings.grace.map_or(GRACE, |grace| grace.0)).await;
     Ok(())
+}
+
+async fn drain(node: &str, global: &GlobalArguments) -> Outcome {
+    let connection = Connection::open(&Target::find(global)?).await?;
+    connection.drain_node(&NodeName::from(node)).await?;
+    print(global.output, &serde_json::json!({ "draining": node }), || {
+        format!("{node} drains, and leaves once nothing runs there any more")
+    })
 }
 
 fn options(settings: &NodeSettings) -> Outcome<NodeOptions> {

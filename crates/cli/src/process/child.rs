@@ -155,6 +155,11 @@ impl Child {
         }
     }
 
+    /// Kills it, and waits until it is over.
+    pub(crate) async fn kill(&mut self) -> std::io::Result<()> {
+        self.process.kill().await
+    }
+
     /// Its name for messages.
     pub(crate) fn name(&self) -> &str {
         &self.name

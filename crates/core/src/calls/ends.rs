@@ -61,7 +61,7 @@ impl CallRouter {
         let call = &mut self.calls[key];
         if run.retryable && matches!(run.outcome, Outcome::Failed(_)) && call.may_retry() && !call.dropped {
             call.borrows.extend(run.borrows);
-            return self.try_again(key);
+            return self.try_later(key);
         }
         let mut borrows = std::mem::take(&mut call.borrows);
         if borrows.is_empty() {
@@ -75,11 +75,7 @@ impl CallRouter {
 
     /// A call that may have run is sent again.
     fn try_again(&mut self, key: usize) {
-        let call = &mut self.calls[key];
-        call.retries += 1;
-        call.may_have_run = true;
-        // It may run twice, so that nobody has to know whether it has.
-        call.resent = false;
+        self.calls[key].note_retry();
         self.enqueue(key);
     }
 

@@ -67,6 +67,11 @@ pub enum Event {
     },
     /// Where an actor is: the answer to [`Effect::Locate`](super::Effect::Locate), and each change.
     Located(ActorLocation),
+    /// These calls are made through another node now: none of them is sent any more, and nobody waits for their ends.
+    GivenUp {
+        /// The calls.
+        tasks: Vec<TaskId>,
+    },
     /// What became of a call that was sent.
     Ended {
         /// From where.

@@ -55,6 +55,7 @@ impl CallRouter {
         }
         self.forget_idle_actors(effects);
         self.ask_again(effects);
+        self.resume_paused(effects);
     }
 
     fn forget_idle_actors(&mut self, effects: &mut Vec<Effect>) {

@@ -25,6 +25,8 @@ pub(super) struct Call {
     pub(super) cancelled: Option<Failure>,
     /// The engine has ended it while it was on its way: nobody is told how it ends.
     pub(super) dropped: bool,
+    /// When it is tried again, where it waits for that.
+    pub(super) paused_until: Option<Time>,
     /// What earlier tries of it left borrowed at the node where it ran last.
     pub(super) borrows: Vec<ObjectId>,
 }
@@ -42,8 +44,17 @@ impl Call {
             may_have_run: call.resent,
             cancelled: None,
             dropped: false,
+            paused_until: None,
             borrows: Vec::new(),
         }
+    }
+
+    /// It is sent again although it may have run.
+    pub(super) fn note_retry(&mut self) {
+        self.retries += 1;
+        self.may_have_run = true;
+        // It may run twice, so that nobody has to know whether it has.
+        self.resent = false;
     }
 
     /// Whether it may be sent again although it may have run.
@@ -86,6 +97,8 @@ pub(super) struct Lane {
     pub(super) queue: VecDeque<usize>,
     /// Calls that were sent and are not answered, in the order of their sending.
     pub(super) sent: VecDeque<usize>,
+    /// How many calls wait before they are tried again: those behind them go on.
+    pub(super) paused: usize,
     pub(super) window: u32,
     pub(super) opening: Option<Opening>,
     pub(super) answered_below: u64,
@@ -97,6 +110,6 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.sent.is_empty()
+        self.queue.is_empty() && self.sent.is_empty() && self.paused == 0
     }
 }

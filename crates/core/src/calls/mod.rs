@@ -15,6 +15,7 @@ mod event;
 mod idle;
 mod lane;
 mod options;
+mod pause;
 mod queue;
 mod router;
 mod send;

@@ -14,11 +14,22 @@ pub struct RouterOptions {
     pub idle: Duration,
     /// How long after a node denied an actor the head is asked again where it is, and how often (500 ms).
     pub doubt: Duration,
+    /// How long a call that failed in a way that its method's `retry_on` names waits before it is tried again (100 ms).
+    pub retry_pause: Duration,
+    /// Each further time twice as long, up to this (10 s). The waits are scattered between half of that and the whole.
+    pub longest_retry_pause: Duration,
 }
 
 impl RouterOptions {
     /// The defaults, for that node.
     pub fn new(node: NodeId) -> Self {
-        RouterOptions { node, window: 128, idle: Duration::from_secs(60), doubt: Duration::from_millis(500) }
+        RouterOptions {
+            node,
+            window: 128,
+            idle: Duration::from_secs(60),
+            doubt: Duration::from_millis(500),
+            retry_pause: Duration::from_millis(100),
+            longest_retry_pause: Duration::from_secs(10),
+        }
     }
 }

@@ -1,13 +1,16 @@
 //! Calls as the task engine tells of them: made, ready, dropped, cancelled.
 
 use super::lane::Call;
-use super::router::CallRouter;
+use super::router::{CallRouter, Hasher};
 use super::{Effect, NewCall, ReadyCall};
+use indexmap::IndexSet;
 use mobula_types::{Attempt, Failure, TaskId};
 
 impl CallRouter {
     pub(super) fn made(&mut self, call: &NewCall, effects: &mut Vec<Effect>) {
-        if self.call_of(call.task).is_some() {
+        if let Some(known) = self.call_of(call.task) {
+            // Its driver was away meanwhile, and waits for the end of it again.
+            self.calls[known].dropped = false;
             return;
         }
         let lane = self.lane_of(call, effects);
@@ -52,6 +55,24 @@ impl CallRouter {
         self.settle(lane, effects);
     }
 
+    /// Calls that are dropped together: what is behind them goes on only once all of them are gone.
+    pub(super) fn given_up(&mut self, tasks: &[TaskId], effects: &mut Vec<Effect>) {
+        let mut lanes: IndexSet<usize, Hasher> = IndexSet::default();
+        for task in tasks {
+            let Some(key) = self.call_of(*task) else { continue };
+            let lane = self.calls[key].lane;
+            if self.unqueue(key) {
+                self.remove_call(key);
+                lanes.insert(lane);
+            } else {
+                self.calls[key].dropped = true;
+            }
+        }
+        for lane in lanes {
+            self.settle(lane, effects);
+        }
+    }
+
     pub(super) fn cancel(
         &mut self,
         task: TaskId,
@@ -79,8 +100,11 @@ impl CallRouter {
         }
     }
 
-    /// Takes a call out of those to be sent. `false` where it is not among them.
+    /// Takes a call out of those to be sent, now or after a while. `false` where it is not among them.
     fn unqueue(&mut self, key: usize) -> bool {
+        if self.unpause(key) {
+            return true;
+        }
         let (calls, sequence) = (&self.calls, self.calls[key].sequence);
         let queue = &mut self.lanes[calls[key].lane].queue;
         let first = queue.partition_point(|other| calls[*other].sequence < sequence);

@@ -49,6 +49,8 @@ pub struct CallRouter {
     pub(super) idle_actors: VecDeque<(Time, ActorId)>,
     /// When the head is asked again where an actor is.
     pub(super) doubts: BTreeSet<(Time, ActorId)>,
+    /// Calls that wait before they are tried again.
+    pub(super) paused: BTreeSet<(Time, TaskId)>,
 }
 
 impl CallRouter {
@@ -70,6 +72,7 @@ impl CallRouter {
             idle_lanes: VecDeque::new(),
             idle_actors: VecDeque::new(),
             doubts: BTreeSet::new(),
+            paused: BTreeSet::new(),
         }
     }
 
@@ -84,6 +87,7 @@ impl CallRouter {
                 self.ended(lane, sequence, end, window, effects);
             }
             Event::Dropped { task } => self.dropped(task, effects),
+            Event::GivenUp { tasks } => self.given_up(&tasks, effects),
             Event::Cancel { task, attempt, failure } => self.cancel(task, attempt, failure, effects),
             Event::Located(location) => self.actor_located(location, effects),
             Event::PeerUnreachable { node } => self.peer_unreachable(&node, effects),
@@ -98,7 +102,8 @@ impl CallRouter {
         let idle = self.idle_lanes.front().map_or(Time::NEVER, |(at, _)| *at);
         let actors = self.idle_actors.front().map_or(Time::NEVER, |(at, _)| *at);
         let doubt = self.doubts.first().map_or(Time::NEVER, |(at, _)| *at);
-        idle.min(actors).min(doubt)
+        let paused = self.paused.first().map_or(Time::NEVER, |(at, _)| *at);
+        idle.min(actors).min(doubt).min(paused)
     }
 
     /// The actors whose locations are wanted, for the inventory that a head is told.
@@ -181,6 +186,7 @@ impl CallRouter {
             at_actor: self.actors[actor].lanes.len(),
             queue: VecDeque::new(),
             sent: VecDeque::new(),
+            paused: 0,
             window: self.options.window,
             opening: None,
             answered_below: 0,

@@ -12,6 +12,8 @@ pub(super) struct Actor {
     pub(super) phase: Phase,
     /// Where it is, in a worker; from when it has been given one.
     pub(super) seat: Option<Seat>,
+    /// How it stands with what it is made from.
+    pub(super) inputs: StartInputs,
     /// Whether its constructor has succeeded.
     pub(super) started: bool,
     /// What it was told to exit with, and when it is dead without having said so.
@@ -28,6 +30,17 @@ pub(super) struct Actor {
     pub(super) mailbox: u32,
     pub(super) max_pending: u32,
     pub(super) keeps: bool,
+}
+
+/// What an actor is made from, as far as that lies in stores.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum StartInputs {
+    /// Nothing has to be brought for it, or not any more.
+    None,
+    /// They are on their way here.
+    Fetching,
+    /// They are here, and kept until it has started.
+    Kept,
 }
 
 /// How far an incarnation has come.
@@ -62,6 +75,7 @@ impl Actor {
             incarnation: start.incarnation,
             phase: Phase::Waiting,
             seat: None,
+            inputs: StartInputs::None,
             started: false,
             stopping: None,
             dead_at: Time::NEVER,

@@ -132,7 +132,7 @@ impl ActorHost {
         self.turns[turn].fetching = Some(Box::new(Fetching { call, previous }));
     }
 
-    fn is_here(&self, input: &Input) -> bool {
+    pub(super) fn is_here(&self, input: &Input) -> bool {
         match &input.value {
             StoredValue::Inline(_) => true,
             StoredValue::Stored(copy) => copy.holders.contains(&self.options.node),

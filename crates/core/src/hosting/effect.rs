@@ -89,16 +89,16 @@ pub enum Effect {
     },
     /// Bring inputs to this node's store, and say `InputsReady`.
     Fetch {
-        /// The turn that needs them.
+        /// The turn that needs them, or the start of an actor: never a handle of both.
         handle: u64,
         /// Its job.
         job: JobId,
         /// The inputs.
         inputs: Vec<Input>,
     },
-    /// They are needed no more; nothing is said.
+    /// They are needed no more, on their way or here; nothing is said.
     CancelFetch {
-        /// The turn.
+        /// The turn or the start.
         handle: u64,
     },
     /// Answer a call.

@@ -173,7 +173,7 @@ pub enum Event {
     },
     /// The answer to [`Effect::Fetch`](super::Effect::Fetch).
     InputsReady {
-        /// The turn.
+        /// The turn or the start.
         handle: u64,
         /// The inputs as they are now.
         inputs: Result<Vec<Input>, Failure>,

@@ -3,7 +3,7 @@
 use super::host::Hasher;
 use super::{ActorHost, Effect};
 use indexmap::IndexMap;
-use mobula_types::actor::{ActorReport, ExitReport};
+use mobula_types::actor::{ActorReport, ExitKind, ExitReport};
 use mobula_types::{ActorId, Epoch, ExitReason, Incarnation, Time};
 
 /// How many actors' last exits are known beyond those that are not recorded.
@@ -14,7 +14,8 @@ const REPORTED: usize = 1000;
 /// An exit that is not recorded.
 #[derive(Debug)]
 struct Exit {
-    reason: ExitReason,
+    /// None where the constructor wanted no actor.
+    reason: Option<ExitReason>,
     at: Time,
     started: bool,
     said: Time,
@@ -33,7 +34,7 @@ impl Exits {
     /// Why an incarnation exited, where that is known.
     pub(super) fn reason(&self, incarnation: Incarnation) -> Option<ExitReason> {
         if let Some(exit) = self.unrecorded.get(&incarnation) {
-            return Some(exit.reason.clone());
+            return Some(exit.reason());
         }
         let (epoch, reason) = self.recent.get(&incarnation.actor)?;
         (*epoch == incarnation.epoch).then(|| reason.clone())
@@ -57,18 +58,37 @@ impl Exits {
 
     /// Everything that is not recorded.
     pub(super) fn reports(&self, now: Time) -> Vec<ExitReport> {
-        self.unrecorded.iter().map(|(incarnation, exit)| exit.report(*incarnation, now)).collect()
+        let exits = self.unrecorded.iter().filter(|(_, exit)| !exit.is_ignored());
+        exits.map(|(incarnation, exit)| exit.report(*incarnation, now)).collect()
+    }
+
+    /// Those whose constructors wanted no actor, and that are not recorded.
+    pub(super) fn ignored(&self) -> Vec<Incarnation> {
+        let ignored = self.unrecorded.iter().filter(|(_, exit)| exit.is_ignored());
+        ignored.map(|(incarnation, _)| *incarnation).collect()
     }
 }
 
 impl Exit {
-    fn report(&self, incarnation: Incarnation, now: Time) -> ExitReport {
-        ExitReport {
-            incarnation,
-            reason: self.reason.clone(),
-            age: now.since(self.at),
-            started: self.started,
+    fn is_ignored(&self) -> bool {
+        self.reason.is_none()
+    }
+
+    fn reason(&self) -> ExitReason {
+        self.reason.clone().unwrap_or_else(|| ExitReason::of(ExitKind::Normal))
+    }
+
+    /// What the head is told of it alone.
+    fn said(&self, incarnation: Incarnation, now: Time) -> ActorReport {
+        if self.is_ignored() {
+            ActorReport::Ignored(incarnation)
+        } else {
+            ActorReport::Exited(vec![self.report(incarnation, now)])
         }
+    }
+
+    fn report(&self, incarnation: Incarnation, now: Time) -> ExitReport {
+        ExitReport { incarnation, reason: self.reason(), age: now.since(self.at), started: self.started }
     }
 }
 
@@ -81,9 +101,24 @@ impl ActorHost {
         started: bool,
         effects: &mut Vec<Effect>,
     ) {
-        self.exits.note(incarnation, reason.clone());
+        self.report(incarnation, Some(reason), started, effects);
+    }
+
+    /// The constructor of an incarnation wanted no actor.
+    pub(super) fn report_ignored(&mut self, incarnation: Incarnation, effects: &mut Vec<Effect>) {
+        self.report(incarnation, None, false, effects);
+    }
+
+    fn report(
+        &mut self,
+        incarnation: Incarnation,
+        reason: Option<ExitReason>,
+        started: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         let exit = Exit { reason, at: self.now, started, said: self.now };
-        effects.push(Effect::Report(ActorReport::Exited(vec![exit.report(incarnation, self.now)])));
+        self.exits.note(incarnation, exit.reason());
+        effects.push(Effect::Report(exit.said(incarnation, self.now)));
         self.exits.unrecorded.insert(incarnation, exit);
         self.timers.exits_by(self.now + self.options.report_again);
     }
@@ -92,7 +127,7 @@ impl ActorHost {
     pub(super) fn say_again(&mut self, incarnation: Incarnation, effects: &mut Vec<Effect>) -> bool {
         let Some(exit) = self.exits.unrecorded.get_mut(&incarnation) else { return false };
         exit.said = self.now;
-        effects.push(Effect::Report(ActorReport::Exited(vec![exit.report(incarnation, self.now)])));
+        effects.push(Effect::Report(exit.said(incarnation, self.now)));
         true
     }
 
@@ -104,7 +139,10 @@ impl ActorHost {
         for (incarnation, exit) in &mut self.exits.unrecorded {
             if exit.said + after <= now {
                 exit.said = now;
-                reports.push(exit.report(*incarnation, now));
+                match exit.is_ignored() {
+                    true => effects.push(Effect::Report(ActorReport::Ignored(*incarnation))),
+                    false => reports.push(exit.report(*incarnation, now)),
+                }
             }
             next = next.min(exit.said + after);
         }

@@ -23,6 +23,8 @@ const ACTOR_WORKERS: u64 = 1 << 40;
 
 /// The highest bit of a turn's handle: no run of the executor has it.
 const TURN: u64 = 1 << 63;
+/// The one below stands alone in the handle of a start.
+pub(super) const START: u64 = 1 << 62;
 
 /// Hosts the actors that one node was granted. See the [module](super).
 #[derive(Debug)]
@@ -98,6 +100,9 @@ impl ActorHost {
             Event::Done { worker, handle, outcome, retryable, micros, borrows } => {
                 let end = mobula_types::actor::CallEnd::Ran { outcome, retryable, micros, borrows };
                 self.done(worker, handle, end, effects);
+            }
+            Event::InputsReady { handle, inputs } if handle & TURN == 0 => {
+                self.start_inputs_ready(handle, inputs, effects);
             }
             Event::InputsReady { handle, inputs } => self.inputs_ready(handle, inputs, effects),
             Event::LaneOpened { from, lane, caller, actor, job } => {

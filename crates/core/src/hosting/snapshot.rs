@@ -2,6 +2,7 @@
 
 use super::ActorHost;
 use super::actor::Phase;
+use super::worker::{Occupant, Worker, WorkerKind};
 use crate::tasks::Place;
 use mobula_types::actor::{ActorState, ExitReport, HostedActor};
 use mobula_types::{ActorId, Incarnation, JobId, TaskId, Time, WorkerId};
@@ -60,13 +61,19 @@ impl ActorHost {
         (actor.phase != Phase::Stopping && !actor.is_unknown).then_some(actor.incarnation)
     }
 
-    /// What a head that is joined is told: the actors, and the exits that are not recorded.
+    /// What a head that is joined is told: the actors, and the exits that are not recorded. Beside that it is told of
+    /// [`ignored`](Self::ignored).
     pub fn inventory(&self, now: Time) -> (Vec<HostedActor>, Vec<ExitReport>) {
         let known = self.actors.iter().filter(|(_, actor)| !actor.is_unknown);
         let actors = known
             .map(|(_, actor)| HostedActor { incarnation: actor.incarnation, state: actor.state() })
             .collect();
         (actors, self.exits.reports(now))
+    }
+
+    /// The incarnations whose constructors wanted no actor, where that is not recorded.
+    pub fn ignored(&self) -> Vec<Incarnation> {
+        self.exits.ignored()
     }
 
     /// All actors that are here.
@@ -83,6 +90,24 @@ impl ActorHost {
     /// How many actors are here.
     pub fn actor_count(&self) -> usize {
         self.actors.len()
+    }
+
+    /// The workers that may host what they host for as long as the node's lease lasts, and no longer.
+    pub fn workers_under_lease(&self) -> impl Iterator<Item = WorkerId> + '_ {
+        let stops = |seat: &Occupant| match seat {
+            Occupant::Actor(place) => !self.actors[*place].keeps,
+            Occupant::Abandoned => true,
+        };
+        let under_lease = move |worker: &&Worker| match worker.kind {
+            WorkerKind::Stopping => true,
+            WorkerKind::Isolated => worker.seats.iter().any(|(_, seat)| stops(seat)),
+            WorkerKind::Keeping | WorkerKind::Embedded => false,
+        };
+        self.workers_by_id
+            .values()
+            .map(|index| &self.workers[*index])
+            .filter(under_lease)
+            .map(|worker| worker.id)
     }
 
     /// The job whose actors a worker hosts; `None` for the embedded one, and those that are not this machine's.

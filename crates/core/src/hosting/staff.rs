@@ -88,7 +88,12 @@ impl ActorHost {
         self.workers[index].state = WorkerState::Killed;
         self.leave_shared(index);
         for place in self.hosted(index) {
-            let reason = ExitReason::failed(ExitKind::WorkerDied, failure.clone());
+            let isolated = self.isolation >= Isolation::Stopping && !self.actors[place].keeps;
+            // Such a worker ends by itself at the end of the lease.
+            let reason = match isolated {
+                true => ExitReason::of(ExitKind::Isolated),
+                false => ExitReason::failed(ExitKind::WorkerDied, failure.clone()),
+            };
             self.exit(place, reason, effects);
         }
         self.workers_by_id.remove(&id);

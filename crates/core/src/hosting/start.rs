@@ -1,9 +1,11 @@
 //! Grants: an actor gets a worker, and is started there.
 
-use super::actor::{Actor, Phase, Seat};
+use super::actor::{Actor, Phase, Seat, StartInputs};
+use super::host::START;
 use super::worker::{Occupant, WorkerKind, WorkerState};
 use super::{ActorHost, Effect, Isolation};
 use mobula_types::actor::{ActorReport, ExitKind, StartActor};
+use mobula_types::frame::Input;
 use mobula_types::{ExitReason, Failure, FailureKind, WorkerId};
 
 impl ActorHost {
@@ -79,12 +81,64 @@ impl ActorHost {
         }
     }
 
-    /// Tells a worker, which is there, to start an actor.
+    /// Tells a worker, which is there, to start an actor, once what that is made from is here.
     pub(super) fn host(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        let actor = &self.actors[place];
+        let is_here = actor.start.spec.inputs.iter().all(|input| self.is_here(input));
+        match actor.inputs {
+            StartInputs::None if !is_here => {
+                let (handle, job) = (self.start_handle(place), actor.start.spec.job);
+                let inputs = actor.start.spec.inputs.clone();
+                effects.push(Effect::Fetch { handle, job, inputs });
+                self.actors[place].inputs = StartInputs::Fetching;
+                return;
+            }
+            StartInputs::Fetching => return,
+            StartInputs::None | StartInputs::Kept => {}
+        }
         let actor = &mut self.actors[place];
         let Some(seat) = &mut actor.seat else { return };
         seat.is_told = true;
         effects.push(Effect::Host { worker: seat.id, key: seat.key, start: actor.start.clone() });
+    }
+
+    fn start_handle(&self, place: usize) -> u64 {
+        self.actors.number_of(place) | START
+    }
+
+    /// What an actor is made from is here, or cannot be brought.
+    pub(super) fn start_inputs_ready(
+        &mut self,
+        handle: u64,
+        inputs: Result<Vec<Input>, Failure>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(place) = self.actors.place_of(handle & !START) else { return };
+        let actor = &mut self.actors[place];
+        if actor.inputs != StartInputs::Fetching {
+            return;
+        }
+        match inputs {
+            Ok(inputs) => {
+                actor.inputs = StartInputs::Kept;
+                std::sync::Arc::make_mut(&mut actor.start.spec).inputs = inputs;
+                if self.isolation == Isolation::None {
+                    self.host(place, effects);
+                }
+            }
+            Err(failure) => {
+                actor.inputs = StartInputs::None;
+                self.exit(place, ExitReason::failed(ExitKind::ConstructorFailed, failure), effects);
+            }
+        }
+    }
+
+    /// What an actor is made from is not needed here any more.
+    pub(super) fn forget_inputs(&mut self, place: usize, effects: &mut Vec<Effect>) {
+        let inputs = std::mem::replace(&mut self.actors[place].inputs, StartInputs::None);
+        if inputs != StartInputs::None {
+            effects.push(Effect::CancelFetch { handle: self.start_handle(place) });
+        }
     }
 
     /// The actor of that number in a worker.
@@ -98,6 +152,7 @@ impl ActorHost {
 
     pub(super) fn actor_started(&mut self, worker: WorkerId, key: u32, effects: &mut Vec<Effect>) {
         let Some(place) = self.seated(worker, key) else { return };
+        self.forget_inputs(place, effects);
         let actor = &mut self.actors[place];
         actor.started = true;
         if actor.phase != Phase::Starting {

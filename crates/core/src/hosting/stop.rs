@@ -3,7 +3,7 @@
 use super::actor::Phase;
 use super::worker::{Occupant, WorkerState};
 use super::{ActorHost, Effect};
-use mobula_types::actor::{ActorReport, CallEnd, ChildShutdown, ExitKind};
+use mobula_types::actor::{CallEnd, ChildShutdown, ExitKind};
 use mobula_types::{ExitReason, Failure, FailureKind, Incarnation, JobId, Time, WorkerId};
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ impl ActorHost {
         match self.workers[index].seats.get(key as usize).copied() {
             Some(Occupant::Actor(place)) => match reason {
                 Some(reason) => self.exit(place, reason, effects),
-                None => self.ignored(place, effects),
+                None => self.wanted_none(place, effects),
             },
             Some(Occupant::Abandoned) => {
                 self.workers[index].seats.remove(key as usize);
@@ -144,11 +144,11 @@ impl ActorHost {
     }
 
     /// The constructor wanted no actor.
-    fn ignored(&mut self, place: usize, effects: &mut Vec<Effect>) {
+    fn wanted_none(&mut self, place: usize, effects: &mut Vec<Effect>) {
         let incarnation = self.actors[place].incarnation;
         let is_unknown = self.remove(place, CallEnd::NotStarted { reason: None }, Leaving::Gone, effects);
         if !is_unknown {
-            effects.push(Effect::Report(ActorReport::Ignored(incarnation)));
+            self.report_ignored(incarnation, effects);
         }
     }
 
@@ -180,6 +180,7 @@ impl ActorHost {
     /// Takes an actor out of the tables. Its calls are answered: with `end` if they may have started. Says whether it was
     /// none of the cluster's.
     fn remove(&mut self, place: usize, end: CallEnd, leaving: Leaving, effects: &mut Vec<Effect>) -> bool {
+        self.forget_inputs(place, effects);
         for lane in std::mem::take(&mut self.actors[place].lanes) {
             self.end_lane(lane, &end, effects);
         }

@@ -60,7 +60,7 @@ impl Membership {
         let Some(member) = self.member_of_mut(link) else { return };
         member.leaving = true;
         let node = member.id();
-        self.declare_dead(&node, effects);
+        self.declare_dead(&node, true, effects);
     }
 
     pub(super) fn begin_proof(&mut self, now: Time, node: &NodeId, effects: &mut Vec<Effect>) {
@@ -135,18 +135,25 @@ impl Membership {
         let confirmed = proof.confirmed || self.others(node).next().is_none();
         let seen = self.others(node).any(|other| other.peers.contains(node));
         if refused && confirmed && !seen {
-            self.declare_dead(node, effects);
+            self.declare_dead(node, true, effects);
         }
     }
 
-    /// Writes the node's death, which is then fenced. What is being written of it comes first.
-    pub(super) fn declare_dead(&mut self, node: &NodeId, effects: &mut Vec<Effect>) {
+    /// Whether a node is dead because its lease ran out, with no proof that its process is gone.
+    pub fn is_silent(&self, node: &NodeId) -> bool {
+        self.members.get(&node.name).is_some_and(|member| member.id() == *node && member.record.silent)
+    }
+
+    /// Writes the node's death, which is then fenced. What is being written of it comes first. `proven` where its process is
+    /// known to be gone, or never to have been told that it is a member.
+    pub(super) fn declare_dead(&mut self, node: &NodeId, proven: bool, effects: &mut Vec<Effect>) {
         if self.is_admitting(node) {
             return;
         }
         let Some(member) = self.member_mut(node).filter(|member| member.phase.is_living()) else { return };
         member.phase = Phase::Dying;
         member.proof = None;
+        member.record.silent = !proven;
         let mut record = member.record.clone();
         record.state = NodeState::Dead;
         effects.push(Effect::Write { record, write: NodeWrite::Death });
@@ -276,7 +283,7 @@ impl Membership {
         let Some(member) = self.members.get_mut(name) else { return };
         let node = member.id();
         match &member.phase {
-            Phase::LeaseOver { dead_at } if *dead_at <= now => self.declare_dead(&node, effects),
+            Phase::LeaseOver { dead_at } if *dead_at <= now => self.declare_dead(&node, false, effects),
             Phase::Alive | Phase::LeaseOver { .. } => self.probe_round(now, &node, effects),
             Phase::Dead { .. } => {
                 member.phase = Phase::Forgetting;

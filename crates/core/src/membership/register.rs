@@ -84,7 +84,15 @@ impl Membership {
         if member.record.generation > previous.generation {
             return fenced("was replaced by a later generation");
         }
-        if member.phase.is_living() { Ok(previous.generation) } else { fenced("was declared dead") }
+        match member.phase {
+            Phase::Alive | Phase::LeaseOver { .. } => Ok(previous.generation),
+            // Should that fail, the next head knows it as living.
+            Phase::Dying => {
+                let message = format!("the death of {previous} is being written; try again");
+                Err(Failure::new(FailureKind::Unavailable, message).on_node(previous.clone()))
+            }
+            _ => fenced("was declared dead"),
+        }
     }
 
     /// Whether a new process may have the name, and which generation it becomes.
@@ -113,7 +121,7 @@ impl Membership {
         }
         // Only one process holds the lock on a data folder: the earlier one is gone.
         if data_folder.is_some() && data_folder == member.record.registration.data_folder {
-            self.declare_dead(&earlier, effects);
+            self.declare_dead(&earlier, true, effects);
             return Err(taken(name, "the earlier generation, whose data folder it holds, is being fenced"));
         }
         let until = match self.members.get(name).map(|member| &member.phase) {
@@ -142,6 +150,7 @@ impl Membership {
             registration: admission.registration.clone(),
             state,
             fenced: false,
+            silent: false,
             lease: 0,
             lease_length,
             written_millis: 0,
@@ -222,7 +231,7 @@ impl Membership {
         if rejoined {
             self.begin_proof(now, node, effects);
         } else {
-            self.declare_dead(node, effects);
+            self.declare_dead(node, true, effects);
         }
         self.check_settled(effects);
     }

@@ -114,6 +114,7 @@ fn a_node_is_granted_a_generation_a_lease_and_the_view() {
         registration: registration("a"),
         state: NodeState::Alive,
         fenced: false,
+        silent: false,
         lease: 0,
         lease_length: SECOND * 60,
         written_millis: 0,
@@ -137,6 +138,21 @@ fn the_lease_is_short_where_a_standby_would_take_over() {
     let effects = bench.register("a", 1, None);
     let [Effect::Admit { record, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(record.lease_length, SECOND * 12);
+}
+
+#[test]
+fn a_node_is_told_of_its_death_once_that_is_durable() {
+    let mut bench = Bench::new();
+    let (node, _) = (bench.joined("a", 1), bench.joined("b", 2));
+    bench.tell(Event::LinkBroken { link: LinkKey(1) });
+    bench.tell(Event::LeaseEnded { name: "a".into(), revision: 200 });
+    bench.now = bench.now + SECOND * 15;
+    assert!(writes_death(&bench.tell(Event::Tick)));
+    let again = bench.register("a", 3, Some(node.clone()));
+    assert_eq!(refusal(&again).kind(), FailureKind::Unavailable, "another head may not know of it");
+    bench.written(&node, NodeWrite::Death);
+    let again = bench.register("a", 4, Some(node));
+    assert!(matches!(&again[..], [Effect::Fenced { .. }]), "{again:?}");
 }
 
 #[test]
@@ -188,7 +204,7 @@ fn a_dead_generation_is_told_so_and_returns_as_a_new_one() {
     bench.tell(Event::LeaseEnded { name: "a".into(), revision: 200 });
     assert!(writes_death(&bench.after(SECOND * 15)));
     let effects = bench.register("a", 2, Some(node.clone()));
-    assert!(matches!(&effects[..], [Effect::Fenced { link: LinkKey(2), .. }]), "{effects:?}");
+    assert_eq!(refusal(&effects).kind(), FailureKind::Unavailable, "it is not on record");
     let effects = bench.written(&node, NodeWrite::Death);
     assert!(
         effects.iter().any(|effect| matches!(effect, Effect::Fenced { link: LinkKey(1), .. })),
@@ -336,6 +352,7 @@ fn a_new_head_counts_leases_anew_where_nobody_could_renew() {
         registration: registration(name),
         state,
         fenced,
+        silent: false,
         lease: 5,
         lease_length: SECOND * 12,
         written_millis: 0,

@@ -20,6 +20,8 @@ pub(super) enum Phase {
     Running,
     /// An earlier head made it, and its node has not yet said how it stands.
     Unknown,
+    /// The lease of its node has ended; it keeps on without a head, and may still run there.
+    Isolated,
 }
 
 /// An order to stop that is in force.
@@ -82,7 +84,10 @@ impl Actor {
 
     /// Whether a grant is in force: the next epoch has to wait for its end.
     pub(super) fn is_granted(&self) -> bool {
-        matches!(self.phase, Phase::Granted | Phase::Starting | Phase::Running | Phase::Unknown)
+        matches!(
+            self.phase,
+            Phase::Granted | Phase::Starting | Phase::Running | Phase::Unknown | Phase::Isolated
+        )
     }
 
     pub(super) fn incarnation(&self, actor: ActorId) -> Incarnation {

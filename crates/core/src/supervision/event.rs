@@ -52,6 +52,12 @@ pub enum Event {
         /// The node.
         node: NodeId,
     },
+    /// As [`NodeLost`](Self::NodeLost), but only its lease has ended: what keeps on without a head may still run there. It is
+    /// granted anew when a later generation of the node joins, or an operator restarts it.
+    NodeSilent {
+        /// The node.
+        node: NodeId,
+    },
     /// Every other node knows that it is dead: what it had may be granted anew.
     NodeFenced {
         /// The node.

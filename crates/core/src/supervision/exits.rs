@@ -25,6 +25,15 @@ impl Supervision {
         self.children_exited(exits);
     }
 
+    /// A node says that a constructor wanted no actor.
+    pub(super) fn ignored_reported(&mut self, node: &NodeId, incarnation: Incarnation) {
+        if self.is_in_force(incarnation, node) {
+            self.ignored(incarnation);
+        }
+        let write = self.write_of(incarnation.actor);
+        self.say(write, Said::Recorded(node.clone(), incarnation));
+    }
+
     /// Whether that incarnation is granted to that node now, as far as any node knows.
     pub(super) fn is_in_force(&self, incarnation: Incarnation, node: &NodeId) -> bool {
         self.actors.get(&incarnation.actor).is_some_and(|actor| {

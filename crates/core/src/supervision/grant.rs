@@ -51,6 +51,9 @@ impl Supervision {
         if actor.is_granted() || above.is_some_and(|(supervisor, ordinal)| supervisor.is_stopping(ordinal)) {
             return;
         }
+        if self.is_kept(id, actor) {
+            return self.set_phase(id, Phase::Idle);
+        }
         if let Some(node) = self.unfenced(actor) {
             self.set_phase(id, Phase::Idle);
             if let Some(node) = self.nodes.get_mut(&node) {
@@ -59,6 +62,10 @@ impl Supervision {
             return;
         }
         if !actor.has_arguments {
+            if let Some((_, reason)) = actor.last.as_ref().filter(|_| actor.child.is_none()) {
+                // It was to be moved, by a head that knew its arguments. Its creation is over, and nobody makes it again.
+                return self.bury(id, reason.clone());
+            }
             self.set_phase(id, Phase::Pending);
             self.without_arguments.insert(id);
             return;
@@ -163,6 +170,10 @@ impl Supervision {
             Some(Phase::Granted) => {
                 self.grant_over(id);
                 self.mark_actor(id);
+                true
+            }
+            Some(Phase::Isolated) => {
+                self.give_up_isolated(id);
                 true
             }
             Some(Phase::Idle) | None => true,

@@ -18,6 +18,12 @@ impl Supervision {
     /// What is granted is counted at its node, and only there.
     fn check_grants(&self) -> Result<(), String> {
         for (id, actor) in &self.actors {
+            if actor.phase == Phase::Isolated {
+                if !self.is_kept(*id, actor) {
+                    return Err(format!("{id} is isolated on a node that does not count it"));
+                }
+                continue;
+            }
             let Some(node) = actor.node.as_ref().filter(|_| actor.is_granted()) else { continue };
             let Some(known) = self.nodes.get(node) else {
                 return Err(format!("{id} is granted on {node}, which is not there"));

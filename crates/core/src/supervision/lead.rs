@@ -1,5 +1,6 @@
 //! A head begins to lead: it takes up what an earlier one left, in the middle of its decisions.
 
+use super::actor::Phase;
 use super::create::Job;
 use super::dead::Dead;
 use super::decide::Exits;
@@ -30,6 +31,8 @@ pub struct Inheritance {
     pub wall_millis: u64,
     /// The nodes. One that is not there is dead, and everybody knows.
     pub nodes: Vec<(NodeId, InheritedNode)>,
+    /// Nodes of which only the leases have ended, whether or not everybody knows that they are dead.
+    pub silent: Vec<NodeId>,
     /// The jobs that run, and whether each has an executable.
     pub jobs: Vec<(JobId, bool)>,
     /// Jobs that have ended, of which actors may be left, and whether each had an executable.
@@ -71,6 +74,7 @@ impl Supervision {
             jobs: Default::default(),
             by_job: Default::default(),
             nodes: Default::default(),
+            isolated: Default::default(),
             placer: Default::default(),
             pending: Default::default(),
             without_arguments: Default::default(),
@@ -90,6 +94,9 @@ impl Supervision {
         for (node, stands) in inheritance.nodes {
             let standing = if stands == InheritedNode::Lost { Standing::Lost } else { Standing::Parted };
             self.nodes.insert(node, Node::new(standing, stands == InheritedNode::Draining));
+        }
+        for node in inheritance.silent {
+            self.isolated.insert(node, BTreeSet::new());
         }
         let jobs = inheritance.jobs.into_iter().map(|job| (job, false));
         for ((job, has_executable), ended) in
@@ -231,8 +238,11 @@ impl Supervision {
     fn take_up(&mut self) {
         let mut exits = Exits::new();
         let all: Vec<ActorId> = self.actors.keys().copied().collect();
+        self.inherit_isolated(&all);
         for id in &all {
-            let Some(actor) = self.actors.get(id).filter(|actor| actor.is_granted()) else { continue };
+            let in_force =
+                |actor: &&super::actor::Actor| actor.is_granted() && actor.phase != Phase::Isolated;
+            let Some(actor) = self.actors.get(id).filter(in_force) else { continue };
             let standing =
                 actor.node.as_ref().and_then(|node| self.nodes.get(node)).map(|node| node.standing);
             if matches!(standing, None | Some(Standing::Lost)) {

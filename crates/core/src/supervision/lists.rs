@@ -125,29 +125,38 @@ impl Supervision {
             }
             Err(failure) => return self.answer(0, request, Err(failure)),
         };
-        let (mut supervisors, mut actors) = (Vec::new(), Vec::new());
+        let (mut supervisors, mut actors, mut more) = (Vec::new(), Vec::new(), false);
         for root in roots {
-            self.gather(root, &mut supervisors, &mut actors);
+            more |= !self.gather(root, &mut supervisors, &mut actors);
         }
-        self.answer(0, request, Ok(ActorAnswer::Tree { supervisors, actors }));
+        self.answer(0, request, Ok(ActorAnswer::Tree { supervisors, actors, more }));
     }
 
-    /// A supervisor and what is below it, as far as a list may go.
-    fn gather(&self, id: ActorId, supervisors: &mut Vec<SupervisorInfo>, actors: &mut Vec<ActorInfo>) {
-        let Some(supervisor) = self.supervisors.get(&id) else { return };
+    /// A supervisor and what is below it, as far as a list may go: whether that is all.
+    fn gather(
+        &self,
+        id: ActorId,
+        supervisors: &mut Vec<SupervisorInfo>,
+        actors: &mut Vec<ActorInfo>,
+    ) -> bool {
+        let Some(supervisor) = self.supervisors.get(&id) else { return true };
         if supervisors.len() + actors.len() >= self.options.longest_list {
-            return;
+            return false;
         }
         supervisors.push(self.supervisor_info(id, supervisor));
         for child in supervisor.children.values().filter(|child| !child.removed) {
             if child.is_supervisor {
-                self.gather(child.actor, supervisors, actors);
-            } else if let Some(actor) = self.actors.get(&child.actor)
-                && supervisors.len() + actors.len() < self.options.longest_list
-            {
+                if !self.gather(child.actor, supervisors, actors) {
+                    return false;
+                }
+            } else if let Some(actor) = self.actors.get(&child.actor) {
+                if supervisors.len() + actors.len() >= self.options.longest_list {
+                    return false;
+                }
                 actors.push(self.actor_info(child.actor, actor));
             }
         }
+        true
     }
 }
 
@@ -160,6 +169,7 @@ fn actor_state(actor: &Actor) -> ActorState {
         Phase::Idle | Phase::Granted => ActorState::Restarting,
         Phase::Starting | Phase::Unknown => ActorState::Starting,
         Phase::Running => ActorState::Running,
+        Phase::Isolated => ActorState::Isolated,
     }
 }
 

@@ -35,12 +35,23 @@ impl Supervision {
     /// Tells of everything whose place changed in this turn.
     pub(super) fn tell_moves(&mut self) {
         for id in std::mem::take(&mut self.moved) {
-            let Some(actor) = self.actors.get(&id).filter(|actor| !actor.listeners.is_empty()) else {
+            let Some(supervisor) = self.supervisors.get(&id) else {
+                self.tell_move(id, 0);
                 continue;
             };
-            let (listeners, write) = (actor.listeners.clone(), actor.write);
-            self.tell(listeners, id, write);
+            // Where it is not started again, neither is what it had.
+            let (write, mut below) = (supervisor.write, Vec::new());
+            if !supervisor.running && self.is_over(supervisor.parent) {
+                self.actors_below(id, &mut below);
+            }
+            below.into_iter().for_each(|id| self.tell_move(id, write));
         }
+    }
+
+    fn tell_move(&mut self, id: ActorId, after: u64) {
+        let Some(actor) = self.actors.get(&id).filter(|actor| !actor.listeners.is_empty()) else { return };
+        let (listeners, write) = (actor.listeners.clone(), actor.write.max(after));
+        self.tell(listeners, id, write);
     }
 
     pub(super) fn tell(&mut self, listeners: SmallVec<[NodeId; 1]>, id: ActorId, write: u64) {
@@ -74,10 +85,26 @@ impl Supervision {
         }
     }
 
-    /// Whether it is a child that is not to be started again, unless somebody asks for it.
+    /// Whether it is a child that is not to be started again, unless somebody asks for it: it has ended, or a supervisor
+    /// above it has.
     pub(super) fn is_over(&self, place: Option<(ActorId, u64)>) -> bool {
-        let Some((above, ordinal)) = place else { return false };
-        let child = self.supervisors.get(&above).and_then(|supervisor| supervisor.children.get(&ordinal));
-        child.is_none_or(|child| child.removed || child.state != ChildState::Present)
+        let mut place = place;
+        while let Some((above, ordinal)) = place {
+            let Some(supervisor) = self.supervisors.get(&above) else { return true };
+            let child = supervisor.children.get(&ordinal);
+            if child.is_none_or(|child| child.removed || child.state != ChildState::Present) {
+                return true;
+            }
+            place = supervisor.parent.filter(|_| !supervisor.running);
+        }
+        false
+    }
+
+    /// The actors below a supervisor, however far.
+    fn actors_below(&self, id: ActorId, found: &mut Vec<ActorId>) {
+        for child in self.supervisors.get(&id).into_iter().flat_map(|supervisor| supervisor.children.values())
+        {
+            if child.is_supervisor { self.actors_below(child.actor, found) } else { found.push(child.actor) }
+        }
     }
 }

@@ -26,6 +26,7 @@ mod event;
 mod exits;
 mod grant;
 mod invariants;
+mod isolated;
 mod lead;
 mod lists;
 mod locate;
@@ -82,6 +83,8 @@ pub struct Supervision {
     jobs: BTreeMap<JobId, Job>,
     by_job: BTreeSet<(JobId, ActorId)>,
     nodes: BTreeMap<NodeId, Node>,
+    /// Actors that may still run on nodes whose leases have ended.
+    isolated: BTreeMap<NodeId, BTreeSet<ActorId>>,
     placer: Placer,
     pending: Pending,
     /// Actors that an earlier head knew the arguments of, and that are to start.
@@ -114,7 +117,8 @@ impl Supervision {
             Event::NodeParted { node } => self.node_parted(&node),
             Event::Reported { node, report } => self.reported(&node, report),
             Event::NodeDraining { node } => self.node_draining(&node),
-            Event::NodeLost { node } => self.node_lost(&node),
+            Event::NodeLost { node } => self.node_lost(&node, true),
+            Event::NodeSilent { node } => self.node_lost(&node, false),
             Event::NodeFenced { node } => self.node_fenced(&node),
             Event::View(view) => self.view_changed(&view),
             Event::JobOpened { job, has_executable } => self.job_opened(job, has_executable),

@@ -8,7 +8,7 @@ use mobula_types::actor::{
     ActorOrder, ActorReport, ActorState, ChildShutdown, ExitReport, HostedActor, Watch,
 };
 use mobula_types::{ActorId, ClusterView, ExitKind, ExitReason, Incarnation, NodeId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How a node stands towards this head.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,14 +32,17 @@ pub(super) struct Node {
     pub(super) actors: BTreeSet<ActorId>,
     /// Actors that start again once the node is fenced.
     pub(super) after_fence: BTreeSet<ActorId>,
-    /// Ends of links that it could not be told of: at most one for each link of its actors.
-    pub(super) link_downs: Vec<ActorOrder>,
+    /// The latest ends of links of its actors, and the writes that have them. It is told of them again when it joins again,
+    /// and knows those that it has heard of.
+    pub(super) link_downs: VecDeque<(u64, ActorOrder)>,
+    /// Actors of whose places it could not be told: of those that it asked for before.
+    pub(super) untold: BTreeSet<ActorId>,
 }
 
 impl Node {
     pub(super) fn new(standing: Standing, draining: bool) -> Self {
-        let (actors, after_fence) = (BTreeSet::new(), BTreeSet::new());
-        Node { standing, draining, actors, after_fence, link_downs: Vec::new() }
+        let (actors, after_fence, untold) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Node { standing, draining, actors, after_fence, link_downs: VecDeque::new(), untold }
     }
 }
 
@@ -70,6 +73,7 @@ impl Supervision {
             known.standing = Standing::Joining;
             self.placer.set_joined(&node, false);
         }
+        self.earlier_ones_are_gone(&node);
     }
 
     pub(super) fn node_parted(&mut self, node: &NodeId) {
@@ -84,9 +88,9 @@ impl Supervision {
         match (standing, report) {
             (
                 Some(Standing::Joining | Standing::Joined),
-                ActorReport::Inventory { actors, exits, located, watches },
+                ActorReport::Inventory { actors, exits, ignored, located, watches },
             ) => {
-                self.inventory(node, actors, exits, located, watches);
+                self.inventory(node, actors, (exits, ignored), located, watches);
             }
             (Some(Standing::Joined), report) => self.report(node, report),
             // Its inventory says it again; a dead node says nothing that counts.
@@ -103,9 +107,7 @@ impl Supervision {
                     }
                 }
             }
-            ActorReport::Ignored(incarnation) if self.is_in_force(incarnation, node) => {
-                self.ignored(incarnation)
-            }
+            ActorReport::Ignored(incarnation) => self.ignored_reported(node, incarnation),
             ActorReport::Exited(exits) => self.exits_reported(node, exits),
             ActorReport::Locate(actors) => actors.into_iter().for_each(|id| self.locate(node, id)),
             ActorReport::Unlocate(actors) => actors.into_iter().for_each(|id| self.unlocate(node, id)),
@@ -113,7 +115,7 @@ impl Supervision {
             ActorReport::Watch(watch) => self.watch(node, watch),
             ActorReport::Unwatch { number } => self.unwatch(node, number),
             // Groups are kept beside this machine.
-            ActorReport::Ignored(_) | ActorReport::Inventory { .. } | ActorReport::Groups(_) => {}
+            ActorReport::Inventory { .. } | ActorReport::Groups(_) => {}
         }
     }
 
@@ -121,14 +123,16 @@ impl Supervision {
         &mut self,
         node: &NodeId,
         actors: Vec<HostedActor>,
-        exits: Vec<ExitReport>,
+        (exits, ignored): (Vec<ExitReport>, Vec<Incarnation>),
         located: Vec<ActorId>,
         watches: Vec<Watch>,
     ) {
         let Some(known) = self.nodes.get_mut(node) else { return };
         known.standing = Standing::Joined;
         let (open, draining) = (!known.draining, known.draining);
-        let link_downs = std::mem::take(&mut known.link_downs);
+        let mut link_downs = std::mem::take(&mut known.link_downs);
+        let mut untold = std::mem::take(&mut known.untold);
+        untold.extend(located);
         self.placer.set_joined(node, open);
         self.pending.retry = true;
         // Watches first: an exit that is told here ends them.
@@ -144,11 +148,21 @@ impl Supervision {
                 self.started(*incarnation);
             }
         }
+        ignored.into_iter().for_each(|incarnation| self.ignored_reported(node, incarnation));
         self.exits_reported(node, exits);
         self.absent(node, &hosted, &exited);
         self.stop_again(node, &hosted);
-        link_downs.into_iter().for_each(|order| self.say(0, Said::Order(node.clone(), order)));
-        located.into_iter().for_each(|id| self.locate(node, id));
+        link_downs.retain(|(_, order)| match order {
+            ActorOrder::LinkDown { linked, .. } => self.is_in_force(*linked, node),
+            _ => false,
+        });
+        for (write, order) in &link_downs {
+            self.say(*write, Said::Order(node.clone(), order.clone()));
+        }
+        if let Some(known) = self.nodes.get_mut(node) {
+            known.link_downs.extend(link_downs);
+        }
+        untold.into_iter().for_each(|id| self.locate(node, id));
         if draining {
             self.drain_actors(node);
         }
@@ -189,7 +203,7 @@ impl Supervision {
                 Phase::Starting | Phase::Running | Phase::Unknown => {
                     self.end(id, ExitReason::of(ExitKind::Lost), self.now, false, &mut exits);
                 }
-                Phase::Granted | Phase::Idle | Phase::Pending => {}
+                Phase::Granted | Phase::Idle | Phase::Pending | Phase::Isolated => {}
             }
         }
         self.children_exited(exits);
@@ -253,16 +267,20 @@ impl Supervision {
         child.map_or_else(|| actor.own_shutdown(), |child| child.shutdown)
     }
 
-    /// A node is dead: what it had has exited, all at once.
-    pub(super) fn node_lost(&mut self, node: &NodeId) {
+    /// A node is dead: what it had has exited, all at once. Where that is not proven, what keeps on may still run.
+    pub(super) fn node_lost(&mut self, node: &NodeId, proven: bool) {
         let known = self.nodes.entry(node.clone()).or_insert_with(|| Node::new(Standing::Lost, false));
         known.standing = Standing::Lost;
-        known.link_downs = Vec::new();
+        known.link_downs.clear();
+        known.untold = BTreeSet::new();
         let granted: Vec<ActorId> = known.actors.iter().copied().collect();
         self.placer.set_joined(node, false);
         self.unwatch_node(node);
         let mut exits = Exits::new();
         for id in granted {
+            if !proven && self.isolate(id, node) {
+                continue;
+            }
             match self.actors.get(&id).map(|actor| actor.phase) {
                 Some(Phase::Granted) => {
                     self.withdraw(id);
@@ -292,17 +310,20 @@ impl Supervision {
     pub(super) fn node_fenced(&mut self, node: &NodeId) {
         let Some(known) = self.nodes.remove(node) else { return };
         for id in known.after_fence {
-            let Some(actor) = self.actors.get(&id).filter(|actor| actor.phase == Phase::Idle) else {
-                continue;
-            };
-            match actor.child {
-                Some((supervisor, ordinal)) if self.is_wanted(supervisor, ordinal) => {
-                    self.launch(id);
-                    self.advance(supervisor);
-                }
-                Some(_) => {}
-                None => self.launch(id),
+            self.launch_if_wanted(id);
+        }
+    }
+
+    /// What had to wait for the end of its latest incarnation may start again.
+    pub(super) fn launch_if_wanted(&mut self, id: ActorId) {
+        let Some(actor) = self.actors.get(&id).filter(|actor| actor.phase == Phase::Idle) else { return };
+        match actor.child {
+            Some((supervisor, ordinal)) if self.is_wanted(supervisor, ordinal) => {
+                self.launch(id);
+                self.advance(supervisor);
             }
+            Some(_) => {}
+            None => self.launch(id),
         }
     }
 

@@ -51,8 +51,16 @@ impl Supervision {
             Said::Located(node, location) if self.listens(&node) => {
                 self.outbox.located.entry(node).or_default().push(location);
             }
+            // It may have asked already, on its way here, for what its inventory does not have: an actor that it creates.
+            Said::Located(node, location) => {
+                if let Some(known) =
+                    self.nodes.get_mut(&node).filter(|known| known.standing != Standing::Lost)
+                {
+                    known.untold.insert(location.actor);
+                }
+            }
             Said::Order(node, order) if self.listens(&node) => self.outbox.orders.push((node, order)),
-            Said::Recorded(..) | Said::Located(..) | Said::Order(..) => {}
+            Said::Recorded(..) | Said::Order(..) => {}
             Said::Answer { request, answer } => self.outbox.answers.push((request, answer)),
             Said::Created { request, index, created } => self.created_one(request, index, created),
         }

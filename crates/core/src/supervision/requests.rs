@@ -100,6 +100,9 @@ impl Supervision {
             Ok(id) => id,
             Err(failure) => return self.answer(0, request, Err(failure)),
         };
+        if self.released(request, id) {
+            return;
+        }
         let Some(actor) = self.actors.get(&id) else { return };
         if actor.child.is_none() && !self.may_move(id) {
             let text =

@@ -331,7 +331,9 @@ impl Supervision {
             };
             return self.supervisors.get(&id).is_some_and(|known| started(known) && !known.is_ending());
         }
-        self.actors.get(&id).is_some_and(|actor| actor.phase == Phase::Running && actor.stop.is_none())
+        self.actors.get(&id).is_some_and(|actor| {
+            matches!(actor.phase, Phase::Running | Phase::Isolated) && actor.stop.is_none()
+        })
     }
 
     /// Grants the next children before their turn, so that one write does for many.

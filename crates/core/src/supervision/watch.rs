@@ -7,6 +7,9 @@ use mobula_types::actor::{ActorOrder, Down, Watch, WatchKind};
 use mobula_types::{ActorId, Epoch, ExitKind, ExitReason, Incarnation, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How many ends of links are remembered for a node, lest it has not heard of them.
+const MOST_LINK_DOWNS: usize = 1000;
+
 /// A watch: its node, and its number there.
 type WatchKey = (NodeId, u64);
 
@@ -57,7 +60,7 @@ enum Moment {
 impl Supervision {
     pub(super) fn watch(&mut self, node: &NodeId, watch: Watch) {
         let key = (node.clone(), watch.number);
-        if self.watches.watches.contains_key(&key) {
+        if self.watches.watches.contains_key(&key) || self.is_link_of_the_dead(&watch) {
             return;
         }
         let moment = match (self.moment(watch.target), watch.epoch) {
@@ -81,6 +84,29 @@ impl Supervision {
                 self.say(write, Said::Order(node.clone(), ActorOrder::Down(down)));
             }
         }
+    }
+
+    /// A node tells of the links of its actors for a while after those have exited: whom they were linked to may not have
+    /// heard of it, where a stream broke or another head leads.
+    fn is_link_of_the_dead(&mut self, watch: &Watch) -> bool {
+        let Some(watcher) = watch.watcher.filter(|_| watch.kind == WatchKind::Link) else { return false };
+        let (epoch, last, write) = match (self.actors.get(&watcher.actor), self.dead.get(watcher.actor)) {
+            (Some(actor), _) if actor.is_granted() && actor.epoch == watcher.epoch => return false,
+            (Some(actor), _) => (actor.epoch, actor.last.clone(), actor.write),
+            (None, Some(dead)) => {
+                (dead.incarnation.epoch, Some((dead.incarnation.epoch, dead.reason.clone())), dead.write)
+            }
+            (None, None) => return false,
+        };
+        if epoch < watcher.epoch {
+            return false;
+        }
+        let reason = last.filter(|(of, _)| *of == watcher.epoch).map(|(_, reason)| reason);
+        if let (Some(epoch), Some(reason)) = (watch.epoch, reason) {
+            let linked = Incarnation { actor: watch.target, epoch };
+            self.say_link_down(linked, watcher, &reason, write);
+        }
+        true
     }
 
     fn moment(&self, id: ActorId) -> Moment {
@@ -157,10 +183,15 @@ impl Supervision {
             return;
         };
         let order = ActorOrder::LinkDown { linked, exited, reason: reason.clone() };
-        match self.nodes.get_mut(&node) {
-            // It is told when it is back: nobody there asks for it again.
-            Some(known) if known.standing != super::nodes::Standing::Joined => known.link_downs.push(order),
-            _ => self.say(write, Said::Order(node, order)),
+        // It is told once more when it joins again: nobody there asks for it.
+        if let Some(known) =
+            self.nodes.get_mut(&node).filter(|known| !known.link_downs.iter().any(|(_, said)| *said == order))
+        {
+            if known.link_downs.len() >= MOST_LINK_DOWNS {
+                known.link_downs.pop_front();
+            }
+            known.link_downs.push_back((write, order.clone()));
         }
+        self.say(write, Said::Order(node, order));
     }
 }

@@ -25,6 +25,12 @@ pub enum Effect {
         /// The call.
         task: TaskId,
     },
+    /// These calls are another node's from now on, wherever each of them is: they go together, so that none is sent because
+    /// an earlier one went.
+    CallsGivenUp {
+        /// The calls.
+        tasks: Vec<TaskId>,
+    },
     /// Have an actor created, then say [`Event::RoutedEnded`](crate::tasks::Event::RoutedEnded): as having run with one
     /// empty value when it has started.
     CreateActor {

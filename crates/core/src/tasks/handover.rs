@@ -60,6 +60,7 @@ impl TaskEngine {
     fn give_up(&mut self, key: JobKey, owner: &NodeId, effects: &mut Vec<Effect>) {
         let job = self.jobs[key.at()].id;
         self.jobs[key.at()].seek = None;
+        self.give_up_calls(key, effects);
         self.give_up_tasks(key);
         let is_own = |object: &Object| !object.is_foreign() && object.id.is_of_driver(job);
         let own = self.objects.iter().filter(|(_, object)| object.job == key && is_own(object));
@@ -83,6 +84,17 @@ impl TaskEngine {
             }
         }
         self.run_steps(effects);
+    }
+
+    /// The new owner sends the driver's calls.
+    fn give_up_calls(&self, key: JobKey, effects: &mut Vec<Effect>) {
+        let job = self.jobs[key.at()].id;
+        let of_driver = self.tasks.iter().map(|(_, task)| task).filter(|task| task.job == key);
+        let calls = of_driver.filter(|task| task.in_lane && task.id.is_of_driver(job));
+        let tasks: Vec<TaskId> = calls.map(|task| task.id).collect();
+        if !tasks.is_empty() {
+            effects.push(Effect::CallsGivenUp { tasks });
+        }
     }
 
     fn give_up_tasks(&mut self, key: JobKey) {

@@ -122,7 +122,11 @@ impl TaskEngine {
         let seek = self.jobs[self.tasks[key.at()].job.at()].seek.as_mut();
         let has_not_started = seek.is_some_and(|seek| seek.unstarted.swap_remove(&id));
         match progress {
-            Progress::Offered if !has_not_started => self.lost_with_owner(key, effects),
+            // A call goes on its way again, as one that may have run: its actor's host removes duplicates. A creation finds
+            // itself.
+            Progress::Offered if !has_not_started && !self.is_routed(key) => {
+                self.lost_with_owner(key, effects);
+            }
             Progress::Ended => self.lost_after_end(key, effects),
             Progress::Unsent | Progress::Offered => self.await_inputs(key, effects),
         }

@@ -17,7 +17,7 @@ use futures::stream::BoxStream;
 use mobula_proto::head::task_state;
 use mobula_proto::{ConvertError, wire};
 use mobula_types::actor::ActorRequest;
-use mobula_types::{Failure, JobId, TaskFilter};
+use mobula_types::{Failure, JobId, NodeName, TaskFilter};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
@@ -165,6 +165,12 @@ impl wire::node_server::Node for Adapter {
         privileged(&request, "stop a job")?;
         let job = read(id(&request.into_inner().job, "stop_job_request.job"))?;
         answer(self.service.stop_job(job).await.map(|()| wire::Empty {}))
+    }
+
+    async fn drain_node(&self, request: Request<wire::DrainNodeRequest>) -> Answer<wire::Empty> {
+        privileged(&request, "drain a node")?;
+        let node = NodeName::from(request.into_inner().node.as_str());
+        answer(self.service.drain_node(node).await.map(|()| wire::Empty {}))
     }
 
     async fn job_logs(&self, request: Request<wire::JobLogsRequest>) -> Answer<Self::JobLogsStream> {

@@ -14,7 +14,7 @@ use futures::stream::BoxStream;
 use mobula_types::actor::{ActorAnswer, ActorRequest};
 use mobula_types::outcome::StoredCopy;
 use mobula_types::{
-    ClusterView, ExecutableHash, Failure, JobId, JobSpec, JobStatus, ObjectId, TaskFilter, TaskId,
+    ClusterView, ExecutableHash, Failure, JobId, JobSpec, JobStatus, NodeName, ObjectId, TaskFilter, TaskId,
 };
 use std::fs::File;
 
@@ -84,6 +84,9 @@ pub trait NodeService: Authenticator {
 
     /// Stops any job.
     async fn stop_job(&self, job: JobId) -> Result<(), Failure>;
+
+    /// Has a node of the cluster drain and leave; answered once that is durable.
+    async fn drain_node(&self, node: NodeName) -> Result<(), Failure>;
 
     /// What a job's processes print: what is kept, then, if it is to follow, what comes, until the job ends.
     async fn job_logs(&self, job: JobId, follow: bool, scope: LogScope) -> Result<LogStream, Failure>;

@@ -88,7 +88,7 @@ fn answer(answer: &Answer) -> usize {
     match answer {
         Answer::Actors(ActorAnswer::Created(actors)) => 32 * actors.len(),
         Answer::Actors(ActorAnswer::List { actors, .. }) => SPEC * actors.len(),
-        Answer::Actors(ActorAnswer::Tree { supervisors, actors }) => {
+        Answer::Actors(ActorAnswer::Tree { supervisors, actors, .. }) => {
             let children: usize = supervisors.iter().map(|supervisor| supervisor.children.len()).sum();
             SPEC * (supervisors.len() + actors.len()) + 128 * children
         }

@@ -20,8 +20,8 @@ use mobula_types::outcome::StoredCopy;
 use mobula_types::session::JobSecret;
 use mobula_types::{
     Attempt, ClusterId, ClusterView, ExecutableHash, Failure, FailureKind, Frame, FunctionId, HeadTerm,
-    JobId, JobSpec, JobStatus, NodeId, NodeInfo, NodeState, ObjectId, OwnerTerm, Resources, SessionRole,
-    TaskFilter, TaskId, TaskState, ViewDelta, ViewVersion,
+    JobId, JobSpec, JobStatus, NodeId, NodeInfo, NodeName, NodeState, ObjectId, OwnerTerm, Resources,
+    SessionRole, TaskFilter, TaskId, TaskState, ViewDelta, ViewVersion,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -271,6 +271,10 @@ impl NodeService for TestNode {
 
     async fn submit_job(&self, _request: SubmitJob) -> Result<OpenedJob, Failure> {
         Ok(OpenedJob { job: JOB, secret: SECRET, node: node_id() })
+    }
+
+    async fn drain_node(&self, _node: NodeName) -> Result<(), Failure> {
+        Ok(())
     }
 
     async fn stop_job(&self, job: JobId) -> Result<(), Failure> {

@@ -167,6 +167,8 @@ pub enum ActorReport {
         actors: Vec<HostedActor>,
         /// The exits.
         exits: Vec<ExitReport>,
+        /// Those whose constructors answered `Ignore`.
+        ignored: Vec<Incarnation>,
         /// Whose locations it wants to know.
         located: Vec<ActorId>,
         /// Watches without a `Down` so far.
@@ -174,7 +176,8 @@ pub enum ActorReport {
     },
     /// These have started.
     Started(Vec<Incarnation>),
-    /// A constructor answered `Ignore`: there is no actor, and none is missing.
+    /// A constructor answered `Ignore`: there is no actor, and none is missing. Kept and said again until it is recorded, as
+    /// exits are.
     Ignored(Incarnation),
     /// These have exited. Kept and said again until they are recorded.
     Exited(Vec<ExitReport>),

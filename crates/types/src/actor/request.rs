@@ -174,6 +174,8 @@ pub enum ActorAnswer {
         supervisors: Vec<SupervisorInfo>,
         /// Their actors.
         actors: Vec<ActorInfo>,
+        /// Whether there are more than an answer may have: the rest is left out.
+        more: bool,
     },
     /// To `ListGroups`.
     Groups {

@@ -1,13 +1,14 @@
 //! Performing what the host of actors wants.
 
 use super::super::{Input, Shard};
+use super::frames::TURN;
 use crate::bring::{NotBrought, Wanted};
 use mobula_core::calls;
 use mobula_core::hosting::{Effect, Event, TurnOrder};
 use mobula_core::tasks::Place;
 use mobula_objects::Pin;
 use mobula_runtime::spawn;
-use mobula_types::actor::{CallEnd, StartActor};
+use mobula_types::actor::{CallEnd, OnIsolation, StartActor, Target};
 use mobula_types::frame::{self, Input as TaskInput, LaneCallEnded};
 use mobula_types::{Failure, FailureKind, Frame, JobId, NodeId, ObjectId, StoredValue, TaskId, WorkerId};
 
@@ -38,6 +39,7 @@ impl Shard {
             Effect::Fetch { handle, job, inputs } => self.fetch_for_turn(handle, job, inputs),
             Effect::CancelFetch { handle } => {
                 self.actors.fetches.swap_remove(&handle);
+                self.actors.pins.swap_remove(&handle);
             }
         }
     }
@@ -45,6 +47,13 @@ impl Shard {
     fn host_actor(&mut self, worker: WorkerId, key: u32, start: StartActor) {
         let Some(session) = self.worker_session(worker) else { return };
         let StartActor { incarnation, spec } = start;
+        let keeps = matches!(
+            &spec.template.options.target,
+            Target::Constructor(options) if options.on_isolation == OnIsolation::Keep
+        );
+        if let Some(until) = self.lease_end().filter(|_| !keeps) {
+            self.send_to_worker(worker, Frame::Lease { until });
+        }
         self.sessions.send_with(session, |sent, outgoing| {
             let template = sent.number(&spec.template, outgoing);
             outgoing.push(Frame::HostActor(Box::new(frame::HostActor {
@@ -93,11 +102,12 @@ impl Shard {
         }
     }
 
-    /// Brings the inputs of a turn into this node's store: all of them, or none.
+    /// Brings the inputs of a turn, or of a start, into this node's store: all of them, or none.
     fn fetch_for_turn(&mut self, handle: u64, job: JobId, inputs: Vec<TaskInput>) {
         let (transfer, inbox) = (self.parts.transfer.clone(), self.parts.inbox.clone());
         let here = self.parts.node.clone();
-        let owner = self.owner_of_turn(handle);
+        let owner =
+            if handle & TURN != 0 { self.owner_of_turn(handle) } else { first_holder(&inputs, &here) };
         let wanted = inputs.iter().filter_map(|input| match &input.value {
             StoredValue::Stored(copy) => Some(Wanted { object: input.object, copy: copy.clone() }),
             StoredValue::Inline(_) => None,
@@ -127,7 +137,10 @@ impl Shard {
         let owner = self.owner_of_turn(handle);
         let inputs = match result {
             Ok((inputs, pins)) => {
-                for pin in pins.iter().filter(|pin| pin.is_news()) {
+                // Who owns what an actor is made from is not known here: it is kept for as long as it is needed, and nobody
+                // else is sent here for it.
+                let is_told = |pin: &&Pin| handle & TURN != 0 && pin.is_news();
+                for pin in pins.iter().filter(is_told) {
                     self.tell_of_copy(&owner, pin.object(), pin.version());
                     pin.told();
                 }
@@ -162,4 +175,13 @@ impl Shard {
     pub(super) fn turn_over(&mut self, handle: u64) {
         self.actors.pins.swap_remove(&handle);
     }
+}
+
+/// Whoever has what an actor is made from.
+fn first_holder(inputs: &[TaskInput], here: &NodeId) -> NodeId {
+    let holders = inputs.iter().filter_map(|input| match &input.value {
+        StoredValue::Stored(copy) => copy.holders.first(),
+        StoredValue::Inline(_) => None,
+    });
+    holders.into_iter().find(|holder| *holder != here).unwrap_or(here).clone()
 }

@@ -50,6 +50,8 @@ pub(crate) struct Actors {
     /// Inputs of turns, kept here until those have ended.
     pins: IndexMap<u64, Vec<Pin>, foldhash::fast::FixedState>,
     isolation: Isolation,
+    /// The end of the lease that workers were told of last.
+    lease_end: Time,
 }
 
 impl Actors {
@@ -70,6 +72,7 @@ impl Actors {
             fetches: IndexMap::default(),
             pins: IndexMap::default(),
             isolation: Isolation::None,
+            lease_end: Time::ZERO,
         }
     }
 
@@ -109,7 +112,6 @@ impl Shard {
             self.tell_host(host::Event::Tick);
         }
         self.tick_groups();
-        self.look_at_lease();
     }
 
     /// Performs everything that the machines want, until nothing more follows between them. `true` where the task engine was
@@ -167,10 +169,13 @@ impl Shard {
     pub(super) fn tell_head_of_actors(&mut self) {
         self.tell_host(host::Event::Joined);
         let (actors, exits) = self.actors.host.inventory(self.now);
+        let ignored = self.actors.host.ignored();
         let mut located = self.actors.router.located();
         located.extend(self.actors.creations.located());
+        self.actors.watches.forget_links(self.now);
         let watches = self.actors.watches.all();
-        self.parts.head.report_actors(ActorReport::Inventory { actors, exits, located, watches });
+        let inventory = ActorReport::Inventory { actors, exits, ignored, located, watches };
+        self.parts.head.report_actors(inventory);
         self.tell_head_of_groups();
         self.create_again();
     }

@@ -313,11 +313,13 @@ pub(crate) fn report() -> impl Strategy<Value = ActorReport> {
     let hosted =
         (incarnation(), actor_state()).prop_map(|(incarnation, state)| HostedActor { incarnation, state });
     let actors = || vec(actor_id(), 0..3);
-    let inventory = (vec(hosted, 0..3), vec(exit_report(), 0..3), actors(), vec(watch(), 0..3));
+    let ends = (vec(exit_report(), 0..3), vec(incarnation(), 0..3));
+    let inventory = (vec(hosted, 0..3), ends, actors(), vec(watch(), 0..3));
     prop_oneof![
-        inventory.prop_map(|(actors, exits, located, watches)| ActorReport::Inventory {
+        inventory.prop_map(|(actors, (exits, ignored), located, watches)| ActorReport::Inventory {
             actors,
             exits,
+            ignored,
             located,
             watches
         }),

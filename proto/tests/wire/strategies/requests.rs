@@ -80,8 +80,8 @@ pub(crate) fn answer() -> BoxedStrategy<ActorAnswer> {
         child_info().prop_map(|info| ActorAnswer::Started(Box::new(info))),
         supervisor_info().prop_map(|info| ActorAnswer::Children(Box::new(info))),
         child_spec().prop_map(|child| ActorAnswer::ChildSpec(Box::new(child))),
-        (vec(supervisor_info(), 0..3), vec(actor_info(), 0..3))
-            .prop_map(|(supervisors, actors)| ActorAnswer::Tree { supervisors, actors }),
+        (vec(supervisor_info(), 0..3), vec(actor_info(), 0..3), any::<bool>())
+            .prop_map(|(supervisors, actors, more)| ActorAnswer::Tree { supervisors, actors, more }),
         groups::answer(),
     ]
     .boxed()

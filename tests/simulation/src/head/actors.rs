@@ -64,7 +64,8 @@ impl Leader {
     /// Without a stream it is not lost: the node's inventory brings it up again.
     fn order(&mut self, io: &mut Io<'_>, node: &NodeId, order: ActorOrder) {
         if let ActorOrder::Start(starts) = &order {
-            starts.iter().for_each(|start| io.context.observer.granted(start.incarnation, node));
+            let term = self.term;
+            starts.iter().for_each(|start| io.context.observer.granted(start.incarnation, node, term));
         }
         if let Some(link) = self.links_by_node.get(node).copied() {
             self.tell(io, link, HeadOrder::Actors(order));

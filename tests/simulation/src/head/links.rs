@@ -7,7 +7,7 @@ use crate::mutation::Mutation;
 use crate::network::StreamId;
 use mobula_core::membership::{self, LinkKey};
 use mobula_core::supervision;
-use mobula_types::{Failure, FailureKind, NodeId};
+use mobula_types::{Failure, NodeId};
 use std::time::Duration;
 
 /// A node's stream.
@@ -23,8 +23,7 @@ impl Leader {
         let (seen, own) = (request.seen_term, self.term);
         if seen > own && !io.context.mutated(Mutation::Term) {
             self.over = Some(Over::LaterIncarnation(seen.incarnation));
-            let failure = Failure::new(FailureKind::Unavailable, "another head leads");
-            io.send(stream, Packet::Refused(failure));
+            io.send(stream, Packet::Refused);
             return io.close(stream);
         }
         self.last_link += 1;
@@ -45,8 +44,7 @@ impl Leader {
         lease_id: u64,
     ) {
         if !self.may_grant(io.now()) {
-            let failure = Failure::new(FailureKind::Unavailable, "this head may not lead any more");
-            return self.refuse(io, key, failure);
+            return self.refuse(io, key);
         }
         let Some(link) = self.links.get_mut(&key) else { return };
         link.node = Some(node.clone());
@@ -56,9 +54,9 @@ impl Leader {
         self.tell_actors(io, supervision::Event::NodeJoined { node });
     }
 
-    pub(super) fn refuse(&mut self, io: &mut Io<'_>, key: LinkKey, failure: Failure) {
+    pub(super) fn refuse(&mut self, io: &mut Io<'_>, key: LinkKey) {
         if let Some(link) = self.remove_link(key) {
-            io.send(link.stream, Packet::Refused(failure));
+            io.send(link.stream, Packet::Refused);
             io.close(link.stream);
         }
     }

@@ -175,7 +175,9 @@ impl Head {
             }
             State::Waiting(until) => context.wake(self.desk.id, *until),
             State::Asking => {}
-            State::Leading(_) => drop(self.lead(context, |leader, io| leader.tick(io))),
+            State::Leading(_) => {
+                self.lead(context, |leader, io| leader.tick(io));
+            }
         }
     }
 
@@ -226,7 +228,10 @@ impl Head {
                 let created = entry.created;
                 self.io(context).ask(Request::Read, Asked::Image { lease, sent, created });
             }
-            (Asked::Image { lease, sent, created }, Ok(Answer::Image(image))) => {
+            // A registry that was restored meanwhile has another leader, or none.
+            (Asked::Image { lease, sent, created }, Ok(Answer::Image(image)))
+                if image.entries.get(&Key::Leader).and_then(|leader| leader.lease) == Some(lease) =>
+            {
                 self.take_over(context, *image, lease, sent, created);
             }
             (Asked::Leader | Asked::LeaderLease { .. }, _) => self.wait(context, PAUSE),
@@ -235,7 +240,7 @@ impl Head {
                 self.wait(context, PAUSE);
             }
             (asked, reply) => {
-                drop(self.lead(context, |leader, io| leader.registry_answered(io, asked, reply)));
+                self.lead(context, |leader, io| leader.registry_answered(io, asked, reply));
             }
         }
     }
@@ -283,7 +288,7 @@ impl Head {
                 });
                 if !led {
                     let mut io = self.io(context);
-                    io.send(stream, Packet::Refused(not_leader()));
+                    io.send(stream, Packet::Refused);
                     io.close(stream);
                 }
             }

@@ -41,7 +41,7 @@ impl Leader {
                 self.write(under_lease(record, lease), true, Purpose::Lease { node, lease });
             }
             Effect::LeaseInForce { link, lease_id } => self.tell(io, link, HeadOrder::LeaseInForce(lease_id)),
-            Effect::Refuse { link, failure } => self.refuse(io, link, failure),
+            Effect::Refuse { link, failure: _ } => self.refuse(io, link),
             Effect::Fenced { link, failure } => self.fenced(io, link, failure),
             Effect::Close { link } => self.drop_link(io, link),
             Effect::View(delta) => self.broadcast_view(io, &delta),

@@ -18,6 +18,11 @@ pub(super) struct AtMostOnce {
 }
 
 impl AtMostOnce {
+    /// Nodes have given up what they knew of earlier calls.
+    pub(super) fn restored(&mut self) {
+        self.calls.values_mut().for_each(|known| known.retries = known.retries.max(1));
+    }
+
     pub(super) fn made(&mut self, task: TaskId, retries: u32) {
         self.calls.insert(task, Known { retries, ..Known::default() });
     }
@@ -35,6 +40,14 @@ impl AtMostOnce {
             ));
         }
         Ok(())
+    }
+
+    /// It begins at an incarnation that nobody knows any more.
+    pub(super) fn begins_in_vain(&mut self, incarnation: Incarnation, task: TaskId) {
+        if let Some(known) = self.calls.get_mut(&task) {
+            known.begun.push(incarnation);
+            known.retries = known.retries.max(1);
+        }
     }
 
     pub(super) fn ended(&mut self, task: TaskId, outcome: &Outcome) -> Result<(), String> {

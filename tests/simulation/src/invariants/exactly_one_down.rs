@@ -1,4 +1,7 @@
 //! Who watches an incarnation and lives on is told of its exit, once.
+//!
+//! Nodes do not know which incarnation a watch is of, and a later head takes the latest: so what is asked for is the `Down`
+//! of the one that was the latest when the node told its head of the watch last.
 
 use crate::process::ProcessId;
 use crate::world::World;
@@ -20,7 +23,8 @@ struct Watch {
 #[derive(Default, Debug)]
 pub(super) struct ExactlyOneDown {
     watches: BTreeMap<WatchKey, Watch>,
-    /// What was watched, and which incarnation was the latest, when a leader heard of a watch for the first time.
+    /// What was watched, and which incarnation was the latest on record, when a leader heard of a watch. The leader may have
+    /// granted one more by then.
     heard: BTreeMap<WatchKey, (ActorId, Epoch)>,
     processes: BTreeMap<NodeId, ProcessId>,
 }
@@ -40,7 +44,7 @@ impl ExactlyOneDown {
 
     pub(super) fn heard(&mut self, node: &NodeId, number: u64, target: ActorId, epoch: Epoch) {
         if let Some(process) = self.processes.get(node) {
-            self.heard.entry((*process, number)).or_insert((target, epoch));
+            self.heard.insert((*process, number), (target, epoch));
         }
     }
 
@@ -67,8 +71,7 @@ pub(super) fn check(world: &mut World) {
     let waiting = watches.watches.iter().filter(|(_, watch)| !watch.over && watch.downs == 0);
     let missed = waiting.filter_map(|(key, _)| {
         let (target, epoch) = watches.heard.get(key)?;
-        let lives =
-            hosted.iter().any(|running| running.actor == *target && running.epoch.0 <= epoch.0.max(1));
+        let lives = hosted.iter().any(|running| running.actor == *target && running.epoch.0 <= epoch.0 + 1);
         (!lives).then(|| format!("watch {} of {target:?} (epoch {epoch}) hears of no exit", key.1))
     });
     let missed: Vec<String> = missed.collect();

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub(super) struct ExitsAsTheyWere {
     reported: BTreeMap<Incarnation, ExitKind>,
     processes: BTreeMap<NodeId, ProcessId>,
+    /// The latest epochs on record.
+    epochs: BTreeMap<ActorId, Epoch>,
 }
 
 impl ExitsAsTheyWere {
@@ -33,6 +35,10 @@ impl ExitsAsTheyWere {
         }
     }
 
+    pub(super) fn recorded_epoch(&self, actor: ActorId) -> Epoch {
+        self.epochs.get(&actor).copied().unwrap_or_default()
+    }
+
     fn check(&self, actor: ActorId, epoch: Epoch, kind: ExitKind) -> Result<(), String> {
         let incarnation = Incarnation { actor, epoch };
         match self.reported.get(&incarnation) {
@@ -49,6 +55,7 @@ impl Observer {
     pub(crate) fn written(world: &mut World, operations: &[Operation]) {
         for operation in operations {
             let Operation::Put { value: Value::Actor(record), .. } = operation else { continue };
+            world.context.observer.exits.epochs.insert(record.actor, record.epoch);
             let (Some((epoch, kind)), Some(node)) = (record.last_exit, &record.node) else { continue };
             let observer = &mut world.context.observer;
             let Some(process) = observer.exits.processes.get(node).copied() else { continue };

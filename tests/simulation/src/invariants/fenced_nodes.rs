@@ -15,7 +15,6 @@ pub(super) struct FencedNodes {
 impl FencedNodes {
     pub(super) fn restored(&mut self) {
         self.restored = true;
-        self.latest = HeadTerm::default();
     }
 
     /// Terms rise.

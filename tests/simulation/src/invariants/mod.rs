@@ -19,6 +19,7 @@ use fenced_nodes::FencedNodes;
 use mobula_types::actor::{ActorReport, Down};
 use mobula_types::{ActorId, Attempt, Epoch, HeadTerm, Incarnation, JobId, NodeId, Outcome, TaskId};
 use one_incarnation::OneIncarnation;
+use std::collections::BTreeMap;
 
 /// An invariant that did not hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +34,10 @@ pub struct Violation {
 #[derive(Default, Debug)]
 pub(crate) struct Observer {
     violation: Option<Violation>,
+    /// How often the registry was restored.
+    era: u64,
+    /// Which registry each node has heard of last.
+    heard: BTreeMap<ProcessId, u64>,
     one_incarnation: OneIncarnation,
     call_order: CallOrder,
     at_most_once: AtMostOnce,
@@ -59,11 +64,23 @@ impl Observer {
 
     /// The registry was restored from a backup: what it has forgotten may be granted again.
     pub(crate) fn restored(&mut self) {
+        self.era += 1;
         self.one_incarnation.restored();
         self.exits.restored();
         self.fenced.restored();
         self.exactly_one_down.restored();
         self.call_order.restored();
+        self.at_most_once.restored();
+    }
+
+    /// A node hears from a head of that term.
+    pub(crate) fn hears(&mut self, process: ProcessId, term: HeadTerm) {
+        self.heard.insert(process, term.incarnation);
+    }
+
+    /// Whether a node has not heard yet that the registry was restored: it gives up what it has when it does.
+    pub(crate) fn is_of_earlier_registry(&self, process: ProcessId) -> bool {
+        self.heard.get(&process).is_some_and(|heard| *heard <= self.era)
     }
 
     pub(crate) fn leads(&mut self, term: HeadTerm) {
@@ -76,7 +93,10 @@ impl Observer {
         self.exactly_one_down.node_started(node, process);
     }
 
-    pub(crate) fn granted(&mut self, incarnation: Incarnation, node: &NodeId) {
+    pub(crate) fn granted(&mut self, incarnation: Incarnation, node: &NodeId, term: HeadTerm) {
+        if term.incarnation <= self.era {
+            return;
+        }
         let result = self.one_incarnation.granted(incarnation, node);
         self.check("one_incarnation", result);
     }
@@ -93,6 +113,9 @@ impl Observer {
 
     /// A constructor begins.
     pub(crate) fn begins(&mut self, incarnation: Incarnation, process: ProcessId) {
+        if self.is_of_earlier_registry(process) {
+            return;
+        }
         let result = self.one_incarnation.begins(incarnation, process);
         self.check("one_incarnation", result);
     }
@@ -113,8 +136,6 @@ impl Observer {
     pub(crate) fn told_dead(&mut self, node: NodeId) {
         self.fenced.told_dead(node);
     }
-
-    pub(crate) fn cut_off(&mut self, _by: ProcessId, _node: &NodeId) {}
 
     pub(crate) fn call_made(
         &mut self,
@@ -142,8 +163,11 @@ impl Observer {
         incarnation: Incarnation,
         task: TaskId,
         _attempt: Attempt,
-        _process: ProcessId,
+        process: ProcessId,
     ) {
+        if self.is_of_earlier_registry(process) {
+            return self.at_most_once.begins_in_vain(incarnation, task);
+        }
         let result = self.one_incarnation.turn_begins(incarnation);
         self.check("one_incarnation", result);
         let result = self.call_order.begins(incarnation, task);
@@ -163,7 +187,7 @@ impl Observer {
 
     /// A leader has heard of a watch.
     pub(crate) fn watch_heard(&mut self, node: &NodeId, number: u64, target: ActorId) {
-        let epoch = self.latest_grant(target).map_or(Epoch(0), |incarnation| incarnation.epoch);
+        let epoch = self.exits.recorded_epoch(target);
         self.exactly_one_down.heard(node, number, target, epoch);
     }
 

@@ -87,6 +87,9 @@ pub(super) fn check(world: &mut World) {
     }
     let mut problems = Vec::new();
     for node in world.nodes.iter().flatten() {
+        if world.context.observer.is_of_earlier_registry(node.id) {
+            continue;
+        }
         for hosted in node.hosted(&world.context) {
             let other = |begun: &&Incarnation| {
                 begun.actor == hosted.incarnation.actor && begun.epoch > hosted.incarnation.epoch

@@ -122,35 +122,30 @@ impl Node {
             }
             // It is over when it has started.
             (Asked::Create(actor), Ok(ActorAnswer::Created(mut results))) => match results.pop() {
-                Some(Err(failure)) => self.creation_over(context, actor, Err(failure)),
+                Some(Err(_)) => self.creation_over(context, actor),
                 _ => {}
             },
-            (Asked::Create(actor), Ok(_)) => self.creation_over(context, actor, Ok(())),
+            (Asked::Create(actor), Ok(_)) => self.creation_over(context, actor),
             (Asked::Create(actor), Err(failure)) if failure.kind().is_retryable() => {
                 let at = context.local(self.id) + PAUSE;
                 if let Some(creation) = self.creations.open.get_mut(&actor) {
                     creation.ask_at = at;
                 }
             }
-            (Asked::Create(actor), Err(failure)) => self.creation_over(context, actor, Err(failure)),
+            (Asked::Create(actor), Err(_)) => self.creation_over(context, actor),
         }
     }
 
     /// Where an actor is that may be on its way into being.
     pub(super) fn creation_located(&mut self, context: &mut Context, located: &ActorLocation) {
-        match &located.location {
-            Location::At { .. } => self.creation_over(context, located.actor, Ok(())),
-            Location::Pending { .. } => {}
-            Location::Dead { incarnation, reason } => {
-                let failure = reason.to_failure(*incarnation, false);
-                self.creation_over(context, located.actor, Err(failure));
-            }
+        if !matches!(located.location, Location::Pending { .. }) {
+            self.creation_over(context, located.actor);
         }
     }
 
-    fn creation_over(&mut self, context: &mut Context, actor: ActorId, result: Result<(), Failure>) {
+    fn creation_over(&mut self, context: &mut Context, actor: ActorId) {
         if let Some(creation) = self.creations.open.remove(&actor) {
-            self.tell_driver(context, creation.job, HomeFrame::Created { actor, result });
+            self.tell_driver(context, creation.job, HomeFrame::Created(actor));
         }
     }
 }

@@ -72,9 +72,9 @@ impl Node {
             DriverFrame::Cancel(task) => self.cancel(context, task),
             DriverFrame::Create { actor, spec } => self.create_actor(context, job, actor, spec),
             DriverFrame::Ask { number, request } => self.ask_head_for(context, job, number, request),
-            DriverFrame::Watch { token, target } => {
+            DriverFrame::Watch(target) => {
                 let number = self.watch(context, job, target);
-                self.tell_driver(context, job, HomeFrame::Watching { token, number });
+                self.tell_driver(context, job, HomeFrame::Watching(number));
             }
             DriverFrame::Hello { .. } => {}
         }
@@ -113,8 +113,10 @@ impl Node {
     fn forget_calls(&mut self, context: &mut Context, job: JobId) {
         let of_job = self.drivers.calls.iter().filter(|(_, call)| call.job == job);
         for task in of_job.map(|(task, _)| *task).collect::<Vec<_>>() {
-            self.drivers.calls.remove(&task);
-            self.tell_router(context, Event::Dropped { task });
+            // What is on its way goes on; its end is nobody's business.
+            if self.drivers.calls.remove(&task).is_some_and(|call| !call.ready) {
+                self.tell_router(context, Event::Dropped { task });
+            }
         }
     }
 

@@ -43,10 +43,11 @@ pub(super) struct Link {
     last_number: u64,
     /// The head that is joined has been told everything.
     inventoried: bool,
+    ignores_lease: bool,
 }
 
 impl Link {
-    pub(super) fn new(head: usize) -> Self {
+    pub(super) fn new(head: usize, ignores_lease: bool) -> Self {
         Link {
             state: State::Pausing { until: Time::ZERO },
             pause: FIRST_PAUSE,
@@ -59,6 +60,7 @@ impl Link {
             next_renewal: Time::ZERO,
             last_number: 0,
             inventoried: false,
+            ignores_lease,
         }
     }
 
@@ -69,7 +71,8 @@ impl Link {
             State::Member { .. } => Time::NEVER,
         };
         let renewal = if self.lease.is_some() { self.next_renewal } else { Time::NEVER };
-        state.min(renewal).min(self.isolation(now).1)
+        let stage = if self.ignores_lease { Time::NEVER } else { self.isolation(now).1 };
+        state.min(renewal).min(stage)
     }
 
     pub(super) fn isolation(&self, now: Time) -> (Isolation, Time) {
@@ -221,6 +224,7 @@ impl Node {
             return self.ending = Some(Ending::Fenced);
         }
         self.link.seen_term = term;
+        context.observer.hears(self.id, term);
         match order {
             HeadOrder::Granted { node, lease, lease_id } => self.granted(context, node, lease, lease_id),
             HeadOrder::View(delta) => self.view_changed(context, &delta),
@@ -295,10 +299,11 @@ impl Node {
         let now = context.local(self.id);
         let Some(machines) = &self.machines else { return };
         let (actors, exits) = machines.host.inventory(now);
+        let ignored = machines.host.ignored();
         let located = machines.router.located();
         let watches = self.watches.all();
         self.link.inventoried = true;
-        self.report_actors(context, ActorReport::Inventory { actors, exits, located, watches });
+        self.report_actors(context, ActorReport::Inventory { actors, exits, ignored, located, watches });
         self.create_again(context);
     }
 
@@ -331,7 +336,8 @@ impl Node {
             }
             ActorOrder::ExitsRecorded(exits) => self.tell_host(context, host::Event::ExitsRecorded(exits)),
             ActorOrder::Down(down) => self.on_down(context, down),
-            ActorOrder::Watching { number, epoch } => self.on_watching(number, epoch),
+            ActorOrder::Watching { number, epoch } => self.watches.bind(number, epoch),
+            // Nobody here links actors or groups them.
             ActorOrder::LinkDown { .. } | ActorOrder::Rosters(_) => {}
             ActorOrder::Reconciled { unknown } => {
                 self.tell_host(context, host::Event::Unknown { incarnations: unknown });

@@ -78,10 +78,12 @@ pub(crate) fn slot_of(node: &NodeId) -> usize {
 impl Node {
     pub(crate) fn new(context: &mut Context, slot: usize) -> Self {
         let id = context.start(Host::Node(slot));
+        let ignores_lease = context.mutated(crate::mutation::Mutation::Lease);
+        let link = Link::new(context.random.below(context.plan.heads), ignores_lease);
         let mut node = Node {
             id,
             slot,
-            link: Link::new(context.random.below(context.plan.heads)),
+            link,
             machines: None,
             view: ClusterView::default(),
             peers: Peers::default(),
@@ -182,7 +184,7 @@ impl Node {
     pub(crate) fn received(&mut self, context: &mut Context, stream: StreamId, packet: Packet) {
         match packet {
             Packet::Head(message) => self.head_says(context, stream, message),
-            Packet::Refused(_) => self.refused(context, stream),
+            Packet::Refused => self.refused(context, stream),
             Packet::Peer(frame) => self.peer_says(context, stream, frame),
             Packet::Driver(frame) => self.driver_says(context, stream, frame),
             Packet::Join(_) | Packet::Report(_) | Packet::Home(_) => {}

@@ -197,7 +197,6 @@ impl Node {
             self.peers.connecting.remove(&known);
             context.close(stream, self.id);
         }
-        context.observer.cut_off(self.id, &node);
         self.tell_host(context, hosting::Event::PeerLost { node: node.clone() });
         self.tell_router(context, calls::Event::NodeLost { node });
     }

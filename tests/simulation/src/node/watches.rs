@@ -4,7 +4,7 @@ use super::Node;
 use crate::context::Context;
 use crate::message::HomeFrame;
 use mobula_types::actor::{ActorReport, Down, Watch, WatchKind};
-use mobula_types::{ActorId, JobId};
+use mobula_types::{ActorId, Epoch, JobId};
 use std::collections::BTreeMap;
 
 /// The watches of this node.
@@ -15,6 +15,13 @@ pub(super) struct Watches {
 }
 
 impl Watches {
+    /// Which incarnation a watch is of.
+    pub(super) fn bind(&mut self, number: u64, epoch: Epoch) {
+        if let Some((_, watch)) = self.known.get_mut(&number) {
+            watch.epoch = Some(epoch);
+        }
+    }
+
     /// All, as a head is told of them.
     pub(super) fn all(&self) -> Vec<Watch> {
         self.known.values().map(|(_, watch)| *watch).collect()
@@ -32,12 +39,6 @@ impl Node {
     }
 
     /// Something watched has exited: the watch is over, and one that is over already hears nothing.
-    pub(super) fn on_watching(&mut self, number: u64, epoch: mobula_types::Epoch) {
-        if let Some((_, watch)) = self.watches.known.get_mut(&number) {
-            watch.epoch = Some(epoch);
-        }
-    }
-
     pub(super) fn on_down(&mut self, context: &mut Context, down: Down) {
         if let Some((job, _)) = self.watches.known.remove(&down.number) {
             self.tell_driver(context, job, HomeFrame::Down(down));

@@ -56,6 +56,8 @@ pub(crate) struct Worker {
     actors: BTreeMap<u32, Actor>,
     /// The end of the node's lease, as the worker heard last.
     lease_end: Time,
+    /// When it goes on, in the time of the world.
+    wakes_at: Time,
 }
 
 /// The workers of a node.
@@ -90,7 +92,14 @@ impl Workers {
         let takes = self.random.millis(5, 200);
         let fails = !context.calm && self.random.percent(3);
         let ready_at = context.local(process) + takes;
-        let started = Worker { ready_at, fails, killed: false, actors: BTreeMap::new(), lease_end };
+        let started = Worker {
+            ready_at,
+            fails,
+            killed: false,
+            actors: BTreeMap::new(),
+            lease_end,
+            wakes_at: Time::ZERO,
+        };
         self.workers.insert(worker, started);
         let at = context.process(process).clock().world(ready_at);
         context.agenda.add(at, crate::agenda::Happening::Worker { process, worker });
@@ -183,7 +192,8 @@ impl Worker {
     ) -> (Vec<Says>, Option<Duration>) {
         let now = context.local(process);
         let mut says = Vec::new();
-        if self.killed || (now >= self.lease_end && !context.mutated(Mutation::Lease)) {
+        let lease_end = if context.mutated(Mutation::Lease) { Time::NEVER } else { self.lease_end };
+        if self.killed || now >= lease_end {
             return (vec![Says::Ended], None);
         }
         if self.ready_at != Time::NEVER {
@@ -196,7 +206,7 @@ impl Worker {
                 return (says, None);
             }
         }
-        let mut next = self.lease_end;
+        let mut next = lease_end;
         let mut gone = Vec::new();
         for (key, actor) in &mut self.actors {
             let mut turn = Step { context, process, random, now, key: *key, says: &mut says };
@@ -207,8 +217,13 @@ impl Worker {
             }
         }
         gone.iter().for_each(|key| drop(self.actors.remove(key)));
-        let at = context.process(process).clock().world(next);
-        (says, (next != Time::NEVER).then(|| at.since(context.now).max(Duration::from_micros(1))))
+        let at = context.process(process).clock().world(next).max(context.now + Duration::from_micros(1));
+        let known = self.wakes_at > context.now && self.wakes_at <= at;
+        if next == Time::NEVER || known {
+            return (says, None);
+        }
+        self.wakes_at = at;
+        (says, Some(at.since(context.now)))
     }
 }
 
@@ -221,9 +236,9 @@ impl Actor {
             Phase::Constructing { until } => until,
             Phase::Running => Time::NEVER,
         };
-        let turn = self.turn.map_or(Time::NEVER, |(_, until)| until);
+        let turn = self.turn.map_or(self.exits_at, |(_, until)| until);
         let stop = self.stop.as_ref().filter(|_| !self.deaf).map_or(Time::NEVER, |(_, until)| *until);
-        phase.min(turn).min(self.exits_at).min(stop).max(now)
+        phase.min(turn).min(stop).max(now)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod actors;
 mod objects;
+mod restarts;
 mod starts;
 mod tasks;
 mod transfer;
@@ -9,7 +10,7 @@ mod transfer;
 use super::actors::Method;
 use super::cluster::BenchCluster;
 use super::floors::Floors;
-use super::row::Mode;
+use super::row::{Measured, Mode};
 use super::trial::TrialPlan;
 use actors::Shape;
 
@@ -44,6 +45,8 @@ pub(super) enum Work {
     Calls(Shape, Method),
     Creations,
     MemoryPerActor,
+    RestartAfterPanic,
+    RestartAfterNodeKill,
 }
 
 /// Every row, in the order in which they are measured and printed.
@@ -83,6 +86,8 @@ pub(super) const ROWS: &[RowSpec] = &[
     calls("n:n async-actor calls async", Some(|floors| floors.relay_async), Shape::ManyToMany, Method::Async),
     row("actors created per second", "actors/s", None, Work::Creations),
     row("memory per idle actor", "bytes", None, Work::MemoryPerActor),
+    row("restart after a panic", "ms", None, Work::RestartAfterPanic),
+    row("restart after a node kill", "ms", None, Work::RestartAfterNodeKill),
     row("cpu per task", "us", Some(|floors| floors.relay_cpu_micros), Work::CpuPerTask),
 ];
 
@@ -106,23 +111,28 @@ const fn row(
 
 impl Work {
     /// Measures it in a mode, on a cluster of its own.
-    pub(super) async fn measure(self, mode: Mode, plan: TrialPlan) -> anyhow::Result<f64> {
+    pub(super) async fn measure(self, mode: Mode, plan: TrialPlan) -> anyhow::Result<Measured> {
         match self {
-            Work::Transfer => return transfer::rate(mode, plan).await,
-            Work::Start => return starts::first_task_seconds(mode, plan).await,
-            Work::IdleMemory => return BenchCluster::idle_mebibytes(mode).await,
+            Work::Transfer => return Ok(transfer::rate(mode, plan).await?.into()),
+            Work::Start => return Ok(starts::first_task_seconds(mode, plan).await?.into()),
+            Work::IdleMemory => return Ok(BenchCluster::idle_mebibytes(mode).await?.into()),
+            Work::RestartAfterNodeKill => return restarts::after_node_kill(mode, plan).await,
             _ => {}
         }
-        let bench = BenchCluster::start(mode, 1).await?;
+        let bench = match self {
+            Work::Creations => BenchCluster::start_durable(mode).await?,
+            _ => BenchCluster::start(mode, 1).await?,
+        };
         let value = self.measure_on(&bench, plan).await;
         bench.stop().await?;
         value
     }
 
     /// Measures a row that needs nothing but one node and a driver.
-    async fn measure_on(self, bench: &BenchCluster, plan: TrialPlan) -> anyhow::Result<f64> {
+    async fn measure_on(self, bench: &BenchCluster, plan: TrialPlan) -> anyhow::Result<Measured> {
         let cluster = bench.driver();
-        match self {
+        let rate = match self {
+            Work::RestartAfterPanic => return restarts::after_panic(cluster, plan).await,
             Work::TasksSync => tasks::sync_rate(cluster, plan).await,
             Work::TasksAsync => tasks::async_rate(cluster, plan).await,
             Work::TasksMultiClient => tasks::multi_client_rate(cluster, plan).await,
@@ -136,9 +146,22 @@ impl Work {
             Work::GetOwn => objects::own_get_rate(cluster, plan).await,
             Work::GetOther => objects::other_get_rate(cluster, plan).await,
             Work::GetManyReferences => objects::many_references_rate(cluster, plan).await,
-            Work::Transfer | Work::Start | Work::IdleMemory => {
+            Work::Transfer | Work::Start | Work::IdleMemory | Work::RestartAfterNodeKill => {
                 anyhow::bail!("this row has a cluster of its own")
             }
-        }
+        };
+        Ok(rate?.into())
+    }
+
+    /// Whether Erlang does the same.
+    pub(super) const fn is_of_actors(self) -> bool {
+        matches!(
+            self,
+            Work::Calls(..)
+                | Work::Creations
+                | Work::MemoryPerActor
+                | Work::RestartAfterPanic
+                | Work::RestartAfterNodeKill
+        )
     }
 }

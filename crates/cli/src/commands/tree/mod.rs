@@ -84,7 +84,12 @@ async fn look(arguments: &TreeArguments, connection: &Connection, format: Output
             Exit::NotFound => failure.advise("`mobula list supervisors` shows them; --namespace says where"),
             _ => failure,
         })?;
-    let ActorAnswer::Tree { supervisors, actors } = answer else { return Err(connection.odd_answer(&what)) };
+    let ActorAnswer::Tree { supervisors, actors, more } = answer else {
+        return Err(connection.odd_answer(&what));
+    };
+    if more {
+        eprintln!("mobula: there is more than is shown; `mobula tree SUPERVISOR` shows a part");
+    }
     let trees = Grown::all(&supervisors, &actors);
     render(format, &trees, || draw(&trees, &Look::of_terminal(arguments.watch)))
 }

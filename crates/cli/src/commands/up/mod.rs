@@ -154,6 +154,7 @@ async fn supervise(arguments: UpArguments, format: OutputFormat) -> Outcome {
         port: arguments.port,
         num_cpus: arguments.num_cpus,
         embed: false,
+        etcd: None,
         data: &data,
         token_file: &token_file,
     });

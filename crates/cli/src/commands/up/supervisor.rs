@@ -29,6 +29,8 @@ pub(crate) struct LocalPlan<'a> {
     pub(crate) num_cpus: Option<f64>,
     /// Whether the nodes run, in their own process, what this executable has linked in.
     pub(crate) embed: bool,
+    /// The URL of the etcd that keeps its registry; else a file does.
+    pub(crate) etcd: Option<&'a str>,
     /// Where it keeps its data.
     pub(crate) data: &'a Path,
     /// The file with its token.
@@ -128,6 +130,14 @@ impl Supervisor {
         self.nodes.len()
     }
 
+    /// Kills the last of the nodes, as a crash would.
+    pub(crate) async fn kill_last_node(&mut self) -> std::io::Result<()> {
+        match self.nodes.pop() {
+            Some(mut node) => node.kill().await,
+            None => Ok(()),
+        }
+    }
+
     /// Ends the nodes, which give their running work [`GRACE`], then the head.
     pub(crate) async fn stop(mut self) {
         // All nodes at once: each has the same time.
@@ -164,7 +174,10 @@ fn common_arguments(role: &str, listen: String, token_file: &Path) -> Vec<OsStri
 
 fn head_arguments(plan: LocalPlan<'_>) -> Vec<OsString> {
     let mut arguments = common_arguments("head", "127.0.0.1:0".into(), plan.token_file);
-    arguments.extend(["--registry-file".into(), plan.data.join("registry.redb").into()]);
+    arguments.extend(match plan.etcd {
+        Some(url) => ["--etcd".into(), url.into()],
+        None => ["--registry-file".into(), plan.data.join("registry.redb").into()],
+    });
     arguments
 }
 
@@ -201,7 +214,8 @@ mod tests {
 
     fn arguments(nodes: u32) -> Vec<String> {
         let (data, token_file) = (Path::new("data"), Path::new("token"));
-        let plan = LocalPlan { nodes, port: 0, num_cpus: Some(1.0), embed: false, data, token_file };
+        let plan =
+            LocalPlan { nodes, port: 0, num_cpus: Some(1.0), embed: false, etcd: None, data, token_file };
         node_arguments(plan, 1, "http://127.0.0.1:1")
             .into_iter()
             .map(|argument| argument.to_string_lossy().into_owned())

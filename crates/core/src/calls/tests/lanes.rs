@@ -91,6 +91,15 @@ impl Router {
         self.event(Event::Located(ActorLocation { actor: ACTOR, location }))
     }
 
+    fn pass(&mut self, time: Duration) -> Vec<Effect> {
+        self.now = self.now + time;
+        self.event(Event::Tick)
+    }
+
+    fn given_up(&mut self, numbers: &[u64]) -> Vec<Effect> {
+        self.event(Event::GivenUp { tasks: numbers.iter().copied().map(task).collect() })
+    }
+
     fn ended(&mut self, at: &str, lane: LaneId, sequence: u64, end: CallEnd) -> Vec<Effect> {
         let place = Place::Peer(node(at));
         self.event(Event::Ended { place, lane, sequence, end, window: 128 })
@@ -220,7 +229,8 @@ fn what_provably_did_not_start_goes_to_the_next_incarnation_in_order() {
 fn a_call_that_may_run_again_does_and_no_oftener() {
     let (mut router, lane) = Router::sending(1, 1);
     let failed = || ran(Outcome::Failed(Failure::new(FailureKind::TaskFailed, "busy")), true);
-    assert_eq!(sent(&router.ended("a", lane, 1, failed())), [(1, 1)]);
+    assert_eq!(router.ended("a", lane, 1, failed()), []);
+    assert_eq!(sent(&router.pass(Duration::from_millis(100))), [(1, 1)]);
     let effects = router.ended("a", lane, 1, failed());
     assert_eq!(failures(&effects), [(1, FailureKind::TaskFailed, false)]);
     let (mut router, _) = Router::sending(1, 1);
@@ -310,4 +320,61 @@ fn idle_lanes_and_actors_go() {
     assert_eq!(router.event(Event::CallerEnded { caller: CALLER }), []);
     let effects = router.ended("a", lane, 1, ran(value(), false));
     assert_eq!(effects[1], Effect::CloseLane { place: at("a"), lane });
+}
+
+/// None of them is sent because the first, which the others wait for, goes before them.
+#[test]
+fn what_is_given_up_goes_together() {
+    let mut router = Router::new();
+    (1..=3).for_each(|number| drop(router.made(number, 0)));
+    (2..=3).for_each(|number| drop(router.ready(number)));
+    router.located("a", 1);
+    assert_eq!(sent(&router.given_up(&[1, 2, 3])), []);
+    assert_eq!(router.router.pending(), 0);
+    // What another program's call has held up goes on.
+    let mut router = Router::new();
+    (1..=3).for_each(|number| drop(router.made(number, 0)));
+    router.ready(3);
+    router.located("a", 1);
+    assert_eq!(sent(&router.given_up(&[2, 1])), [(3, 1)]);
+}
+
+#[test]
+fn what_was_sent_and_given_up_ends_in_silence_unless_it_is_made_again() {
+    for again in [false, true] {
+        let (mut router, lane) = Router::sending(1, 0);
+        assert_eq!(router.given_up(&[1]), []);
+        if again {
+            router.made(1, 0);
+        }
+        let ends = router.ended("a", lane, 1, ran(value(), false));
+        let is_told = ends.iter().any(|effect| matches!(effect, Effect::End { .. }));
+        assert_eq!((is_told, router.router.pending()), (again, 0));
+    }
+}
+
+#[test]
+fn a_call_waits_longer_before_each_further_try_and_holds_up_nobody() {
+    let (mut router, lane) = Router::sending(1, 9);
+    let busy = || ran(Outcome::Failed(Failure::new(FailureKind::TaskFailed, "busy")), true);
+    let mut waited = Vec::new();
+    for _ in 0..9 {
+        router.ended("a", lane, 1, busy());
+        let pause = router.router.next_deadline().since(router.now);
+        waited.push(pause);
+        assert_eq!(sent(&router.pass(pause - Duration::from_nanos(1))), []);
+        assert_eq!(sent(&router.pass(Duration::from_nanos(1))), [(1, 1)]);
+    }
+    assert!(waited[0] <= Duration::from_millis(100) && waited[0] >= Duration::from_millis(50), "{waited:?}");
+    assert!(waited.iter().all(|pause| *pause <= Duration::from_secs(10)), "{waited:?}");
+    assert!(waited[4] >= Duration::from_millis(800) && waited[8] >= Duration::from_secs(5), "{waited:?}");
+    // Those behind it go on meanwhile, and it can be cancelled.
+    let (mut router, lane) = Router::sending(1, 9);
+    router.ended("a", lane, 1, busy());
+    router.made(2, 0);
+    assert_eq!(sent(&router.ready(2)), [(2, 1)]);
+    let failure = Failure::new(FailureKind::Cancelled, "enough");
+    let effects = router.event(Event::Cancel { task: task(1), attempt: Attempt::default(), failure });
+    assert_eq!(failures(&effects), [(1, FailureKind::Cancelled, false)]);
+    assert_eq!(sent(&router.pass(Duration::from_secs(1))), []);
 }

@@ -1,6 +1,8 @@
 //! Starts and stops, workers, and a node without a head.
 
 use super::*;
+use mobula_types::frame::Input;
+use mobula_types::outcome::StoredCopy;
 
 fn stop(actor: u64, shutdown: ChildShutdown) -> Event {
     let reason = ExitReason::of(ExitKind::Shutdown);
@@ -149,4 +151,52 @@ fn the_end_of_a_job_ends_its_actors() {
     assert_eq!(effects, [Effect::Stop { worker, key, grace, reason: reason.clone() }]);
     let effects = host.event(Event::ActorExited { worker, key, reason: Some(reason.clone()) });
     assert_eq!(effects, [exited(1, 1, reason, true)]);
+}
+
+/// A grant whose constructor is given something that lies in another node's store.
+fn start_from(holder: &str) -> StartActor {
+    let mut start = start(1, 1);
+    let copy = StoredCopy { length: 1 << 20, checksum: 1, holders: vec![node(holder)] };
+    let value = StoredValue::Stored(Arc::new(copy));
+    let object = ObjectId { task: TaskId::of_driver(JOB, 9), index: ObjectIndex::driver_put(1) };
+    Arc::make_mut(&mut start.spec).inputs =
+        vec![Input { parameter: 0, shape: ArgumentShape::Whole, object, value }];
+    start
+}
+
+#[test]
+fn what_an_actor_is_made_from_is_brought_first() {
+    let mut host = Host::new();
+    let effects = host.event(Event::Start(start_from("home")));
+    let [Effect::StartWorker { worker, .. }] = effects[..] else { panic!("{effects:?}") };
+    let effects = host.event(Event::WorkerStarted { worker });
+    let [Effect::Fetch { handle, job: JOB, .. }] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!(host.event(Event::Isolation(Isolation::Suspected)), []);
+    assert_eq!(host.event(Event::Isolation(Isolation::None)), [], "it is on its way");
+    let inputs = start_from("here").spec.inputs.clone();
+    let effects = host.event(Event::InputsReady { handle, inputs: Ok(inputs.clone()) });
+    let [Effect::Host { key, start, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(start.spec.inputs, inputs);
+    let effects = host.event(Event::ActorStarted { worker, key: *key });
+    assert_eq!(effects[0], Effect::CancelFetch { handle }, "it is not kept any longer");
+}
+
+#[test]
+fn an_actor_that_stops_while_it_is_made_ready_waits_for_nothing() {
+    let mut host = Host::new();
+    let effects = host.event(Event::Start(start_from("home")));
+    let [Effect::StartWorker { worker, .. }] = effects[..] else { panic!("{effects:?}") };
+    let effects = host.event(Event::WorkerStarted { worker });
+    let [Effect::Fetch { handle, .. }] = effects[..] else { panic!("{effects:?}") };
+    let (shutdown, reason) = (ChildShutdown::Infinity, ExitReason::of(ExitKind::Shutdown));
+    let effects =
+        host.event(Event::Stop { incarnation: incarnation(1, 1), shutdown, reason: reason.clone() });
+    assert_eq!(effects, [Effect::CancelFetch { handle }, exited(1, 1, reason, false)]);
+    assert_eq!(host.event(Event::InputsReady { handle, inputs: Ok(Vec::new()) }), []);
+    // One whose inputs cannot be brought was not constructed.
+    let effects =
+        host.event(Event::Start(StartActor { incarnation: incarnation(2, 1), ..start_from("home") }));
+    let [Effect::Fetch { handle, .. }] = effects[..] else { panic!("{effects:?}") };
+    let effects = host.event(Event::InputsReady { handle, inputs: Err(failure()) });
+    assert_eq!(effects, [exited(2, 1, ExitReason::failed(ExitKind::ConstructorFailed, failure()), false)]);
 }

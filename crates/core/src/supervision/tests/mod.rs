@@ -1,8 +1,10 @@
 //! Tests of the supervision: what nodes are told, in what order, and when.
 
+mod isolated;
 mod model;
 mod rows;
 mod rows_asked;
 mod single;
 mod specs;
+mod whereabouts;
 mod world;

@@ -398,7 +398,7 @@ fn children_are_whole(world: &mut World, terminates: bool) -> Result<(), TestCas
     world.join_all();
     world.run(SECOND * 300);
     let request = world.ask(ActorRequest::Tree(None));
-    let Ok(ActorAnswer::Tree { supervisors, actors }) = world.answer(request) else { panic!() };
+    let Ok(ActorAnswer::Tree { supervisors, actors, .. }) = world.answer(request) else { panic!() };
     let known: BTreeMap<ActorId, &ActorInfo> = actors.iter().map(|actor| (actor.actor, actor)).collect();
     let mut expected = Vec::new();
     let mut down = BTreeSet::new();

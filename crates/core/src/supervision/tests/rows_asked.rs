@@ -68,6 +68,32 @@ fn children_may_want_no_actor() {
 }
 
 #[test]
+fn a_child_that_wanted_no_actor_is_not_lost_with_the_report_of_it() {
+    for fails_over in [false, true] {
+        let mut world = World::new(1);
+        world.ignoring.insert("b".into());
+        world.ask(start_tree(1, "", tree(OneForOne, vec![child("a"), child("b")])));
+        let mut trace = Vec::new();
+        while trace != steps("+a +b") {
+            assert!(world.step());
+            trace.extend(world.take_trace());
+        }
+        let node = world.running("a").unwrap().0;
+        world.part(&node);
+        world.progress(&node);
+        if fails_over {
+            world.fail_over();
+        }
+        world.join_all();
+        world.settle();
+        assert_eq!((world.alive(), world.take_trace()), (vec!["a".to_owned()], vec![]));
+        let request = world.ask(ActorRequest::Children(ActorTarget::Id(id(1))));
+        let Ok(ActorAnswer::Children(info)) = world.answer(request) else { panic!() };
+        assert_eq!(info.children[1].state, ChildState::Ignored);
+    }
+}
+
+#[test]
 fn declared_children_return_with_their_supervisor_and_added_ones_do_not() {
     let inner =
         tree(OneForAll, vec![child("x"), ChildSpec { restart: RestartType::Temporary, ..child("t") }]);
@@ -148,4 +174,15 @@ fn head_away_exits_wait_and_count_when_they_happened() {
     world.run(SECOND);
     assert_eq!(world.alive(), ["a", "b", "c"], "never more than one within five seconds");
     assert!(world.nodes.values().all(|node| node.exits.is_empty()), "all are acknowledged");
+}
+
+#[test]
+fn a_tree_that_is_too_large_for_an_answer_says_so() {
+    let mut world = three(OneForOne);
+    for (longest, cut) in [(4, false), (3, true)] {
+        world.machine.options.longest_list = longest;
+        let request = world.ask(ActorRequest::Tree(None));
+        let Ok(ActorAnswer::Tree { supervisors, actors, more }) = world.answer(request) else { panic!() };
+        assert_eq!((supervisors.len() + actors.len(), more), (longest, cut));
+    }
 }

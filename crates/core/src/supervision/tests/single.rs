@@ -243,6 +243,46 @@ fn links_reach_both_ways() {
     assert_eq!(world.nodes[&other].link_downs, [(b, a)]);
 }
 
+/// Of two actors on two nodes, one links itself to the other and exits; the other's node does not hear of that.
+fn with_a_link_down_lost() -> (World, NodeId, Incarnation, Incarnation) {
+    let mut world = World::new(2);
+    created(&mut world, 1, spec("a")).unwrap();
+    created(&mut world, 2, spec("b")).unwrap();
+    let (home, a) = world.running("a").unwrap();
+    let (other, b) = world.running("b").unwrap();
+    let link = Watch { number: 1, watcher: Some(a), target: b.actor, epoch: None, kind: WatchKind::Link };
+    watch(&mut world, home, link);
+    world.settle();
+    world.exit("a", ExitKind::Panicked);
+    while world.commit() {}
+    world.part(&other);
+    world.settle();
+    assert_eq!(world.nodes[&other].link_downs, []);
+    (world, other, b, a)
+}
+
+#[test]
+fn a_link_reaches_over_a_stream_that_broke() {
+    let (mut world, other, b, a) = with_a_link_down_lost();
+    world.join(&other);
+    world.settle();
+    assert_eq!(world.nodes[&other].link_downs, [(b, a)]);
+}
+
+#[test]
+fn a_link_reaches_over_a_change_of_heads() {
+    for other_first in [false, true] {
+        let (mut world, other, b, a) = with_a_link_down_lost();
+        world.fail_over();
+        if other_first {
+            world.join(&other);
+        }
+        world.join_all();
+        world.settle();
+        assert_eq!(world.nodes[&other].link_downs, [(b, a)]);
+    }
+}
+
 #[test]
 fn a_node_that_parted_is_told_again_what_it_missed() {
     let mut world = World::new(1);

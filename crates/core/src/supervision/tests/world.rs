@@ -17,6 +17,7 @@ pub(super) struct TestNode {
     pub(super) inbox: VecDeque<ActorOrder>,
     pub(super) actors: BTreeMap<Incarnation, ActorState>,
     stops: BTreeMap<Incarnation, ExitReason>,
+    ignored: BTreeSet<Incarnation>,
     pub(super) exits: Vec<(ExitReport, Time)>,
     pub(super) located: BTreeMap<ActorId, Location>,
     pub(super) downs: Vec<Down>,
@@ -50,6 +51,7 @@ pub(super) struct World {
     pub(super) ignoring: BTreeSet<String>,
     next_request: u64,
     view: ClusterView,
+    pub(super) silent: Vec<NodeId>,
     random: u64,
     /// How many orders there were.
     pub(super) orders: usize,
@@ -87,6 +89,7 @@ impl World {
             ignoring: BTreeSet::new(),
             next_request: 0,
             view: ClusterView::default(),
+            silent: Vec::new(),
             random: seed,
             orders: 0,
             verbose: std::env::var_os("SUPERVISION_TRACE").is_some(),
@@ -143,6 +146,7 @@ impl World {
                 .iter()
                 .map(|(exit, at)| ExitReport { age: now.since(*at), ..exit.clone() })
                 .collect(),
+            ignored: known.ignored.iter().copied().collect(),
             located: known.located.keys().copied().collect(),
             watches: known.watches.values().copied().collect(),
         };
@@ -158,10 +162,13 @@ impl World {
     }
 
     pub(super) fn lose(&mut self, id: &NodeId) {
+        self.die(id, Event::NodeLost { node: id.clone() });
+    }
+    pub(super) fn die(&mut self, id: &NodeId, event: Event) {
         self.nodes.remove(id);
         self.states.insert(id.clone(), InheritedNode::Lost);
         self.view.nodes.remove(&id.name);
-        self.tell(Event::NodeLost { node: id.clone() });
+        self.tell(event);
     }
 
     pub(super) fn fence(&mut self, id: &NodeId) {
@@ -184,6 +191,7 @@ impl World {
         let inheritance = Inheritance {
             wall_millis: wall(self.now),
             nodes: self.states.iter().map(|(node, state)| (node.clone(), *state)).collect(),
+            silent: self.silent.clone(),
             jobs: vec![(JOB, true)],
             ended_jobs: Vec::new(),
             specs: records.specs.into_values().collect(),
@@ -308,7 +316,8 @@ impl World {
             ActorOrder::Start(starts) => {
                 for start in starts {
                     let exited = known.exits.iter().any(|(exit, _)| exit.incarnation == start.incarnation);
-                    if exited || known.actors.contains_key(&start.incarnation) {
+                    let is_here = known.actors.contains_key(&start.incarnation);
+                    if exited || is_here || known.ignored.contains(&start.incarnation) {
                         continue;
                     }
                     known.actors.insert(start.incarnation, ActorState::Starting);
@@ -326,6 +335,7 @@ impl World {
                 known.located.extend(located.into_iter().map(|one| (one.actor, one.location)));
             }
             ActorOrder::ExitsRecorded(exits) => {
+                known.ignored.retain(|ignored| !exits.contains(ignored));
                 known.exits.retain(|(exit, _)| !exits.contains(&exit.incarnation));
             }
             ActorOrder::Down(down) => {
@@ -383,6 +393,7 @@ impl World {
         }
         let report = if self.ignoring.contains(class) {
             known.actors.remove(&incarnation);
+            known.ignored.insert(incarnation);
             ActorReport::Ignored(incarnation)
         } else {
             known.actors.insert(incarnation, ActorState::Running);

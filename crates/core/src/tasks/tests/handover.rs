@@ -1,11 +1,12 @@
 //! What an owner gives up whose driver has gone on through another node, and what the new one takes.
 
 use super::world::*;
-use crate::tasks::{Effect, Event, Place, Requester, SessionKey, SessionKind};
+use crate::tasks::{CallTarget, Effect, Event, Place, Requester, SessionKey, SessionKind};
+use mobula_types::actor::{Caller, MethodOptions, Target};
 use mobula_types::frame::{AssignmentEnd, FoundJob};
 use mobula_types::{
-    Attempt, FailureKind, JobId, ObjectAddress, ObjectId, ObjectIndex, Outcome, OwnerTerm, ResultValue,
-    TaskId,
+    ActorId, Attempt, FailureKind, JobId, ObjectAddress, ObjectId, ObjectIndex, Outcome, OwnerTerm, Payload,
+    ResultValue, TaskId,
 };
 use std::time::Duration;
 
@@ -329,4 +330,34 @@ fn what_a_driver_held_is_kept_for_a_while_after_its_session_broke_off() {
     assert_eq!(world.advance(Duration::from_secs(29)), []);
     let effects = world.advance(Duration::from_secs(1));
     assert_eq!(freed(&effects), [(Place::Local, vec![result(1)])]);
+}
+
+#[test]
+fn calls_go_together_when_their_driver_has_another_home() {
+    let mut world = owner();
+    let target = Target::Method(MethodOptions::default());
+    let template = template("add", |options| (options.target, options.max_retries) = (target, 0));
+    for number in 11..=13 {
+        world.tell_and_flush(Event::Called {
+            requester: Requester::Session(DRIVER),
+            job: JOB,
+            task: task(number),
+            template: template.clone(),
+            arguments: Payload::EMPTY,
+            parent: None,
+            extras: None,
+            call: CallTarget {
+                caller: Caller::Driver(JOB),
+                actor: ActorId(task(9)),
+                sequence: number - 10,
+                answered_below: 1,
+            },
+        });
+    }
+    let effects = world.tell_and_flush(taken_over(1));
+    let [Effect::CallsGivenUp { tasks }] = &effects[..] else { panic!("{effects:?}") };
+    let mut tasks = tasks.clone();
+    tasks.sort_unstable();
+    assert_eq!(tasks, [task(11), task(12), task(13)]);
+    assert!(world.is_empty());
 }

@@ -1,11 +1,13 @@
 //! What is adopted from a lost owner.
 
 use super::world::*;
-use crate::tasks::{Effect, Event, Place, Requester, SessionKind};
-use mobula_types::frame::{Charges, FoundJob, Progress, Reoffer};
+use crate::tasks::{CallTarget, Effect, Event, Place, Requester, SessionKind};
+use mobula_types::actor::{Caller, MethodOptions, Target};
+use mobula_types::frame::{Charges, FoundJob, Progress, Reoffer, SubmitExtras};
 use mobula_types::outcome::StoredCopy;
 use mobula_types::{
-    Attempt, FailureKind, JobId, ObjectId, ObjectIndex, Outcome, OwnerTerm, ResultValue, StoredValue, TaskId,
+    ActorId, Attempt, FailureKind, JobId, ObjectId, ObjectIndex, Outcome, OwnerTerm, Payload, ResultValue,
+    StoredValue, TaskId,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -223,4 +225,66 @@ fn what_was_with_three_homes_that_were_lost_is_suspected() {
     let effects = offer_with(&mut world, 1, 9, with(&[30, 300]));
     assert_eq!(failures(&effects), [(1, FailureKind::PoisonSuspected)]);
     assert_eq!(failures(&offer_with(&mut world, 2, 9, with(&[30, 700]))), [], "that was long ago");
+}
+
+/// A driver that has a new home makes its first call of an actor again.
+fn call_again(world: &mut World, progress: Progress) -> Vec<Effect> {
+    let target = Target::Method(MethodOptions::default());
+    let extras = SubmitExtras { reoffer: Some(reoffer(progress, 0)), ..SubmitExtras::default() };
+    world.tell_and_flush(Event::Called {
+        requester: Requester::Session(DRIVER),
+        job: JOB,
+        task: task(1),
+        template: template("add", |options| (options.target, options.max_retries) = (target, 0)),
+        arguments: Payload::EMPTY,
+        parent: None,
+        extras: extras.boxed(),
+        call: CallTarget {
+            caller: Caller::Driver(JOB),
+            actor: ActorId(task(9)),
+            sequence: 1,
+            answered_below: 1,
+        },
+    })
+}
+
+/// Whether calls that were made may have run, and the tasks that went on their way.
+fn calls(effects: &[Effect]) -> (Vec<bool>, Vec<u64>) {
+    let resent = effects.iter().filter_map(|effect| match effect {
+        Effect::CallMade(call) => Some(call.resent),
+        _ => None,
+    });
+    let ready = effects.iter().filter_map(|effect| match effect {
+        Effect::CallReady(call) => Some(call.task.low),
+        Effect::CreateActor { task, .. } => Some(task.low),
+        _ => None,
+    });
+    (resent.collect(), ready.collect())
+}
+
+#[test]
+fn a_call_goes_on_its_way_again_as_one_that_may_have_run() {
+    for (progress, may_have_run) in [(Progress::Unsent, false), (Progress::Offered, true)] {
+        let mut world = nothing_found();
+        let effects = call_again(&mut world, progress);
+        assert_eq!(calls(&effects), (vec![may_have_run], vec![1]));
+        assert_eq!(failures(&effects), []);
+    }
+    // It keeps its place among its caller's calls while the nodes are asked.
+    let (mut world, _) = taking_over();
+    assert_eq!(calls(&call_again(&mut world, Progress::Offered)), (vec![true], vec![]));
+    world.tell(found(Place::Local, vec![], vec![]));
+    let effects = world.tell_and_flush(found(Place::Peer(there()), vec![], vec![]));
+    assert_eq!((calls(&effects), failures(&effects)), ((vec![], vec![1]), vec![]));
+}
+
+#[test]
+fn a_creation_is_asked_for_again() {
+    let mut world = nothing_found();
+    let effects = world.submit_with(1, |submit| {
+        let target = Target::Constructor(Arc::default());
+        submit.template = template("new", |options| (options.target, options.max_retries) = (target, 0));
+        submit.reoffer = offered();
+    });
+    assert_eq!((calls(&effects).1, failures(&effects)), (vec![1], vec![]));
 }

@@ -60,7 +60,13 @@ mod tests {
     }
 
     fn inventory() -> ActorReport {
-        ActorReport::Inventory { actors: vec![], exits: vec![], located: vec![], watches: vec![] }
+        ActorReport::Inventory {
+            actors: vec![],
+            exits: vec![],
+            ignored: vec![],
+            located: vec![],
+            watches: vec![],
+        }
     }
 
     #[test]

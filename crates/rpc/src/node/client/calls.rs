@@ -166,6 +166,16 @@ impl NodeClient {
         self.call("stop a job", NO_MORE, call).await.map(drop)
     }
 
+    /// Has a node of the cluster drain: what it has goes on elsewhere, and it leaves. Durable once this returns.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn drain_node(&self, node: &NodeName) -> Result<(), Failure> {
+        let request = wire::DrainNodeRequest { node: node.to_string() };
+        let call = async |mut client: super::Client| client.drain_node(request).await;
+        self.call("drain a node", NO_MORE, call).await.map(drop)
+    }
+
     /// What a job's processes print; where it is to follow, until the job ends. Dropping the stream ends the call.
     ///
     /// # Errors

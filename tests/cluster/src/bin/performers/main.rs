@@ -3,6 +3,7 @@
 
 mod delivery;
 mod ends;
+mod faults;
 mod lives;
 mod tally;
 mod turns;
@@ -62,6 +63,10 @@ async fn perform(words: &[&str]) -> mobula::Result<Value> {
         "reasons" => ends::exit_reasons().await,
         "links" => ends::links().await,
         "monitors" => ends::monitors().await,
+        "isolated" => faults::isolated(arguments[0], arguments[1]).await,
+        "drained" => faults::drained(arguments[0], arguments[1]).await,
+        "large" => faults::large(arguments[0], number(&arguments[1..])).await,
+        "loops" => faults::loops(arguments[0], arguments[1]).await,
         other => Ok(Value::String(format!("there is no case {other}"))),
     }
 }

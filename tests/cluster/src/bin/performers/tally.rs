@@ -30,6 +30,11 @@ impl Tally {
         panic!("no start")
     }
 
+    /// Starts with the sum of what it is given.
+    pub(crate) fn summing(numbers: Vec<u64>) -> Self {
+        Tally { total: numbers.iter().sum(), ..Tally::default() }
+    }
+
     /// Tells that one of its end.
     pub(crate) fn with_heir(heir: TallyHandle) -> Self {
         Tally { heir: Some(heir), ..Tally::default() }
@@ -38,6 +43,13 @@ impl Tally {
     pub(crate) fn add(&mut self, by: u64) -> u64 {
         self.total += by;
         self.seen.push(by);
+        self.total
+    }
+
+    /// Counts a call, and notes which one it was.
+    pub(crate) fn add_one(&mut self, number: u64) -> u64 {
+        self.total += 1;
+        self.seen.push(number);
         self.total
     }
 

@@ -35,7 +35,7 @@ pub(crate) async fn head_away(line: &str) -> mobula::Result<Value> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let answered_while_away = acting.try_wait().is_ok_and(|status| status.is_none());
+    let answered_while_away = !acting.is_over();
     let epoch = waiting.await?;
     let waited = began.elapsed();
     let down = monitor.await?;

@@ -3,7 +3,7 @@
 use mobula::prelude::*;
 use mobula::{ActorInfo, ActorState, Down, Error, ErrorKind};
 use std::collections::BTreeMap;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -163,9 +163,29 @@ pub(crate) async fn ledger() -> mobula::Result<(LedgerHandle, LedgerHandle)> {
     Ok((LedgerHandle::get("ledger").await?, held))
 }
 
+/// A shell that does something to the cluster. Dropping it waits for its end.
+#[derive(Debug)]
+pub(crate) struct Acting(Child);
+
+impl Acting {
+    pub(crate) fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        self.0.wait()
+    }
+
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.0.try_wait().is_ok_and(|status| status.is_some())
+    }
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        let _status = self.0.wait();
+    }
+}
+
 /// Has a shell do something to the cluster.
-pub(crate) fn act(line: &str) -> Child {
-    Command::new("sh").args(["-c", line]).spawn().expect("a shell")
+pub(crate) fn act(line: &str) -> Acting {
+    Acting(Command::new("sh").args(["-c", line]).spawn().expect("a shell"))
 }
 
 /// The actors of a tree, by the ids of their children.

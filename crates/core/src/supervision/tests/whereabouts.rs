@@ -1,0 +1,80 @@
+//! Who waits for an actor hears where it is, or that it will be nowhere any more.
+
+use super::specs::*;
+use super::world::*;
+use crate::supervision::Event;
+use mobula_types::actor::*;
+use mobula_types::*;
+
+fn locate(world: &mut World, id: NodeId, actor: ActorId) {
+    world.tell(Event::Reported { node: id, report: ActorReport::Locate(vec![actor]) });
+}
+
+fn is_dead(world: &World, id: &NodeId, actor: ActorId) -> bool {
+    matches!(world.nodes[id].located.get(&actor), Some(Location::Dead { .. }))
+}
+
+#[test]
+fn a_child_is_dead_once_a_supervisor_above_it_has_ended() {
+    let below = ChildSpec {
+        id: "below".into(),
+        kind: ChildKind::Supervisor(tree(SupervisorStrategy::OneForOne, vec![child("x")]).into()),
+        ..child("below")
+    };
+    let last = ChildSpec { significant: true, restart: RestartType::Transient, ..child("last") };
+    let inner = SupervisorSpec {
+        auto_shutdown: AutoShutdown::AnySignificant,
+        ..tree(SupervisorStrategy::OneForOne, vec![below, last])
+    };
+    let inner = ChildSpec {
+        id: "inner".into(),
+        restart: RestartType::Transient,
+        kind: ChildKind::Supervisor(inner.into()),
+        ..child("inner")
+    };
+    let mut world = World::new(2);
+    world.ask(start_tree(1, "tree", tree(SupervisorStrategy::OneForOne, vec![inner])));
+    world.settle();
+    let (_, x) = world.running("x").unwrap();
+    locate(&mut world, node(1), x.actor);
+    world.settle();
+    assert!(!is_dead(&world, &node(1), x.actor));
+    world.exit("last", ExitKind::Normal);
+    world.settle();
+    assert!(world.running("x").is_none());
+    assert!(is_dead(&world, &node(1), x.actor), "{:?}", world.nodes[&node(1)].located);
+}
+
+#[test]
+fn an_actor_whose_move_a_head_did_not_finish_is_dead_without_its_arguments() {
+    let mut world = World::new(2);
+    world.ask_from(Some(node(1)), create(1, spec("a")));
+    world.settle();
+    let (from, _) = world.running("a").unwrap();
+    let to = if from == node(1) { node(2) } else { node(1) };
+    world.drain(&from);
+    // It is granted elsewhere, and the head is gone before the other node hears of it.
+    while world.records.actors[&id(1)].epoch == Epoch(1) {
+        assert!(world.deliver(&from) || world.progress(&from) || world.commit());
+    }
+    world.fail_over();
+    world.join_all();
+    locate(&mut world, to.clone(), id(1));
+    world.settle();
+    assert!(world.running("a").is_none());
+    assert!(is_dead(&world, &to, id(1)), "{:?}", world.nodes[&to].located);
+}
+
+#[test]
+fn what_a_node_asks_before_its_inventory_is_there_is_told_after_it() {
+    let mut world = World::new(2);
+    world.part(&node(1));
+    world.tell(Event::NodeJoined { node: node(1) });
+    world.ask_from(Some(node(1)), create(1, spec("a")));
+    world.settle();
+    assert!(!world.nodes[&node(1)].located.contains_key(&id(1)), "its inventory comes first");
+    world.join(&node(1));
+    world.settle();
+    let located = world.nodes[&node(1)].located.get(&id(1));
+    assert!(matches!(located, Some(Location::At { .. })), "{located:?}");
+}

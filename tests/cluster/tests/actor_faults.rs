@@ -1,0 +1,125 @@
+//! What is promised of actors when the processes around them are killed, stand still or are sent home.
+
+use anyhow::{Context, Result, ensure};
+use mobula_cluster_tests::{ClusterOptions, Driver, TestCluster, eventually_within};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+fn owned(flags: &[&str]) -> Vec<String> {
+    flags.iter().map(|flag| (*flag).to_owned()).collect()
+}
+
+/// A home node that hosts nothing, and nodes that do.
+fn gateway(head_flags: &[&str], nodes: usize) -> Result<TestCluster> {
+    let options = ClusterOptions { nodes: 0, head_flags: owned(head_flags), ..ClusterOptions::default() };
+    let mut cluster = TestCluster::start(&options)?;
+    cluster.add_node(&owned(&["--num-cpus", "0"]))?;
+    for _ in 0..nodes {
+        cluster.add_node(&[])?;
+    }
+    Ok(cluster)
+}
+
+fn finish(driver: Driver) -> Result<Value> {
+    let output = driver.finish()?;
+    ensure!(output.status.success(), "{}", output.stderr);
+    let answer: Value = serde_json::from_str(&output.stdout).context(output.stdout)?;
+    answer.get("value").cloned().with_context(|| format!("{answer}: {}", output.stderr))
+}
+
+/// Waits until a case has marked at least that much progress.
+fn wait_for(marks: &Path, progress: u64) -> Result<()> {
+    eventually_within("it goes on", Duration::from_secs(40), || {
+        Ok(marks.exists() && self::progress(marks)? >= progress)
+    })
+}
+
+fn progress(marks: &Path) -> Result<u64> {
+    Ok(std::fs::read_to_string(marks)?.parse()?)
+}
+
+#[test]
+fn calls_run_once_and_in_order_when_the_home_of_their_driver_is_killed() -> Result<()> {
+    let mut cluster = gateway(&[], 2)?;
+    let marks = cluster.folder().join("marks");
+    let driver = cluster.performers(0, &["loops", "node-2", &marks.display().to_string()])?;
+    wait_for(&marks, 1000)?;
+    cluster.nodes[0].server.kill()?;
+    wait_for(&marks, progress(&marks)? + 1000)?;
+    std::fs::write(cluster.folder().join("marks.stop"), "")?;
+    let seen = finish(driver)?;
+    assert_eq!((&seen["ran once, in order"], &seen["answers"]), (&json!(true), &json!(true)), "{seen}");
+    Ok(())
+}
+
+/// Whether a process runs: one that has ended and that nobody has waited for does not.
+fn runs(process: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    status.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+}
+
+/// Starts the case, and gives the processes of the actor that stops and of the one that keeps on.
+fn begin_isolated(cluster: &TestCluster) -> Result<(Driver, String, String)> {
+    let marks = cluster.folder().join("marks");
+    let driver = cluster.performers(0, &["isolated", "node-1", &marks.display().to_string()])?;
+    eventually_within("the actors run", Duration::from_secs(20), || Ok(marks.exists()))?;
+    let processes = std::fs::read_to_string(marks)?;
+    let (stops, keeps) = processes.split_once(' ').context("two processes")?;
+    assert_ne!(stops, keeps, "they are in workers apart");
+    Ok((driver, stops.to_owned(), keeps.to_owned()))
+}
+
+#[test]
+fn workers_end_with_the_lease_of_a_node_that_stands_still() -> Result<()> {
+    let cluster = gateway(&["--node-lease", "3s"], 1)?;
+    let (_driver, stops, keeps) = begin_isolated(&cluster)?;
+    assert!(runs(&stops) && runs(&keeps));
+    // Through some renewals of the lease, of which it is told.
+    std::thread::park_timeout(Duration::from_secs(4));
+    assert!(runs(&stops));
+    cluster.nodes[1].server.signal("STOP")?;
+    eventually_within("the worker has ended by itself", Duration::from_secs(5), || Ok(!runs(&stops)))?;
+    assert!(runs(&keeps));
+    cluster.nodes[1].server.signal("CONT")
+}
+
+#[test]
+fn on_isolation() -> Result<()> {
+    let cluster = gateway(&["--node-lease", "3s"], 2)?;
+    let (driver, stops, keeps) = begin_isolated(&cluster)?;
+    let file = |end: &str| cluster.folder().join(format!("marks.{end}"));
+    cluster.heads[0].server.signal("STOP")?;
+    eventually_within("what is to stop has ended", Duration::from_secs(9), || Ok(!runs(&stops)))?;
+    assert!(runs(&keeps));
+    std::fs::write(file("away"), "")?;
+    eventually_within("calls are made", Duration::from_secs(9), || Ok(file("seen").exists()))?;
+    cluster.heads[0].server.signal("CONT")?;
+    std::fs::write(file("back"), "")?;
+    let seen = finish(driver)?;
+    assert_eq!((&seen["kept"], &seen["refused"]), (&json!(2), &json!(true)), "{seen}");
+    assert_eq!((&seen["epoch"], &seen["dead"]), (&json!(2), &json!("ActorDied")), "{seen}");
+    assert_eq!(seen["after"], 3, "{seen}");
+    Ok(())
+}
+
+#[test]
+fn drain() -> Result<()> {
+    let mut cluster = gateway(&[], 2)?;
+    let marks = cluster.folder().join("marks");
+    let driver = cluster.performers(0, &["drained", "node-1", &marks.display().to_string()])?;
+    eventually_within("the actors run", Duration::from_secs(20), || Ok(marks.exists()))?;
+    cluster.mobula(&["node", "drain", "node-1"])?;
+    assert_eq!(cluster.nodes[1].server.wait_for_end()?, Some(0));
+    std::fs::write(cluster.folder().join("marks.drained"), "")?;
+    assert_eq!(finish(driver)?, json!([[2, 2], [5, 7], "Drained"]));
+    assert!(cluster.mobula(&["node", "drain", "nobody"]).is_err());
+    Ok(())
+}
+
+#[test]
+fn what_a_constructor_is_given_may_lie_in_another_nodes_store() -> Result<()> {
+    let cluster = gateway(&[], 1)?;
+    assert_eq!(finish(cluster.performers(0, &["large", "node-1", "100000"])?)?, json!([true, true]));
+    Ok(())
+}
