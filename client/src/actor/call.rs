@@ -1,6 +1,7 @@
 //! Calls of an actor's methods.
 
 use super::ActorRef;
+use crate::context::CallChain;
 use crate::reference::{Get, References};
 use crate::{CallBuilder, ObjectRef, RemoteCall, Result};
 use mobula_types::actor::{MethodOptions, Target};
@@ -40,7 +41,7 @@ pub fn call_options(cast: bool, max_task_retries: u32) -> TaskOptions {
     TaskOptions {
         resources: Resources::default(),
         max_retries: 0,
-        target: Target::Method(MethodOptions { cast, max_task_retries }),
+        target: Target::Method(MethodOptions { cast, max_task_retries, caller_waits: false }),
         ..TaskOptions::default()
     }
 }
@@ -84,11 +85,29 @@ impl<R: References> ActorCall<R> {
         self.0.submit_wait().await
     }
 
+    /// The caller waits for it from the start.
+    fn waited_for(mut self) -> Self {
+        let waits = CallChain::current();
+        if waits.is_empty() {
+            return self;
+        }
+        match self.0.called_actor().and_then(|actor| waits.refuse(actor)) {
+            Some(failure) => self.0.changed().failure = Some(failure),
+            None if waits.is_exclusive() => {
+                if let Target::Method(method) = &mut self.0.task().target {
+                    method.caller_waits = true;
+                }
+            }
+            None => {}
+        }
+        self
+    }
+
     /// Submits the call without a result: nobody hears how it ends, and it is never tried again.
     pub fn cast(mut self) {
         let options = self.0.task();
         options.num_returns = 0;
-        options.target = Target::Method(MethodOptions { cast: true, max_task_retries: 0 });
+        options.target = Target::Method(MethodOptions { cast: true, ..MethodOptions::default() });
         self.0.without_results().submit();
     }
 }
@@ -97,7 +116,7 @@ impl<T: DeserializeOwned + 'static> IntoFuture for ActorCall<ObjectRef<T>> {
     type Output = Result<T>;
     type IntoFuture = Get<T>;
     fn into_future(self) -> Get<T> {
-        self.submit().into_future()
+        self.waited_for().submit().into_future()
     }
 }
 

@@ -220,8 +220,20 @@ impl ActorContext {
     /// # Errors
     /// `InvalidArgument` for a name that is empty or has more than 255 bytes.
     pub async fn join_group(&self, group: impl Into<Arc<str>>) -> Result<()> {
-        let (namespace, member) = (ActorOptions::DEFAULT_NAMESPACE.into(), self.scope.incarnation);
-        done(self.ask(Ask::Join { namespace, group: group.into(), member }).await?)
+        self.join_group_in(ActorOptions::DEFAULT_NAMESPACE, group).await
+    }
+
+    /// As [`join_group`](Self::join_group), in another namespace.
+    ///
+    /// # Errors
+    /// As [`join_group`](Self::join_group).
+    pub async fn join_group_in(
+        &self,
+        namespace: impl Into<Arc<str>>,
+        group: impl Into<Arc<str>>,
+    ) -> Result<()> {
+        let (namespace, group, member) = (namespace.into(), group.into(), self.scope.incarnation);
+        done(self.ask(Ask::Join { namespace, group, member }).await?)
     }
 
     /// Leaves a process group of the namespace `default`.
@@ -229,8 +241,20 @@ impl ActorContext {
     /// # Errors
     /// As [`join_group`](Self::join_group).
     pub async fn leave_group(&self, group: impl Into<Arc<str>>) -> Result<()> {
-        let (namespace, member) = (ActorOptions::DEFAULT_NAMESPACE.into(), self.scope.incarnation);
-        done(self.ask(Ask::Leave { namespace, group: group.into(), member }).await?)
+        self.leave_group_in(ActorOptions::DEFAULT_NAMESPACE, group).await
+    }
+
+    /// As [`leave_group`](Self::leave_group), in another namespace.
+    ///
+    /// # Errors
+    /// As [`join_group`](Self::join_group).
+    pub async fn leave_group_in(
+        &self,
+        namespace: impl Into<Arc<str>>,
+        group: impl Into<Arc<str>>,
+    ) -> Result<()> {
+        let (namespace, group, member) = (namespace.into(), group.into(), self.scope.incarnation);
+        done(self.ask(Ask::Leave { namespace, group, member }).await?)
     }
 
     /// Subscribes to topics of the namespace `default`, until the incarnation ends: the method of that name, of the actor's
@@ -240,6 +264,20 @@ impl ActorContext {
     /// # Errors
     /// `InvalidArgument` for a pattern that is none, and for a method that the actor does not have.
     pub async fn subscribe<H: ActorHandle>(&self, pattern: impl Into<Arc<str>>, method: &str) -> Result<u64> {
+        self.subscribe_in::<H>(ActorOptions::DEFAULT_NAMESPACE, pattern, method).await
+    }
+
+    /// As [`subscribe`](Self::subscribe), in another namespace.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn subscribe_in<H: ActorHandle>(
+        &self,
+        namespace: impl Into<Arc<str>>,
+        pattern: impl Into<Arc<str>>,
+        method: &str,
+    ) -> Result<u64> {
+        let (namespace, pattern) = (namespace.into(), pattern.into());
         let name = format!("{}::{method}", H::class());
         if !self.scope.class.methods().iter().any(|known| known.name == name) {
             let text =
@@ -248,8 +286,7 @@ impl ActorContext {
         }
         let method = FunctionId::new(&name, "");
         let subscriber = Subscriber::Actor { incarnation: self.scope.incarnation, method };
-        let namespace = ActorOptions::DEFAULT_NAMESPACE.into();
-        match self.ask(Ask::Subscribe { namespace, pattern: pattern.into(), subscriber }).await? {
+        match self.ask(Ask::Subscribe { namespace, pattern, subscriber }).await? {
             Answer::Subscribed { subscription } => Ok(subscription),
             other => Err(odd_answer(&other).into()),
         }

@@ -162,6 +162,11 @@ impl<H: ActorHandle> Creation<H> {
         Creation { call: self.call.on_node(node, soft) }
     }
 
+    /// Whether it fails with `Infeasible` instead of waiting where no node could ever host it (off).
+    pub fn fail_if_infeasible(self, fail: bool) -> Self {
+        Creation { call: self.call.fail_if_infeasible(fail) }
+    }
+
     /// On that cluster, whatever the context is.
     pub fn on(self, cluster: &Cluster) -> Self {
         Creation { call: self.call.on(cluster) }
@@ -173,7 +178,8 @@ impl<H: ActorHandle> Creation<H> {
     /// handles.
     ///
     /// # Errors
-    /// What the constructor or `on_start` failed with; `NameTaken` where the name is another's; `NoContext`.
+    /// What the constructor or `on_start` failed with; `AlreadyExists` where the name is another's; `Infeasible`
+    /// where no node could host it and it is [not to wait](Self::fail_if_infeasible); `NoContext`.
     pub async fn spawn(self) -> Result<H> {
         let started = H::from_actor_ref(self.submit_wait().await);
         let actor = started.actor_ref();

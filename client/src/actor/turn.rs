@@ -1,10 +1,11 @@
 //! From a host's turn to the user's method and back: what the macro's output runs in.
 
 use super::{ActorContext, ActorScope};
-use crate::context::Context;
+use crate::context::{CallChain, Context, InChain};
 use crate::worker::body::{Arguments, Named};
 use mobula_host::actor::{ActorExit, Constructed, Object, State};
 use mobula_host::{AsyncCall, BoxFuture, Call, CallResult};
+use mobula_types::actor::Target;
 use mobula_types::{Failure, FailureKind, Outcome};
 use std::sync::Arc;
 
@@ -22,14 +23,29 @@ struct Turn {
     context: Context,
     actor: ActorContext,
     named: Named,
+    chain: CallChain,
 }
 
 impl Turn {
-    fn of(actor: &ActorExit, call: &Call) -> Result<Self, Failure> {
+    fn of(object: &Object, call: &Call) -> Result<Self, Failure> {
+        let options = match &call.template.options.target {
+            Target::Method(options) => Some(options),
+            _ => None,
+        };
+        let chain = CallChain::of(object.actor().incarnation().actor, object.turn(), options);
+        Ok(Turn { chain, ..Turn::of_actor(object.actor(), call)? })
+    }
+
+    fn of_actor(actor: &ActorExit, call: &Call) -> Result<Self, Failure> {
         let scope = scope_of(actor)?;
         let context = scope.turn(call);
         let named = Named::of(call);
-        Ok(Turn { context, actor: ActorContext::new(actor.clone(), scope), named })
+        Ok(Turn {
+            context,
+            actor: ActorContext::new(actor.clone(), scope),
+            named,
+            chain: CallChain::default(),
+        })
     }
 }
 
@@ -39,11 +55,12 @@ pub fn turn(
     call: Call,
     body: impl FnOnce(Object, Arguments<'_>, &ActorContext) -> Result<CallResult, Failure>,
 ) -> CallResult {
-    let turn = match Turn::of(object.actor(), &call) {
+    let turn = match Turn::of(&object, &call) {
         Ok(turn) => turn,
         Err(failure) => return CallResult::failed(failure),
     };
-    let result = turn.context.enter(|| body(object, Arguments::of(&call), &turn.actor));
+    let part = || body(object, Arguments::of(&call), &turn.actor);
+    let result = turn.chain.enter(|| turn.context.enter(part));
     turn.named.name(result.unwrap_or_else(CallResult::failed))
 }
 
@@ -56,15 +73,15 @@ pub fn turn_async<F>(
 where
     F: Future<Output = CallResult> + Send + 'static,
 {
-    let turn = match Turn::of(object.actor(), &call) {
+    let turn = match Turn::of(&object, &call) {
         Ok(turn) => turn,
         Err(failure) => return Box::pin(std::future::ready(CallResult::failed(failure))),
     };
-    let Turn { context, actor, named } = turn;
+    let Turn { context, actor, named, chain } = turn;
     match context.enter(|| body(object, Arguments::of(&call), &actor)) {
         Err(failure) => Box::pin(std::future::ready(named.name(CallResult::failed(failure)))),
         Ok(future) => {
-            let scoped = context.scope(future);
+            let scoped = InChain::new(chain, context.scope(future));
             Box::pin(async move { named.name(scoped.await) })
         }
     }
@@ -77,7 +94,7 @@ pub fn construct<A>(
     state: fn(A) -> State,
     body: impl FnOnce(Arguments<'_>, &ActorContext) -> Result<Result<Option<A>, Failure>, Failure>,
 ) -> Constructed {
-    let turn = match Turn::of(actor, &call) {
+    let turn = match Turn::of_actor(actor, &call) {
         Ok(turn) => turn,
         Err(failure) => return Constructed::Failed(failure),
     };
@@ -96,7 +113,7 @@ where
     A: Send + 'static,
     F: Future<Output = Result<Option<A>, Failure>> + Send + 'static,
 {
-    let turn = match Turn::of(actor, &call) {
+    let turn = match Turn::of_actor(actor, &call) {
         Ok(turn) => turn,
         Err(failure) => return Box::pin(std::future::ready(Constructed::Failed(failure))),
     };

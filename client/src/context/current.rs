@@ -1,9 +1,10 @@
 //! The context of the current thread at this moment.
 
-use super::Context;
+use super::{CallChain, Context};
 use crate::link::Link;
 use crate::reference::Handle;
 use crate::worker::PendingWait;
+use mobula_types::{Failure, TaskId};
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock};
 
@@ -46,6 +47,15 @@ pub(crate) fn note_lent(handle: &Arc<Handle>) {
             run.waits().lend(handle);
         }
     });
+}
+
+/// Why the current turn, if this is one, must not wait for the result of that task.
+pub(crate) fn hopeless_wait(task: TaskId) -> Option<Failure> {
+    let chain = CallChain::current();
+    if chain.is_empty() {
+        return None;
+    }
+    with_current(|context| chain.refuse(context?.run()?.hopeless(task)?))
 }
 
 /// Tells the current task, if this is one, that a wait of its is pending until the result is dropped.

@@ -5,14 +5,17 @@
 //! in a driver that has called [`init`](crate::init) (as `#[mobula::main]` does) its cluster counts; everywhere
 //! else, and always on a worker's threads, a call fails with `NoContext`.
 
+mod chain;
 mod current;
 mod run;
 mod scope;
 mod spawn;
 mod task_context;
 
+pub(crate) use chain::{CallChain, InChain};
 pub(crate) use current::{
-    blocking_wait, current_link, mark_worker_thread, note_lent, pending_wait, set_default, with_current,
+    blocking_wait, current_link, hopeless_wait, mark_worker_thread, note_lent, pending_wait, set_default,
+    with_current,
 };
 pub(crate) use run::{RunContext, RunScope};
 pub use scope::Scope;

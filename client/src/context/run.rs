@@ -37,9 +37,14 @@ pub(crate) struct RunScope {
     waits: Arc<RunWaits>,
     caller: CallerKey,
     puts: AtomicU64,
+    /// Calls that were submitted although the run must not wait for them. At most [`MOST_HOPELESS`].
+    hopeless: Mutex<Vec<(TaskId, ActorId)>>,
     /// How often each call was made, by its hash: equal calls are told apart by their number.
     calls: Mutex<HashMap<u128, u32>>,
 }
+
+/// A wait for a call beyond them is not refused: it is as without the check.
+const MOST_HOPELESS: usize = 1000;
 
 /// Spreads the numbers of equal calls over the space of ids; any odd number does.
 const CALL_STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
@@ -56,6 +61,7 @@ impl RunScope {
             waits,
             caller,
             puts: AtomicU64::new(0),
+            hopeless: Mutex::default(),
             calls: Mutex::default(),
         };
         (link, scope)
@@ -87,6 +93,19 @@ impl RunScope {
 
     pub(crate) fn waits(&self) -> &Arc<RunWaits> {
         &self.waits
+    }
+
+    /// The run has submitted a call of an actor that cannot take it before the run ends.
+    pub(crate) fn note_hopeless(&self, call: TaskId, actor: ActorId) {
+        let mut hopeless = self.hopeless.lock();
+        if hopeless.len() < MOST_HOPELESS {
+            hopeless.push((call, actor));
+        }
+    }
+
+    /// The actor, where that is such a call.
+    pub(crate) fn hopeless(&self, call: TaskId) -> Option<ActorId> {
+        self.hopeless.lock().iter().find(|(known, _)| *known == call).map(|(_, actor)| *actor)
     }
 
     /// The identity of the next object that this run puts: another attempt's puts are other objects.

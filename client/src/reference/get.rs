@@ -5,7 +5,7 @@ use crate::codec::{decode_with, scope::DecodeScope};
 use crate::context;
 use crate::link::Command;
 use crate::worker::PendingWait;
-use crate::{Error, Result};
+use crate::{Cancel, Error, Result};
 use mobula_runtime::clock;
 use mobula_types::Failure;
 use serde::de::DeserializeOwned;
@@ -44,12 +44,22 @@ impl<T: DeserializeOwned + 'static> Future for Get<T> {
             }
             Poll::Pending => {
                 if self.waiting.is_none() {
+                    if let Some(failure) = refused(&self.bytes.handle) {
+                        return Poll::Ready(Err(failure.into()));
+                    }
                     self.waiting = context::pending_wait();
                 }
                 Poll::Pending
             }
         }
     }
+}
+
+/// Why the current turn must not wait for that. The call is cancelled; where the turn ends first, it may still run.
+fn refused(handle: &Arc<Handle>) -> Option<Failure> {
+    let failure = context::hopeless_wait(handle.object().task)?;
+    Cancel::new(handle.clone()).send();
+    Some(failure)
 }
 
 fn decode<T: DeserializeOwned + 'static>(handle: &Handle, value: Result<HeldValue, Failure>) -> Result<T> {
@@ -172,6 +182,9 @@ fn wait_parked(handle: &Arc<Handle>, timeout: Option<Duration>) -> Option<Result
     let waker = thread_waker();
     if let Poll::Ready(value) = handle.poll_value(&waker) {
         return Some(value);
+    }
+    if let Some(failure) = refused(handle) {
+        return Some(Err(failure));
     }
     let end = timeout.map(|timeout| clock::now() + timeout);
     context::blocking_wait(|| {

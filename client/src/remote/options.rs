@@ -1,8 +1,9 @@
 //! Options of one call.
 
 use super::RemoteCall;
+use crate::actor::ActorRef;
 use crate::reference::References;
-use mobula_types::{Failure, FailureKind, NodeName, Quantity, Strategy, TaskOptions};
+use mobula_types::{ActorId, Failure, FailureKind, NodeName, Quantity, Strategy, TaskOptions};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,11 @@ impl<R> RemoteCall<R> {
         let function = &self.parts.template.options;
         let options = self.options.get_or_insert_default();
         options.task.get_or_insert_with(|| function.clone())
+    }
+
+    /// The actor that is called, where it is a call.
+    pub(crate) fn called_actor(&self) -> Option<ActorId> {
+        self.parts.actor.as_ref().map(ActorRef::id)
     }
 
     /// What it asks for, with what it asks for differently from its function.

@@ -4,7 +4,7 @@ use super::RemoteCall;
 use super::builder::Parts;
 use crate::actor::ActorRef;
 use crate::codec::{LargeValue, canonical_hash};
-use crate::context::{self, Context};
+use crate::context::{self, CallChain, Context};
 use crate::link::{CallTarget, LaneKey, Link, PutRequest, Request, SubmitRequest};
 use crate::put::name_put;
 use crate::reference::{Handle, HeldValue, References, sealed};
@@ -124,6 +124,12 @@ fn prepare(
     let named = without_owners.as_deref().unwrap_or(arguments.as_slice());
     let target = actor.as_ref().map(ActorRef::id);
     let task = name_task(&context, &template, target, named, &references, &contents)?;
+    if let (Some(run), Some(actor)) = (context.run(), target)
+        && count > 0
+        && CallChain::current().refuse(actor).is_some()
+    {
+        run.note_hopeless(task, actor);
+    }
     let addresses = contained.iter().map(|handle| handle.address()).collect();
     holds.extend(contained);
     let handles: Handles = (0..u64::from(count))

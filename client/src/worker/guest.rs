@@ -44,6 +44,7 @@ pub(crate) struct Guest {
     classes: ClassTable,
     actors: Arc<Actors>,
     batch: Vec<QueuedRun>,
+    turns: Vec<(u32, TurnCall)>,
     lease: Option<LeaseEnd>,
 }
 
@@ -71,7 +72,17 @@ impl Guest {
         let slots = Arc::new(Mutex::new(fetch::Slots::new(host)));
         let actors = host_actors(&shared, own_slots, actor_threads, marker);
         let classes = ClassTable::of_program();
-        Guest { shared, table, templates: Vec::new(), slots, classes, actors, batch: Vec::new(), lease }
+        Guest {
+            shared,
+            table,
+            templates: Vec::new(),
+            slots,
+            classes,
+            actors,
+            batch: Vec::new(),
+            turns: Vec::new(),
+            lease,
+        }
     }
 
     fn template(&mut self, id: TemplateId, template: Arc<TaskTemplate>) {
@@ -192,7 +203,7 @@ impl Guest {
             guest: self.shared.clone(),
         };
         let turn = TurnCall { caller, method, call };
-        if let Err(failure) = self.actors.deliver(key, &class, turn, inputs) {
+        if let Err(failure) = self.actors.deliver(key, &class, turn, inputs, &mut self.turns) {
             self.shared.done(handle, CallResult::failed(failure), 0);
         }
     }
@@ -201,11 +212,13 @@ impl Guest {
         if !self.batch.is_empty() {
             self.slots.lock().host().queue(&mut self.batch);
         }
+        self.actors.flush(&mut self.turns);
     }
 
     fn take(&mut self, frame: Frame) {
         match frame {
             Frame::Run(run) => return self.run(run),
+            Frame::Turn(turn) => return self.turn(*turn),
             Frame::Template { id, template } => return self.template(id, template),
             _ => self.flush(),
         }
@@ -215,7 +228,6 @@ impl Guest {
                 self.shared.give_back(recalled);
             }
             Frame::HostActor(host) => self.host_actor(*host),
-            Frame::Turn(turn) => self.turn(*turn),
             Frame::StopActor { key, grace, reason } => self.actors.stop(key, grace, reason),
             Frame::Down { key: Some(key), down, kind } => self.actors.down(key, *down, kind),
             Frame::CancelRun { handle, failure } if is_turn(handle) => {

@@ -116,7 +116,8 @@ impl Actors {
         self.shared.actor_exited(key, Some(reason));
     }
 
-    /// Delivers a turn, behind those of its actor that came before.
+    /// Delivers a turn, behind those of its actor that came before. Most are only put into `batch`, which has those alone
+    /// that nothing holds back: it is to be [flushed](Self::flush) before anything else is told.
     ///
     /// # Errors
     /// Where the method is one of another class.
@@ -126,6 +127,7 @@ impl Actors {
         class: &Arc<Class>,
         mut turn: TurnCall,
         inputs: Vec<Input>,
+        batch: &mut Vec<(u32, TurnCall)>,
     ) -> Result<(), Failure> {
         let handle = turn.call.handle;
         let waits = {
@@ -142,6 +144,7 @@ impl Actors {
         };
         match in_place(inputs) {
             Ok(inputs) if waits => {
+                self.flush(batch);
                 turn.call.inputs = inputs;
                 let turn = Held::Ready(Box::new(turn));
                 if let Some(hosted) = self.state.lock().hosted.get_mut(&key) {
@@ -152,9 +155,11 @@ impl Actors {
             }
             Ok(inputs) => {
                 turn.call.inputs = inputs;
-                self.host.deliver(key, turn);
+                batch.push((key, turn));
             }
             Err(inputs) => {
+                // What is held may be released at any time from now on.
+                self.flush(batch);
                 let this = self.clone();
                 self.hold(key, Some(handle), async move {
                     match this.fetch(inputs).await {
@@ -170,6 +175,13 @@ impl Actors {
             }
         }
         Ok(())
+    }
+
+    /// Delivers what was put into a batch.
+    pub(super) fn flush(&self, batch: &mut Vec<(u32, TurnCall)>) {
+        if !batch.is_empty() {
+            self.host.deliver_batch(batch);
+        }
     }
 
     fn hold(&self, key: u32, handle: Option<u64>, fetching: impl Future<Output = ()> + Send + 'static) {

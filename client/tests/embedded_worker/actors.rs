@@ -52,6 +52,30 @@ impl Tally {
         Ok(self.total)
     }
 
+    /// Waits for a call behind its reference.
+    pub(crate) async fn add_later(&mut self, other: TallyHandle) -> mobula::Result<u64> {
+        let call = other.read().submit();
+        tokio::task::yield_now().await;
+        self.total += call.await?;
+        Ok(self.total)
+    }
+
+    #[method(blocking)]
+    pub(crate) fn add_blocking(&mut self, other: TallyHandle) -> mobula::Result<u64> {
+        self.total += other.read().submit().get_blocking()?;
+        Ok(self.total)
+    }
+
+    /// Does not wait in its turn.
+    pub(crate) fn add_apart(&mut self, other: TallyHandle) {
+        drop(mobula::spawn(async move { other.read().await }));
+    }
+
+    /// As `add_other`, of a turn that others share.
+    pub(crate) async fn read_other(&self, other: TallyHandle) -> mobula::Result<u64> {
+        other.read().await
+    }
+
     pub(crate) async fn forever(&self) {
         std::future::pending().await
     }
@@ -117,12 +141,25 @@ async fn hosted(node: &mut Node, key: u32, start: u64) {
 }
 
 fn turn(node: &mut Node, key: u32, number: u64, method: &str, arguments: Payload) -> u64 {
-    let template = template(node, method, Target::Method(MethodOptions::default()));
+    let caller = Caller::Driver(JobId(5));
+    turn_by(node, key, number, method, arguments, caller, MethodOptions::default())
+}
+
+fn turn_by(
+    node: &mut Node,
+    key: u32,
+    number: u64,
+    method: &str,
+    arguments: Payload,
+    caller: Caller,
+    options: MethodOptions,
+) -> u64 {
+    let template = template(node, method, Target::Method(options));
     let handle = TURNS | number;
     node.send(Frame::Turn(Box::new(Turn {
         handle,
         key,
-        caller: Caller::Driver(JobId(5)),
+        caller,
         task: TaskId { high: 8, low: number },
         attempt: Attempt::default(),
         template,
@@ -208,6 +245,61 @@ async fn calls_out_of_a_turn_are_the_actors() {
         assert_eq!(value::<u64>(&node.done(handle).await.0, 0), 1 + 5 * number);
     }
     assert_ne!(tasks[0], tasks[1]);
+}
+
+fn failure_of(outcome: &Outcome) -> FailureKind {
+    match outcome {
+        Outcome::Failed(failure) => failure.root_cause().kind(),
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_turn_that_has_its_actor_for_itself_waits_for_no_call_of_it() {
+    let mut node = Node::start().await;
+    hosted(&mut node, 1, 1).await;
+    let me = handle_of(&mut node, 1).await;
+    let awaited = turn(&mut node, 1, 1, "add_other", me.clone());
+    assert_eq!(failure_of(&node.done(awaited).await.0), FailureKind::WouldDeadlock, "and nothing was sent");
+    for (number, method) in [(2, "add_later"), (3, "add_blocking")] {
+        let submitted = turn(&mut node, 1, number, method, me.clone());
+        called(&mut node).await;
+        while !matches!(node.next().await, Frame::Cancel { .. }) {}
+        assert_eq!(failure_of(&node.done(submitted).await.0), FailureKind::WouldDeadlock);
+    }
+    // What it starts apart may wait, and so may a turn that shares its actor.
+    let apart = turn(&mut node, 1, 4, "add_apart", me.clone());
+    let mut seen = (false, false);
+    while seen != (true, true) {
+        match node.next().await {
+            Frame::Template { .. } => {}
+            Frame::Call(_) => seen.0 = true,
+            Frame::Done { handle, .. } if handle == apart => seen.1 = true,
+            frame => panic!("{frame:?} instead of the call or the end of its turn"),
+        }
+    }
+    turn(&mut node, 1, 5, "read_other", me);
+    called(&mut node).await;
+}
+
+#[tokio::test]
+async fn who_waits_with_its_actor_for_itself_is_not_called_back() {
+    let mut node = Node::start().await;
+    hosted(&mut node, 1, 1).await;
+    hosted(&mut node, 2, 2).await;
+    let (first, second) = (handle_of(&mut node, 1).await, handle_of(&mut node, 2).await);
+    // Its calls say so where it waits for them at once.
+    turn(&mut node, 1, 1, "add_other", second.clone());
+    let Frame::Template { template, .. } = node.next().await else { panic!("no template") };
+    let Target::Method(options) = template.options.target else { panic!("{template:?}") };
+    assert!(options.caller_waits);
+    let caller = Caller::Actor(incarnation(1));
+    let back = turn_by(&mut node, 2, 2, "read_other", first.clone(), caller, options);
+    called(&mut node).await;
+    assert_eq!(failure_of(&node.done(back).await.0), FailureKind::WouldDeadlock);
+    // One that does not wait is called back as anybody else.
+    turn_by(&mut node, 2, 3, "read_other", first, caller, MethodOptions::default());
+    called(&mut node).await;
 }
 
 #[tokio::test]

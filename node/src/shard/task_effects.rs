@@ -40,7 +40,7 @@ impl Shard {
             Effect::CallsGivenUp { tasks } => self.tell_router(calls::Event::GivenUp { tasks }),
             Effect::CreateActor { task, attempt, job, template, arguments, inputs } => {
                 let spec = ActorSpec { job, template, arguments, inputs };
-                self.create_actor(NewActor { task, attempt, job, spec });
+                self.create_actor(NewActor { task, attempt, job, spec, detached_from: None });
             }
             Effect::CancelRouted { task, attempt, failure } => {
                 if !self.cancel_creation(task, &failure) {
@@ -155,7 +155,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn warn_drivers(&mut self, job: mobula_types::JobId, text: &str) {
+    pub(in crate::shard) fn warn_drivers(&mut self, job: mobula_types::JobId, text: &str) {
         let drivers: Vec<SessionKey> = self.sessions.clients_of(job).collect();
         for session in drivers {
             self.sessions.send(session, Frame::Warning { text: text.to_owned() });

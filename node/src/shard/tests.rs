@@ -1,5 +1,6 @@
 //! A shard and its service, spoken to as by others, without a head.
 
+mod creations;
 mod groups;
 mod peers;
 

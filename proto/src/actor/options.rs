@@ -32,15 +32,15 @@ pub(crate) fn target_from_wire(target: Option<WireTarget>) -> Result<Target, Con
 
 impl From<MethodOptions> for wire::MethodOptions {
     fn from(options: MethodOptions) -> Self {
-        let MethodOptions { cast, max_task_retries } = options;
-        wire::MethodOptions { cast, max_task_retries }
+        let MethodOptions { cast, max_task_retries, caller_waits } = options;
+        wire::MethodOptions { cast, max_task_retries, caller_waits }
     }
 }
 
 impl From<wire::MethodOptions> for MethodOptions {
     fn from(options: wire::MethodOptions) -> Self {
-        let wire::MethodOptions { cast, max_task_retries } = options;
-        MethodOptions { cast, max_task_retries }
+        let wire::MethodOptions { cast, max_task_retries, caller_waits } = options;
+        MethodOptions { cast, max_task_retries, caller_waits }
     }
 }
 

@@ -39,6 +39,7 @@ rows! {
     concurrency_groups: ["groups"] => 2;
     timeout_and_cancel_of_a_call: ["cancel"] => ["Cancelled", "DeadlineExceeded", "Cancelled"]
         .map(Value::from).into_iter().chain([json!(1), json!(2)]).collect::<Vec<_>>();
+    timeout_and_cancel_of_a_call_past_its_timeout: ["timeout"] => [11, 111];
     call_and_cast: ["call-and-cast"] =>
         json!({ "refused": "TaskFailed in performers::tally::Tally::refuse: no call", "total": 3 });
     mailbox: ["mailbox"] => json!({ "some were full": true, "the rest ran": true });

@@ -226,7 +226,7 @@ impl Driver {
         let task = TaskId::of_driver(self.job, self.last_task);
         let sequence = self.sequences.entry(actor).or_default();
         *sequence += 1;
-        let options = MethodOptions { cast: false, max_task_retries };
+        let options = MethodOptions { max_task_retries, ..MethodOptions::default() };
         let call = Call { actor, sequence: *sequence, options, sent: false };
         context.observer.call_made(task, self.job, actor, *sequence, max_task_retries);
         self.calls.insert(task, call);

@@ -49,12 +49,14 @@
 //! ```
 
 mod feasible;
+mod hostable;
 mod model;
 mod request;
 mod solver;
 #[cfg(test)]
 mod tests;
 
+pub use hostable::lack_of_host;
 pub use request::{Choice, Lack, PlacementRequest};
 
 use mobula_types::{ClusterView, FunctionId, JobId, NodeId, NodeName, Quantity, Resources, Strategy};

@@ -80,27 +80,20 @@ pub(crate) struct Current {
     pub(crate) shared: Option<usize>,
 }
 
-/// What became of a turn that was to be queued.
-pub(crate) enum Pushed {
-    /// It is queued.
-    Queued,
-    /// It is not: the mailbox is closed. It is to be returned, and then [`ActorCell::reported`] to be called.
-    Refused,
-}
-
 impl ActorCell {
-    /// Queues a turn.
-    pub(crate) fn push(self: &Arc<Self>, turn: QueuedTurn) -> Pushed {
+    /// Queues turns. Gives back those that are not queued, as the mailbox is closed: where there are some they are to be
+    /// returned, and then [`reported`](Self::reported) is to be called.
+    ///
+    /// The drive task starts once all are there.
+    pub(crate) fn push(self: &Arc<Self>, turns: impl Iterator<Item = QueuedTurn>) -> Vec<QueuedTurn> {
         let mut state = self.state.lock();
         if state.over || state.ending.is_some() {
             state.reporting += 1;
-            drop(state);
-            drop(turn);
-            return Pushed::Refused;
+            return turns.collect();
         }
-        state.mailbox.push(turn);
+        turns.for_each(|turn| state.mailbox.push(turn));
         self.wake(state);
-        Pushed::Queued
+        Vec::new()
     }
 
     /// Turns of this actor have been reported.

@@ -1,6 +1,6 @@
 //! The host of actors, and what reaches into it from outside.
 
-use super::cell::{ActorCell, CellState, Pushed, Starting};
+use super::cell::{ActorCell, CellState, Starting};
 use super::class::Class;
 use super::ending::{Ending, How};
 use super::events::ActorEvents;
@@ -140,26 +140,27 @@ impl ActorHost {
         self.deliver_batch(&mut vec![(key, turn)]);
     }
 
-    /// Delivers turns, those of one actor in order; leaves `turns` empty.
+    /// Delivers turns, those of one actor in order; leaves `turns` empty. Many turns of one actor behind one another cost
+    /// little more than one: it is woken once for them.
     pub fn deliver_batch(&self, turns: &mut Vec<(u32, TurnCall)>) {
         let mut returned = Vec::new();
         let mut to_report: Vec<Arc<ActorCell>> = Vec::new();
-        let mut last: Option<Arc<ActorCell>> = None;
-        for (key, turn) in turns.drain(..) {
-            if last.as_ref().is_none_or(|last| last.key != key) {
-                last = self.cell(key);
-            }
-            let TurnCall { caller, method, call } = turn;
-            let handle = call.handle;
-            let Some(cell) = &last else {
-                returned.push(handle);
+        let mut turns = turns.drain(..).peekable();
+        while let Some(key) = turns.peek().map(|(key, _)| *key) {
+            let of_actor = std::iter::from_fn(|| turns.next_if(|(of, _)| *of == key));
+            let of_actor =
+                of_actor.map(|(_, TurnCall { caller, method, call })| QueuedTurn { caller, method, call });
+            let Some(cell) = self.cell(key) else {
+                returned.extend(of_actor.map(|turn| turn.call.handle));
                 continue;
             };
-            if let Pushed::Refused = cell.push(QueuedTurn { caller, method, call }) {
-                returned.push(handle);
-                to_report.push(cell.clone());
+            let refused = cell.push(of_actor);
+            if !refused.is_empty() {
+                returned.extend(refused.iter().map(|turn| turn.call.handle));
+                to_report.push(cell);
             }
         }
+        drop(turns);
         if !returned.is_empty() {
             self.shared.events.returned(returned);
         }
@@ -208,6 +209,11 @@ impl ActorHost {
     /// Whether there is no actor.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many tasks its threads have been given so far: an actor that is woken costs one.
+    pub fn tasks(&self) -> u64 {
+        self.shared.tasks()
     }
 
     /// How many turns of an actor wait.

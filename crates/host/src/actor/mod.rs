@@ -36,5 +36,5 @@ pub use class::{
 };
 pub use events::ActorEvents;
 pub use host::{ActorHost, ActorHostOptions, Signal, StartActor, TurnCall};
-pub use object::{ActorExit, Object, State, WrongState};
+pub use object::{ActorExit, Object, State, TurnOf, WrongState};
 pub use thread::blocking_wait;

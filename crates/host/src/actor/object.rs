@@ -1,7 +1,8 @@
 //! An actor's state, and the actor as its own methods see it.
 
 use super::cell::ActorCell;
-use mobula_types::actor::Incarnation;
+use super::class::Access;
+use mobula_types::actor::{Caller, Incarnation};
 use mobula_types::{ExitReason, Failure, FailureKind};
 use std::any::{Any, type_name};
 use std::fmt;
@@ -17,6 +18,16 @@ pub struct State(Arc<dyn Any + Send + Sync>);
 pub struct Object {
     state: State,
     actor: ActorExit,
+    turn: Option<TurnOf>,
+}
+
+/// What a turn is.
+#[derive(Clone, Copy, Debug)]
+pub struct TurnOf {
+    /// Who called.
+    pub caller: Caller,
+    /// Whether it has the actor for itself.
+    pub access: Access,
 }
 
 /// An actor as its own code sees it: who it is, and how it ends. It may be kept, and does nothing once the actor is over.
@@ -51,7 +62,16 @@ impl State {
 
 impl Object {
     pub(crate) fn new(state: State, actor: ActorExit) -> Self {
-        Object { state, actor }
+        Object { state, actor, turn: None }
+    }
+
+    pub(crate) fn in_turn(self, caller: Caller, access: Access) -> Self {
+        Object { turn: Some(TurnOf { caller, access }), ..self }
+    }
+
+    /// The turn that it is for; none for a hook.
+    pub fn turn(&self) -> Option<TurnOf> {
+        self.turn
     }
 
     /// The actor.

@@ -8,13 +8,14 @@ use super::queue::QueuedTurn;
 use super::thread::marked;
 use crate::panic::guard;
 use crate::{AsyncCall, Call, CallResult, CancelToken, Completion};
-use mobula_runtime::clock;
+use mobula_runtime::{TaskHandle, clock};
 use mobula_types::actor::ExitKind;
 use mobula_types::{ExitReason, Failure, FailureKind, TaskId, TaskTemplate, Time};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// A turn that runs: what is needed at its end.
 struct Running {
@@ -25,11 +26,43 @@ struct Running {
     method: usize,
     token: CancelToken,
     start: Time,
+    /// None where it may take as long as it likes.
+    limit: Option<Limit>,
+}
+
+/// How long a turn may take.
+struct Limit {
+    over: Time,
+    failure: Failure,
+    /// Cancels it then; ends with the turn.
+    _timer: Option<TaskHandle<()>>,
+}
+
+impl Limit {
+    fn set(cell: &ActorCell, call: &Call, token: &CancelToken, start: Time, timeout: Duration) -> Self {
+        let over = start + timeout;
+        let text = format!("it took longer than its timeout of {timeout:?}");
+        let failure = Failure::new(FailureKind::DeadlineExceeded, text)
+            .of_task(call.task, call.template.display_name());
+        // The token is this turn's alone: a timer that is late touches no other turn.
+        let (token, told) = (token.clone(), failure.clone());
+        let timer = cell.shared.spawn_owned("actor-timeout", async move {
+            clock::sleep_until(over).await;
+            token.cancel(told);
+        });
+        Limit { over, failure, _timer: timer }
+    }
 }
 
 /// Runs a turn on the drive task. A shared one that has to wait goes on by itself; an exclusive one is waited for.
 pub(crate) async fn run(cell: &Arc<ActorCell>, turn: QueuedTurn, token: CancelToken) {
-    let QueuedTurn { method: place, mut call, .. } = turn;
+    let QueuedTurn { caller, method: place, mut call } = turn;
+    let start = clock::now();
+    let limit = call.template.options.timeout.map(|timeout| Limit::set(cell, &call, &token, start, timeout));
+    if let Some(Limit { over, .. }) = limit {
+        // What it calls has no more time than it has itself.
+        call.deadline = Some(call.deadline.map_or(over, |deadline| deadline.min(over)));
+    }
     let running = Running {
         cell: cell.clone(),
         handle: call.handle,
@@ -37,11 +70,12 @@ pub(crate) async fn run(cell: &Arc<ActorCell>, turn: QueuedTurn, token: CancelTo
         template: call.template.clone(),
         method: place,
         token: token.clone(),
-        start: clock::now(),
+        start,
+        limit,
     };
     call.cancel = token;
     let (method, object) = match (cell.class.methods().get(place), cell.object()) {
-        (Some(method), Some(object)) => (*method, object),
+        (Some(method), Some(object)) => (*method, object.in_turn(caller, method.access)),
         (None, _) => return running.end(Ok(CallResult::failed(no_method(cell, place)))),
         (_, None) => return running.end(Ok(CallResult::failed(not_there()))),
     };
@@ -127,6 +161,9 @@ impl Running {
 
     /// The end: reports it. A panic ends the actor; what was cancelled has failed, whatever it still returned.
     fn end(self, result: Result<CallResult, Failure>) {
+        let now = clock::now();
+        // The timer may be behind the turn on its thread.
+        let late = self.limit.filter(|limit| limit.over <= now).map(|limit| limit.failure);
         let result = match result {
             Err(panic) => {
                 let failure = panic.of_task(self.task, self.template.display_name());
@@ -134,12 +171,12 @@ impl Running {
                 self.cell.end(Ending::new(How::Dead, reason));
                 CallResult::failed(failure)
             }
-            Ok(result) => match self.token.failure() {
+            Ok(result) => match self.token.failure().or(late) {
                 Some(failure) => CallResult::failed(failure),
                 None => result,
             },
         };
-        let micros = u32::try_from(clock::now().since(self.start).as_micros()).unwrap_or(u32::MAX);
+        let micros = u32::try_from(now.since(self.start).as_micros()).unwrap_or(u32::MAX);
         self.cell.shared.events.completed(Completion { handle: self.handle, result, micros });
     }
 }

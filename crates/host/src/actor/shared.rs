@@ -10,6 +10,7 @@ use foldhash::HashMap;
 use mobula_runtime::TaskHandle;
 use parking_lot::Mutex;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) health: HealthWatch,
     pub(crate) health_period: Duration,
     pub(crate) actors: Mutex<HashMap<u32, Arc<ActorCell>>>,
+    /// How many tasks have been started.
+    tasks: AtomicU64,
     threads: u32,
     first_slot: u32,
     name: &'static str,
@@ -52,6 +55,7 @@ impl Shared {
             health: HealthWatch::default(),
             health_period,
             actors: Mutex::default(),
+            tasks: AtomicU64::new(0),
             threads,
             first_slot,
             name,
@@ -107,7 +111,13 @@ impl Shared {
         name: &'static str,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Option<TaskHandle<()>> {
-        self.handle.get().map(|handle| mobula_runtime::spawn_on(handle, name, future))
+        let handle = self.handle.get()?;
+        self.tasks.fetch_add(1, Ordering::Relaxed);
+        Some(mobula_runtime::spawn_on(handle, name, future))
+    }
+
+    pub(crate) fn tasks(&self) -> u64 {
+        self.tasks.load(Ordering::Relaxed)
     }
 
     /// Ends the threads without waiting for them.

@@ -9,3 +9,5 @@ mod marker;
 mod order;
 mod sharing;
 mod support;
+mod timeout;
+mod waking;

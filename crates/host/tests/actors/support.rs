@@ -236,6 +236,12 @@ fn leave(object: Object, call: Call) -> CallResult {
     value(0)
 }
 
+fn tell_deadline(object: Object, call: Call) -> CallResult {
+    let counter = object.read::<Counter>().expect("nobody writes");
+    counter.script.note(format!("deadline {} {}", call.handle, call.deadline.is_some()));
+    value(0)
+}
+
 fn on_start(object: Object) -> BoxFuture<Result<(), Failure>> {
     Box::pin(async move {
         let counter = object.write::<Counter>().expect("it is alone");
@@ -289,6 +295,7 @@ pub(crate) const PANICS: usize = 8;
 pub(crate) const PANICS_LATER: usize = 9;
 pub(crate) const LEAVE: usize = 10;
 pub(crate) const LEAVE_SHARED: usize = 11;
+pub(crate) const DEADLINE: usize = 12;
 
 /// The constructors, by number.
 pub(crate) const NEW: usize = 0;
@@ -335,6 +342,7 @@ pub(crate) fn class() -> Arc<Class> {
         method("panics_later", shared, MethodBody::Async(panics_later)),
         method("leave", exclusive, MethodBody::Inline(leave)),
         method("leave_shared", shared, MethodBody::Inline(leave)),
+        method("deadline", shared, MethodBody::Inline(tell_deadline)),
     ];
     Arc::new(Class::new("test::Counter", constructors.into(), methods, hooks()))
 }
@@ -431,6 +439,13 @@ impl World {
 
     pub(crate) fn deliver(&self, handle: u64, method: usize) {
         let (key, turn) = self.turn(handle, method);
+        self.host.deliver(key, turn);
+    }
+
+    /// Delivers a turn that may take so long.
+    pub(crate) fn deliver_within(&self, handle: u64, method: usize, timeout: Duration) {
+        let (key, mut turn) = self.turn(handle, method);
+        Arc::make_mut(&mut turn.call.template).options.timeout = Some(timeout);
         self.host.deliver(key, turn);
     }
 

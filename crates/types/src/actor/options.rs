@@ -107,4 +107,7 @@ pub struct MethodOptions {
     pub cast: bool,
     /// How often a call that may have started is sent again (0: at most once).
     pub max_task_retries: u32,
+    /// The caller is an actor in a turn that has it for itself, and waits in it for the result: a call back would wait for
+    /// ever.
+    pub caller_waits: bool,
 }

@@ -2,6 +2,7 @@
 
 use super::super::{Input, Shard};
 use indexmap::IndexMap;
+use mobula_core::placement::lack_of_host;
 use mobula_core::tasks::{self, Place};
 use mobula_runtime::spawn;
 use mobula_types::actor::{
@@ -20,6 +21,8 @@ use std::time::Duration;
 const BATCH: usize = 1000;
 /// Questions that may be under way at once: what comes meanwhile goes together with the next one.
 const MOST_ASKED: usize = 4;
+/// The same warning is said again after so long.
+const WARNINGS: Duration = Duration::from_secs(10);
 /// How long it waits after a head could not be reached.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -38,6 +41,8 @@ pub(crate) struct Creations {
     living: IndexMap<ActorId, Living, foldhash::fast::FixedState>,
     /// Of those, the ones that nobody holds a handle of. Said to every head again.
     unreferenced: BTreeSet<ActorId>,
+    /// The last warning about actors that wait for a node that is not there, and until when it is not said again.
+    warned: (String, Time),
 }
 
 /// An actor that was created through this node. The head tells where it is, without being asked, until it is dead.
@@ -52,11 +57,20 @@ struct Creation {
     attempt: Attempt,
     job: JobId,
     create: CreateActor,
+    /// The job that made it, where its own was opened for what is detached from that one. Such a job may be over before
+    /// its next actor comes: then another one is opened, once.
+    detached_from: Option<JobId>,
 }
 
 impl Creations {
     pub(super) fn next_deadline(&self) -> Time {
         if self.waiting.is_empty() || self.asked >= MOST_ASKED { Time::NEVER } else { self.not_before }
+    }
+
+    /// The job in which an actor is being created, and the one that it is detached from.
+    #[cfg(test)]
+    pub(in crate::shard) fn jobs_of(&self, actor: ActorId) -> Option<(JobId, Option<JobId>)> {
+        self.open.get(&actor).map(|creation| (creation.job, creation.detached_from))
     }
 
     /// Where an actor is, if the head tells that unasked.
@@ -83,10 +97,13 @@ pub(crate) struct NewActor {
     pub(crate) attempt: Attempt,
     pub(crate) job: JobId,
     pub(crate) spec: ActorSpec,
+    /// The job that made it, where that is another one.
+    pub(crate) detached_from: Option<JobId>,
 }
 
 impl Shard {
     pub(in super::super) fn create_actor(&mut self, new: NewActor) {
+        self.warn_of_infeasible(&new);
         let is_detached = matches!(
             &new.spec.template.options.target,
             Target::Constructor(options) if options.lifetime == Lifetime::Detached
@@ -97,11 +114,26 @@ impl Shard {
         }
     }
 
+    /// No node could ever host it: where it is to wait nevertheless, its driver is told.
+    fn warn_of_infeasible(&mut self, new: &NewActor) {
+        let template = &new.spec.template;
+        if template.options.fail_if_infeasible {
+            return;
+        }
+        let Some(reason) = lack_of_host(&self.view, &template.options) else { return };
+        let text = format!("actors {} wait, as no node can host them: {reason}", template.display_name());
+        let (said, until) = &self.actors.creations.warned;
+        if *said != text || *until <= self.now {
+            self.warn_drivers(new.job, &text);
+            self.actors.creations.warned = (text, self.now + WARNINGS);
+        }
+    }
+
     fn create_in_job(&mut self, new: NewActor) {
-        let NewActor { task, attempt, job, spec } = new;
+        let NewActor { task, attempt, job, spec, detached_from } = new;
         let actor = ActorId(task);
         let create = CreateActor { actor, spec: Arc::new(spec) };
-        self.actors.creations.open.insert(actor, Creation { attempt, job, create });
+        self.actors.creations.open.insert(actor, Creation { attempt, job, create, detached_from });
         self.actors.creations.waiting.push(actor);
     }
 
@@ -119,7 +151,9 @@ impl Shard {
         match job {
             Ok(job) => {
                 let spec = ActorSpec { job, ..new.spec };
-                self.create_in_job(NewActor { job, spec, ..new });
+                // One that was refused in such a job before is not created in a third one.
+                let detached_from = new.detached_from.is_none().then_some(new.job);
+                self.create_in_job(NewActor { job, spec, detached_from, ..new });
             }
             Err(failure) => {
                 let outcome = Outcome::Failed(failure.of_task(new.task, new.spec.template.display_name()));
@@ -168,7 +202,7 @@ impl Shard {
                         // It is over when it has started.
                         Ok(created) if created == actor => {}
                         Ok(other) => self.found_another(actor, other),
-                        Err(failure) => self.not_created(actor, failure),
+                        Err(failure) => self.refused(actor, failure),
                     }
                 }
             }
@@ -181,6 +215,21 @@ impl Shard {
                 actors.into_iter().for_each(|actor| self.not_created(actor, failure.clone()));
             }
         }
+    }
+
+    /// The head creates no such actor. Where that is because the job for what is detached is over, another one is opened.
+    fn refused(&mut self, actor: ActorId, failure: Failure) {
+        let creation = self.actors.creations.open.get(&actor);
+        let origin = creation.and_then(|creation| creation.detached_from);
+        let info = origin.and_then(|origin| self.jobs.info(origin)).cloned();
+        let (FailureKind::JobEnded, Some(info)) = (failure.kind(), info) else {
+            return self.not_created(actor, failure);
+        };
+        let Some(creation) = self.actors.creations.open.swap_remove(&actor) else { return };
+        self.actors.detached.forget(creation.job);
+        let spec = ActorSpec { job: info.job, ..ActorSpec::clone(&creation.create.spec) };
+        let (attempt, job, detached_from) = (creation.attempt, info.job, Some(creation.job));
+        self.create_detached(NewActor { task: actor.0, attempt, job, spec, detached_from }, info);
     }
 
     /// Where an actor is that may be on its way into being.

@@ -278,7 +278,7 @@ fn cast_of(method: FunctionId) -> TaskTemplate {
         resources: Resources::default(),
         num_returns: 0,
         max_retries: 0,
-        target: Target::Method(MethodOptions { cast: true, max_task_retries: 0 }),
+        target: Target::Method(MethodOptions { cast: true, ..MethodOptions::default() }),
         ..TaskOptions::default()
     };
     TaskTemplate { function: method, signature: None, options }

@@ -40,7 +40,7 @@ pub(crate) struct Actors {
     router_effects: Vec<calls::Effect>,
     host_effects: Vec<host::Effect>,
     groups: GroupsOfNode,
-    creations: Creations,
+    pub(super) creations: Creations,
     watches: Watches,
     detached: DetachedJobs,
     /// Questions to the head that were not answered yet.

@@ -36,7 +36,11 @@ fn restart() -> impl Strategy<Value = RestartType> {
 }
 
 pub(crate) fn method_options() -> impl Strategy<Value = MethodOptions> {
-    any::<(bool, u32)>().prop_map(|(cast, max_task_retries)| MethodOptions { cast, max_task_retries })
+    any::<(bool, u32, bool)>().prop_map(|(cast, max_task_retries, caller_waits)| MethodOptions {
+        cast,
+        max_task_retries,
+        caller_waits,
+    })
 }
 
 fn actor_options() -> impl Strategy<Value = ActorOptions> {

@@ -64,7 +64,7 @@ impl Router {
             actor: ACTOR,
             sequence: number,
             answered_below: 1,
-            options: MethodOptions { cast: false, max_task_retries: retries },
+            options: MethodOptions { max_task_retries: retries, ..MethodOptions::default() },
             resent: false,
         }))
     }

@@ -5,7 +5,7 @@ use super::*;
 impl Host {
     fn tell(&mut self, actor: Incarnation, number: u64) -> Vec<Effect> {
         let task = TaskId { high: 8, low: number };
-        let options = MethodOptions { cast: true, max_task_retries: 0 };
+        let options = MethodOptions { cast: true, ..MethodOptions::default() };
         let template = template(Target::Method(options), false);
         self.event(Event::Told { incarnation: actor, task, template, arguments: Payload::EMPTY })
     }

@@ -1,6 +1,7 @@
 //! Placement, question by question; and whatever is asked in whatever order.
 
 mod choices;
+mod hostable;
 mod random;
 
 use super::{Choice, Lack, Placement, PlacementRequest};

@@ -54,6 +54,7 @@ async fn perform(words: &[&str]) -> mobula::Result<Value> {
         "async-methods" => turns::async_methods().await,
         "groups" => turns::concurrency_groups().await,
         "cancel" => turns::timeout_and_cancel().await,
+        "timeout" => turns::timeout().await,
         "timers" => turns::timers().await,
         "hooks" => ends::hooks().await,
         "stop" => ends::stop().await,

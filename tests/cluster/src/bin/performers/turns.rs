@@ -58,6 +58,25 @@ pub(crate) async fn timeout_and_cancel() -> Result<Value> {
     Ok(json!([format!("{queued:?}"), format!("{late:?}"), format!("{discarded:?}"), total, behind.await?]))
 }
 
+/// A call's time counts from the start of its turn.
+pub(crate) async fn timeout() -> Result<Value> {
+    let tally = TallyHandle::new(0).spawn().await?;
+    let short = Duration::from_millis(40);
+    // An exclusive turn finishes, and its reply is discarded.
+    let discarded = tally.add_slowly(1, 120).timeout(short).submit();
+    // This one waits longer than it may run, which counts for nothing.
+    let patient = tally.add(10).timeout(Duration::from_secs(20)).submit();
+    let shared = tally.meet(100).timeout(short).submit();
+    let dropped = tally.wait_for_ever().timeout(short).submit();
+    let total = tally.add(100).submit();
+    let mut kinds = Vec::new();
+    for late in [discarded.await, shared.await, dropped.await.map(|()| 0)] {
+        kinds.push(late.map_or_else(|error| error.kind(), |_| ErrorKind::Internal));
+    }
+    assert!(kinds.iter().all(|kind| *kind == ErrorKind::DeadlineExceeded), "{kinds:?}");
+    Ok(json!([patient.await?, total.await?]))
+}
+
 pub(crate) async fn timers() -> Result<Value> {
     let tally = TallyHandle::new(0).spawn().await?;
     tally.tick_later().await?;

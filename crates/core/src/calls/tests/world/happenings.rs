@@ -47,7 +47,7 @@ impl World {
         let mine = |other: &&Known| other.caller == known.caller && other.actor == known.actor;
         let open = self.calls.values().filter(mine).filter(|other| other.end.is_none());
         let answered_below = open.map(|other| other.sequence).min().unwrap_or(known.sequence);
-        let options = MethodOptions { cast: false, max_task_retries: known.retries };
+        let options = MethodOptions { max_task_retries: known.retries, ..MethodOptions::default() };
         let call = NewCall {
             task,
             job: JOB,
@@ -76,7 +76,7 @@ impl World {
             value: StoredValue::Stored(Arc::new(copy)),
         };
         let inputs = if known.has_input { vec![input] } else { Vec::new() };
-        let options = MethodOptions { cast: false, max_task_retries: known.retries };
+        let options = MethodOptions { max_task_retries: known.retries, ..MethodOptions::default() };
         let template = template(Target::Method(options));
         let (attempt, arguments) = (known.attempt, Payload::EMPTY);
         let ready = ReadyCall { task, attempt, template, arguments, inputs, deadline: None };
