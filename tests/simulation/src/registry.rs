@@ -273,7 +273,7 @@ impl Registry {
 pub(crate) fn operation(change: RecordChange) -> Operation {
     let put = |key, value| Operation::Put { key, value, lease: None };
     match change {
-        RecordChange::PutActor(record) => put(Key::Actor(record.actor), Value::Actor(record)),
+        RecordChange::PutActor(record) => put(Key::Actor(record.actor), Value::Actor(*record)),
         RecordChange::DeleteActor(actor) => Operation::Delete(Key::Actor(actor)),
         RecordChange::PutSpec(record) => put(Key::Spec(record.key), Value::Spec(record)),
         RecordChange::DeleteSpec(key) => Operation::Delete(Key::Spec(key)),

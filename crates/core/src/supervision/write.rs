@@ -137,9 +137,9 @@ impl Supervision {
     fn change(&self, key: Key) -> RecordChange {
         match key {
             Key::Actor(id) => match self.actors.get(&id) {
-                Some(actor) => RecordChange::PutActor(self.actor_record(id, actor)),
+                Some(actor) => RecordChange::PutActor(Box::new(self.actor_record(id, actor))),
                 None => match self.dead.get(id).filter(|dead| dead.recorded) {
-                    Some(dead) => RecordChange::PutActor(self.tombstone(id, dead)),
+                    Some(dead) => RecordChange::PutActor(Box::new(self.tombstone(id, dead))),
                     None => RecordChange::DeleteActor(id),
                 },
             },

@@ -181,7 +181,7 @@ pub struct SupervisorRecord {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RecordChange {
     /// Put an actor.
-    PutActor(ActorRecord),
+    PutActor(Box<ActorRecord>),
     /// Delete one.
     DeleteActor(ActorId),
     /// Put a spec.

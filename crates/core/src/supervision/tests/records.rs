@@ -17,7 +17,7 @@ pub(super) struct Records {
 impl Records {
     pub(super) fn apply(&mut self, change: RecordChange) {
         match change {
-            RecordChange::PutActor(record) => drop(self.actors.insert(record.actor, record)),
+            RecordChange::PutActor(record) => drop(self.actors.insert(record.actor, *record)),
             RecordChange::DeleteActor(id) => drop(self.actors.remove(&id)),
             RecordChange::PutSpec(record) => drop(self.specs.insert(record.key, record)),
             RecordChange::DeleteSpec(key) => drop(self.specs.remove(&key)),
