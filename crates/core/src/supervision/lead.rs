@@ -304,7 +304,7 @@ impl Supervision {
     fn take_up_deferred(&mut self) {
         let waits = |known: &super::supervisor::Supervisor| {
             let starts = known.decision.as_ref().is_some_and(|decision| decision.is_start);
-            !known.deferred.is_empty() && !(starts && known.running)
+            !(known.deferred.is_empty() || starts && known.running)
         };
         let due = self.supervisors.iter().filter(|(_, known)| waits(known));
         for id in due.map(|(id, _)| *id).collect::<Vec<ActorId>>() {

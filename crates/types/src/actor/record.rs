@@ -179,6 +179,10 @@ pub struct SupervisorRecord {
 
 /// One change of what the registry holds of actors. Deleting what is not there is no error.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all changes are of actors: a box would be one more for each"
+)]
 pub enum RecordChange {
     /// Put an actor.
     PutActor(ActorRecord),
