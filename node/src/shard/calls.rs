@@ -38,7 +38,7 @@ impl Shard {
                     arguments,
                     parent: None,
                     extras: SubmitExtras { references, deadline, ..SubmitExtras::default() }.boxed(),
-                    call: target,
+                    call: Box::new(target),
                 });
             }
             Call::Get { address, job, until, reply } => {

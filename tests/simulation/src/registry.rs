@@ -44,6 +44,8 @@ pub(crate) struct Entry {
 
 /// One change.
 #[derive(Clone, PartialEq, Debug)]
+// One world holds few of them at a time.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Operation {
     Put { key: Key, value: Value, lease: Option<u64> },
     Delete(Key),
@@ -81,6 +83,8 @@ pub(crate) enum Request {
 
 /// What it answers.
 #[derive(Clone, Debug)]
+// One world holds few of them at a time.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Answer {
     Lease(u64),
     Done,

@@ -318,7 +318,7 @@ async fn a_monitor_hears_of_the_exit_through_whoever_is_the_home() {
     watching(&heir, number, 9);
     // Another one may have the number that the first had at the old home, and ends by itself.
     let (other, ()) = tokio::join!(tally.monitor(), async {
-        let number = watched(heir.next_no_template().await);
+        let number = watched(heir.next_no_template().await, None);
         watching(&heir, number, 70);
     });
     drop(other.unwrap());

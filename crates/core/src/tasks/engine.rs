@@ -150,7 +150,7 @@ impl TaskEngine {
             }
             Event::Called { requester, job, task, template, arguments, parent, extras, call } => {
                 let deadline = self.deadline_in(extras.as_ref().and_then(|extras| extras.deadline));
-                let call = Some(call);
+                let call = Some(*call);
                 let submission =
                     Submission { requester, job, task, template, arguments, parent, deadline, extras, call };
                 self.submitted(submission, effects);

@@ -179,8 +179,8 @@ pub enum Event {
         parent: Option<TaskId>,
         /// References, deadline.
         extras: Option<Box<SubmitExtras>>,
-        /// Which actor, and which of the caller's calls.
-        call: CallTarget,
+        /// Which actor, and which of the caller's calls. It lies apart, because events are moved often.
+        call: Box<CallTarget>,
     },
     /// An actor that was created here is dead.
     ActorOver {

@@ -84,7 +84,7 @@ impl Shard {
             arguments: call.arguments,
             parent,
             extras: call.extras,
-            call: target,
+            call: Box::new(target),
         });
         Ok(())
     }

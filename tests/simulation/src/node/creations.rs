@@ -121,10 +121,11 @@ impl Node {
                 self.tell_driver(context, job, HomeFrame::Answered { number, answer });
             }
             // It is over when it has started.
-            (Asked::Create(actor), Ok(ActorAnswer::Created(mut results))) => match results.pop() {
-                Some(Err(_)) => self.creation_over(context, actor),
-                _ => {}
-            },
+            (Asked::Create(actor), Ok(ActorAnswer::Created(mut results))) => {
+                if let Some(Err(_)) = results.pop() {
+                    self.creation_over(context, actor);
+                }
+            }
             (Asked::Create(actor), Ok(_)) => self.creation_over(context, actor),
             (Asked::Create(actor), Err(failure)) if failure.kind().is_retryable() => {
                 let at = context.local(self.id) + PAUSE;

@@ -448,7 +448,7 @@ proptest! {
         faults in prop::collection::vec(fault(), 1..60),
         seed in any::<u64>(),
     ) {
-        let mut world = if seed % 2 == 0 { World::with_small_writes(5, seed) } else { World::seeded(5, seed) };
+        let mut world = if seed.is_multiple_of(2) { World::with_small_writes(5, seed) } else { World::seeded(5, seed) };
         world.ask(start_tree(1, "tree", spec_of(strategy, 1000, &shapes, &mut 0)));
         for fault in &faults {
             strike(&mut world, fault);

@@ -346,12 +346,12 @@ fn calls_go_together_when_their_driver_has_another_home() {
             arguments: Payload::EMPTY,
             parent: None,
             extras: None,
-            call: CallTarget {
+            call: Box::new(CallTarget {
                 caller: Caller::Driver(JOB),
                 actor: ActorId(task(9)),
                 sequence: number - 10,
                 answered_below: 1,
-            },
+            }),
         });
     }
     let effects = world.tell_and_flush(taken_over(1));

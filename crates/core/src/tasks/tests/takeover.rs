@@ -239,12 +239,12 @@ fn call_again(world: &mut World, progress: Progress) -> Vec<Effect> {
         arguments: Payload::EMPTY,
         parent: None,
         extras: extras.boxed(),
-        call: CallTarget {
+        call: Box::new(CallTarget {
             caller: Caller::Driver(JOB),
             actor: ActorId(task(9)),
             sequence: 1,
             answered_below: 1,
-        },
+        }),
     })
 }
 
