@@ -54,7 +54,7 @@ impl Service {
         let deadline = request.timeout.map(|left| clock::now() + left);
         // Each such call is a caller of its own: nothing orders it with others.
         let caller = Caller::Task(task, Attempt::default());
-        let target = CallTarget { caller, actor: info.actor, sequence: 1, answered_below: 1 };
+        let target = CallTarget { caller, actor: info.actor, sequence: 1, answered_below: 1, parent: None };
         let call =
             |reply| Call::Invoke { job, task, template, arguments, references, deadline, target, reply };
         match self.call(call).await? {

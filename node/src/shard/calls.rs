@@ -36,7 +36,6 @@ impl Shard {
                     task,
                     template,
                     arguments,
-                    parent: None,
                     extras: SubmitExtras { references, deadline, ..SubmitExtras::default() }.boxed(),
                     call: Box::new(target),
                 });

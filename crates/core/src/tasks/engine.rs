@@ -148,7 +148,8 @@ impl TaskEngine {
                     Submission { requester, job, task, template, arguments, parent, deadline, extras, call };
                 self.submitted(submission, effects);
             }
-            Event::Called { requester, job, task, template, arguments, parent, extras, call } => {
+            Event::Called { requester, job, task, template, arguments, extras, call } => {
+                let parent = call.parent;
                 let deadline = self.deadline_in(extras.as_ref().and_then(|extras| extras.deadline));
                 let call = Some(*call);
                 let submission =

@@ -175,8 +175,6 @@ pub enum Event {
         template: Arc<TaskTemplate>,
         /// The encoded arguments.
         arguments: Payload,
-        /// The task that submits, where it is one.
-        parent: Option<TaskId>,
         /// References, deadline.
         extras: Option<Box<SubmitExtras>>,
         /// Which actor, and which of the caller's calls. It lies apart, because events are moved often.

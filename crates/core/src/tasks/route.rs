@@ -20,6 +20,8 @@ pub struct CallTarget {
     pub sequence: u64,
     /// The caller has the answers of all calls below this number.
     pub answered_below: u64,
+    /// The task that makes the call, where it is one.
+    pub parent: Option<TaskId>,
 }
 
 impl TaskEngine {
@@ -41,7 +43,7 @@ impl TaskEngine {
         let Target::Method(options) = self.shapes[task.shape.at()].template.options.target else { return };
         task.in_lane = true;
         let (task, job) = (task.id, self.jobs[task.job.at()].id);
-        let CallTarget { caller, actor, sequence, answered_below } = target;
+        let CallTarget { caller, actor, sequence, answered_below, parent: _ } = target;
         effects.push(Effect::CallMade(NewCall {
             task,
             job,

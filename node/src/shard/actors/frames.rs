@@ -75,6 +75,7 @@ impl Shard {
             actor: call.actor,
             sequence: call.sequence,
             answered_below: call.answered_below,
+            parent,
         };
         self.tell_tasks(tasks::Event::Called {
             requester: Requester::Session(session),
@@ -82,7 +83,6 @@ impl Shard {
             task: call.task,
             template,
             arguments: call.arguments,
-            parent,
             extras: call.extras,
             call: Box::new(target),
         });

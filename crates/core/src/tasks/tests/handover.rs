@@ -344,13 +344,13 @@ fn calls_go_together_when_their_driver_has_another_home() {
             task: task(number),
             template: template.clone(),
             arguments: Payload::EMPTY,
-            parent: None,
             extras: None,
             call: Box::new(CallTarget {
                 caller: Caller::Driver(JOB),
                 actor: ActorId(task(9)),
                 sequence: number - 10,
                 answered_below: 1,
+                parent: None,
             }),
         });
     }

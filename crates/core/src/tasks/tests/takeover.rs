@@ -237,13 +237,13 @@ fn call_again(world: &mut World, progress: Progress) -> Vec<Effect> {
         task: task(1),
         template: template("add", |options| (options.target, options.max_retries) = (target, 0)),
         arguments: Payload::EMPTY,
-        parent: None,
         extras: extras.boxed(),
         call: Box::new(CallTarget {
             caller: Caller::Driver(JOB),
             actor: ActorId(task(9)),
             sequence: 1,
             answered_below: 1,
+            parent: None,
         }),
     })
 }
