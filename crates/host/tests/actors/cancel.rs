@@ -1,6 +1,11 @@
 //! Calls that are cancelled, queued and running.
 
 use super::support::*;
+use mobula_types::{Failure, FailureKind};
+
+pub(crate) fn cancelled() -> Failure {
+    Failure::new(FailureKind::Cancelled, "not wanted any more")
+}
 
 #[test]
 fn a_queued_turn_is_taken_back() {

@@ -1,5 +1,6 @@
 //! Stop, kill and exit.
 
+use super::cancel::cancelled;
 use super::support::*;
 use mobula_types::ExitReason;
 use mobula_types::actor::{ActorOptions, Down, ExitKind, Incarnation};

@@ -236,12 +236,6 @@ fn leave(object: Object, call: Call) -> CallResult {
     value(0)
 }
 
-fn tell_deadline(object: Object, call: Call) -> CallResult {
-    let counter = object.read::<Counter>().expect("nobody writes");
-    counter.script.note(format!("deadline {} {}", call.handle, call.deadline.is_some()));
-    value(0)
-}
-
 fn on_start(object: Object) -> BoxFuture<Result<(), Failure>> {
     Box::pin(async move {
         let counter = object.write::<Counter>().expect("it is alone");
@@ -295,7 +289,6 @@ pub(crate) const PANICS: usize = 8;
 pub(crate) const PANICS_LATER: usize = 9;
 pub(crate) const LEAVE: usize = 10;
 pub(crate) const LEAVE_SHARED: usize = 11;
-pub(crate) const DEADLINE: usize = 12;
 
 /// The constructors, by number.
 pub(crate) const NEW: usize = 0;
@@ -342,7 +335,7 @@ pub(crate) fn class() -> Arc<Class> {
         method("panics_later", shared, MethodBody::Async(panics_later)),
         method("leave", exclusive, MethodBody::Inline(leave)),
         method("leave_shared", shared, MethodBody::Inline(leave)),
-        method("deadline", shared, MethodBody::Inline(tell_deadline)),
+        method("deadline", shared, MethodBody::Inline(super::timeout::tell_deadline)),
     ];
     Arc::new(Class::new("test::Counter", constructors.into(), methods, hooks()))
 }
@@ -442,13 +435,6 @@ impl World {
         self.host.deliver(key, turn);
     }
 
-    /// Delivers a turn that may take so long.
-    pub(crate) fn deliver_within(&self, handle: u64, method: usize, timeout: Duration) {
-        let (key, mut turn) = self.turn(handle, method);
-        Arc::make_mut(&mut turn.call.template).options.timeout = Some(timeout);
-        self.host.deliver(key, turn);
-    }
-
     pub(crate) fn wait_for(&self, text: &str) {
         self.script.wait_for(text);
     }
@@ -508,8 +494,4 @@ pub(crate) fn call(handle: u64, script: &Arc<Script>) -> Call {
         cancel: CancelToken::default(),
         guest: script.clone(),
     }
-}
-
-pub(crate) fn cancelled() -> Failure {
-    Failure::new(FailureKind::Cancelled, "not wanted any more")
 }
