@@ -331,7 +331,7 @@ impl Starting {
     async fn start(&mut self) -> Result<workers::WorkerProcess, Failure> {
         self.launch.executable = self.transfer.executable(self.hash).await?;
         self.folder.prepare(&self.transfer).await?;
-        workers::launch(&self.launch)
+        workers::launch(&self.launch).await
     }
 
     fn serve(&mut self, process: &mut workers::WorkerProcess) -> Vec<TaskHandle<()>> {

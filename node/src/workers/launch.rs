@@ -3,6 +3,7 @@
 use super::WorkerProcess;
 use command_fds::{CommandFdExt, FdMapping};
 use mobula_objects::CrashPage;
+use mobula_runtime::clock;
 use mobula_types::session::JobSecret;
 use mobula_types::worker;
 use mobula_types::{Failure, FailureKind, WorkerId};
@@ -13,6 +14,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 /// What a worker is started with.
 #[derive(Debug)]
@@ -31,12 +33,28 @@ pub(crate) struct Launch {
     pub(crate) secret: JobSecret,
 }
 
+/// How often, and how long apart, a program is tried that a child about to become another one still holds open.
+const BUSY_TRIES: u32 = 100;
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
 /// Starts a worker: sockets already open, its own process group, nothing inherited but what it is given.
 ///
 /// # Errors
 /// `WorkerStartFailed`, which names the program and the system's reason.
-pub(crate) fn launch(launch: &Launch) -> Result<WorkerProcess, Failure> {
-    start(launch).map_err(|error| {
+pub(crate) async fn launch(launch: &Launch) -> Result<WorkerProcess, Failure> {
+    let mut tries_left = BUSY_TRIES;
+    let started = loop {
+        match start(launch) {
+            // A child that is being started elsewhere in this process has the file open for writing, as it inherited all
+            // that was open, until it has become another program: no flag keeps it from that.
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && tries_left > 0 => {
+                tries_left -= 1;
+                clock::sleep(BUSY_PAUSE).await;
+            }
+            started => break started,
+        }
+    };
+    started.map_err(|error| {
         let program = launch.executable.display();
         let message = format!("could not start worker {} from {program}: {error}", launch.worker.0);
         Failure::new(FailureKind::WorkerStartFailed, message)
