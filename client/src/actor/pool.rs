@@ -15,10 +15,10 @@ type Work<H, T> = Box<dyn FnOnce(&H) -> ActorCall<ObjectRef<T>> + Send>;
 /// ```no_run
 /// # use mobula::{ActorCall, ActorHandle, ActorPool, ObjectRef};
 /// # async fn example<H: ActorHandle>(
-/// #     actors: Vec<H>, square: impl Fn(&H, u64) -> ActorCall<ObjectRef<u64>>,
+/// #     actors: Vec<H>, square: fn(&H, u64) -> ActorCall<ObjectRef<u64>>,
 /// # ) -> mobula::Result<()> {
 /// let mut pool = ActorPool::new(actors);
-/// let squares: Vec<u64> = pool.map(|actor, value: u64| square(actor, value), 0..1000).await?;
+/// let squares: Vec<u64> = pool.map(move |actor: &H, value: u64| square(actor, value), 0..1000).await?;
 /// # Ok(()) }
 /// ```
 pub struct ActorPool<H, T> {
