@@ -31,7 +31,7 @@ pub enum Effect {
         /// The calls.
         tasks: Vec<TaskId>,
     },
-    /// Have an actor created, then say [`Event::RoutedEnded`](crate::tasks::Event::RoutedEnded): as having run with one
+    /// Have an actor created, then say [`Event::Ended`](crate::tasks::Event::Ended): as having run with one
     /// empty value when it has started.
     CreateActor {
         /// The creation, which names the actor.

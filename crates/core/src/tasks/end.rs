@@ -22,6 +22,9 @@ impl TaskEngine {
         end: AssignmentEnd,
         effects: &mut Vec<Effect>,
     ) {
+        if self.tasks.find(&task_id).is_some_and(|key| self.is_routed(key)) {
+            return self.routed_ended(&place, task_id, attempt, end, effects);
+        }
         let known = self.tasks.find(&task_id).filter(|key| {
             let task = &self.tasks[key.at()];
             task.attempt == attempt && task.place.as_ref() == Some(&place)

@@ -157,9 +157,6 @@ impl TaskEngine {
                 self.submitted(submission, effects);
             }
             Event::ActorOver { actor } => self.actor_over(actor),
-            Event::RoutedEnded { place, task, attempt, end } => {
-                self.routed_ended(&place, task, attempt, end, effects);
-            }
             Event::Ended { place, task, attempt, end } => self.ended(place, task, attempt, end, effects),
             Event::Released { requester, objects } => self.released(&requester, &objects, effects),
             Event::Flush => self.flush(effects),

@@ -185,17 +185,6 @@ pub enum Event {
         /// The actor.
         actor: ActorId,
     },
-    /// An attempt at a call, or at the creation of an actor, is over.
-    RoutedEnded {
-        /// Where it ran, if it did.
-        place: Place,
-        /// The task.
-        task: TaskId,
-        /// The attempt.
-        attempt: Attempt,
-        /// How it ended.
-        end: AssignmentEnd,
-    },
     /// An assignment has ended.
     Ended {
         /// Where.

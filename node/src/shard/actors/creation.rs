@@ -292,7 +292,7 @@ impl Shard {
     fn end_creation(&mut self, actor: ActorId, attempt: Attempt, outcome: Outcome) {
         let end = AssignmentEnd::Ran { outcome, retryable: false, micros: 0, borrows: Vec::new() };
         let place = Place::Local;
-        self.tell_tasks(tasks::Event::RoutedEnded { place, task: actor.0, attempt, end });
+        self.tell_tasks(tasks::Event::Ended { place, task: actor.0, attempt, end });
     }
 
     /// A creation was cancelled: an actor that may be there already is not wanted. `false` where it is no creation.

@@ -19,7 +19,7 @@ impl Shard {
             }
             Effect::Send { place: Place::Peer(node), call } => self.send_call(&node, call),
             Effect::End { task, attempt, place, end } => {
-                self.tell_tasks(tasks::Event::RoutedEnded { place, task, attempt, end });
+                self.tell_tasks(tasks::Event::Ended { place, task, attempt, end });
             }
             Effect::Locate { actor } => self.locate(actor),
             Effect::Unlocate { actor } if self.actors.creations.location_of(actor).is_none() => {
