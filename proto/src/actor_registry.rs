@@ -185,8 +185,8 @@ fn child_to_wire(child: &ChildRecord) -> wire::StoredChild {
         quarantined: child.quarantined,
         failures: child.failures,
         restart_at_millis: child.restart_at_millis,
-        deferred_above: child.deferred.map_or(0, |(above, _)| above.0),
-        deferred_millis: child.deferred.map_or(0, |(_, millis)| millis),
+        above: child.above.0,
+        deferred_millis: child.deferred_millis,
     }
 }
 
@@ -205,7 +205,8 @@ fn child_from_wire(child: wire::StoredChild) -> Result<ChildRecord, ConvertError
         quarantined: child.quarantined,
         failures: child.failures,
         restart_at_millis: child.restart_at_millis,
-        deferred: (child.deferred_above > 0).then_some((Epoch(child.deferred_above), child.deferred_millis)),
+        above: Epoch(child.above),
+        deferred_millis: child.deferred_millis,
     })
 }
 

@@ -28,7 +28,8 @@ fn child() -> ChildRecord {
         quarantined: false,
         failures: 2,
         restart_at_millis: 0,
-        deferred: None,
+        above: Epoch(4),
+        deferred_millis: 0,
     }
 }
 
@@ -65,8 +66,7 @@ fn an_actor_is_read_as_it_was_written_and_is_small() {
     let bytes = encode_actor(&usual);
     assert!(bytes.len() <= 200, "{} bytes", bytes.len());
     assert_eq!(decode_actor(bytes).unwrap(), usual);
-    let deferred = Some((Epoch(4), 1_700_000_000_123));
-    let child = Some(ChildRecord { deferred, ..child() });
+    let child = Some(ChildRecord { deferred_millis: 1_700_000_000_123, ..child() });
     let told = ActorRecord { last_reason: Some(reason()), child, ..actor() };
     assert_eq!(decode_actor(encode_actor(&told)).unwrap(), told);
 }

@@ -127,7 +127,7 @@ impl Supervision {
     fn defer(&mut self, id: ActorId, exit: &ChildExit) {
         let Some(supervisor) = self.supervisors.get_mut(&id) else { return };
         let Some(child) = supervisor.children.get_mut(&exit.ordinal) else { return };
-        child.deferred = Some((supervisor.epoch, exit.at));
+        child.deferred = Some(exit.at);
         supervisor.deferred.push(exit.clone());
         self.mark_child(id, exit.ordinal);
     }

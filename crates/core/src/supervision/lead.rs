@@ -149,8 +149,11 @@ impl Supervision {
     }
 
     fn inherit_child(&mut self, record: &ChildRecord, actor: ActorId, is_supervisor: bool) {
-        let child = self.child_of(record, actor, is_supervisor);
+        let mut child = self.child_of(record, actor, is_supervisor);
         let Some(supervisor) = self.supervisors.get_mut(&record.supervisor) else { return };
+        if supervisor.running && record.above < supervisor.epoch {
+            child.wanted_anew();
+        }
         if !child.removed {
             supervisor.by_id.insert(child.id.clone(), record.ordinal);
         }
@@ -191,10 +194,9 @@ impl Supervision {
     fn inherit_deferred(&mut self) {
         let mut deferred = Vec::new();
         for (id, supervisor) in &self.supervisors {
-            let of_this_start =
-                |child: &Child| child.deferred.filter(|(above, _)| *above == supervisor.epoch);
+            let above = supervisor.epoch;
             let exits = supervisor.children.iter().filter_map(|(ordinal, child)| {
-                let (above, at) = of_this_start(child)?;
+                let at = child.deferred?;
                 let (incarnation, reason) = self.last_exit_of(child)?;
                 let (started, again) = (true, false);
                 Some(ChildExit {
@@ -213,12 +215,9 @@ impl Supervision {
             deferred.push((*id, exits));
         }
         for (id, exits) in deferred {
-            let Some(supervisor) = self.supervisors.get_mut(&id) else { continue };
-            let epoch = supervisor.epoch;
-            for child in supervisor.children.values_mut() {
-                child.deferred = child.deferred.filter(|(above, _)| *above == epoch);
+            if let Some(supervisor) = self.supervisors.get_mut(&id) {
+                supervisor.deferred = exits;
             }
-            supervisor.deferred = exits;
         }
     }
 

@@ -31,8 +31,9 @@ impl Supervision {
 
     fn child_record(&self, place: Option<(ActorId, u64)>) -> Option<ChildRecord> {
         let (supervisor, ordinal) = place?;
-        let child = self.supervisors.get(&supervisor)?.children.get(&ordinal)?;
-        Some(child.record(supervisor, ordinal, |at| self.millis(at)))
+        let above = self.supervisors.get(&supervisor)?;
+        let child = above.children.get(&ordinal)?;
+        Some(child.record(supervisor, above.epoch, ordinal, |at| self.millis(at)))
     }
 
     pub(super) fn actor_record(&self, id: ActorId, actor: &Actor) -> ActorRecord {

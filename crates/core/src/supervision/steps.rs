@@ -47,15 +47,8 @@ impl Supervision {
         supervisor.worker_ends.clear();
         supervisor.since_millis = wall;
         supervisor.started = now;
-        let mut changed = Vec::new();
         for (ordinal, child) in &mut supervisor.children {
-            child.deferred = None;
-            let fresh = child.state == ChildState::Present && !child.removed && child.failures == 0;
-            if !fresh && !child.quarantined {
-                (child.removed, child.failures) = (false, 0);
-                child.state = ChildState::Present;
-                changed.push(*ordinal);
-            }
+            child.wanted_anew();
             supervisor.by_id.insert(child.id.clone(), *ordinal);
         }
         let decision = supervisor.new_decision(0, Stage::Start, DecisionEnd::Start);
@@ -63,9 +56,6 @@ impl Supervision {
         let parent = supervisor.parent;
         self.mark_supervisor(id);
         self.no_longer_deferred(parent);
-        for ordinal in changed {
-            self.mark_child(id, ordinal);
-        }
         self.moved.insert(id);
         self.advance(id);
     }

@@ -92,9 +92,9 @@ pub(super) struct Child {
     pub(super) failures: u32,
     /// When its pause is over; `Time::ZERO` where it has none.
     pub(super) restart_at: Time,
-    /// It exited during that start of its supervisor, at that time; what follows is decided once that start is over. Its
-    /// next start ends this.
-    pub(super) deferred: Option<(Epoch, Time)>,
+    /// It exited while its supervisor was starting, at that time; what follows is decided once that start is over. Its next
+    /// start ends this.
+    pub(super) deferred: Option<Time>,
     pub(super) trial: Trial,
 }
 
@@ -179,6 +179,7 @@ impl Child {
     pub(super) fn record(
         &self,
         supervisor: ActorId,
+        above: Epoch,
         ordinal: u64,
         millis: impl Fn(Time) -> u64,
     ) -> ChildRecord {
@@ -196,7 +197,17 @@ impl Child {
             quarantined: self.quarantined,
             failures: self.failures,
             restart_at_millis: millis(self.restart_at),
-            deferred: self.deferred.map(|(above, at)| (above, millis(at))),
+            above,
+            deferred_millis: self.deferred.map_or(0, millis),
+        }
+    }
+
+    /// Its supervisor starts, and wants all its children, whatever they were in an earlier start; a quarantined one stays so.
+    pub(super) fn wanted_anew(&mut self) {
+        self.deferred = None;
+        if !self.quarantined {
+            (self.removed, self.failures, self.restart_at) = (false, 0, Time::ZERO);
+            self.state = ChildState::Present;
         }
     }
 
@@ -220,7 +231,7 @@ impl Child {
             quarantined: record.quarantined,
             failures: record.failures,
             restart_at: time(record.restart_at_millis),
-            deferred: record.deferred.map(|(above, millis)| (above, time(millis))),
+            deferred: Some(record.deferred_millis).filter(|millis| *millis > 0).map(time),
             trial: Trial::None,
         }
     }

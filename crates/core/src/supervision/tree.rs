@@ -194,7 +194,7 @@ impl Supervision {
         let [child] = children else { return None };
         let ChildKind::Actor(spec) = &child.kind else { return None };
         let (key, _) = self.use_spec(spec, true);
-        Some((new_child(child, id, false).record(id, 0, |_| 0), key))
+        Some((new_child(child, id, false).record(id, Epoch::default(), 0, |_| 0), key))
     }
 
     pub(super) fn declare_child(

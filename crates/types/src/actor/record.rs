@@ -58,9 +58,12 @@ pub struct ChildRecord {
     pub failures: u32,
     /// When that pause is over, in milliseconds since 1970; 0 where it does not wait.
     pub restart_at_millis: u64,
-    /// It exited while its supervisor was starting, in that start of the supervisor, and at that time in milliseconds since
-    /// 1970: what follows from it is decided once the supervisor has started.
-    pub deferred: Option<(Epoch, u64)>,
+    /// In which start of its supervisor it stood so. A later start wants every child anew, also where nothing was written
+    /// of the child since.
+    pub above: Epoch,
+    /// When it exited while its supervisor was starting, in milliseconds since 1970: what follows from it is decided once
+    /// the supervisor has started. 0 where it did not.
+    pub deferred_millis: u64,
 }
 
 /// An actor.
