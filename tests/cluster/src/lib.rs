@@ -1,12 +1,14 @@
 //! A real cluster for tests: heads, nodes, drivers and etcd as processes of their own, on free ports, each ended by its
 //! guard.
 
+mod cases;
 mod driver;
 mod etcd;
 mod processes;
 mod program;
 mod server;
 
+pub use cases::{perform, print_end};
 pub use driver::{Driver, DriverOutput};
 pub use etcd::Etcd;
 pub use processes::children;

@@ -196,14 +196,7 @@ fn main() {
     }
     mobula::worker_entry();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let result = runtime.block_on(run());
-    let line = match result {
-        Ok(value) => serde_json::json!({ "value": value }),
-        Err(error) => {
-            serde_json::json!({ "kind": format!("{:?}", error.kind()), "text": format!("{error:?}") })
-        }
-    };
-    println!("{line}");
+    mobula_cluster_tests::print_end(&runtime.block_on(run()));
 }
 
 async fn run() -> mobula::Result<u64> {

@@ -1,9 +1,10 @@
 //! A driver whose functions keep references, hand them on and outlive their nodes. `referrers --cluster URL NODE CASE`
 //! prints how the case ended as one line of JSON: the value, or the kind of the error and its text.
 
-use mobula::{Cluster, ObjectRef};
+use mobula::ObjectRef;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
+use tokio::runtime::Builder;
 
 /// A reference inside a value.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,25 +37,12 @@ fn read_kept() -> mobula::Result<u64> {
 }
 
 fn main() {
-    mobula::worker_entry();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let line = match runtime.block_on(run()) {
-        Ok(value) => serde_json::json!({ "value": value }),
-        Err(error) => {
-            serde_json::json!({ "kind": format!("{:?}", error.kind()), "text": format!("{error:?}") })
-        }
-    };
-    println!("{line}");
+    mobula_cluster_tests::perform(Builder::new_current_thread(), perform);
 }
 
-async fn run() -> mobula::Result<u64> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let [.., node, case] = &arguments[..] else { return Ok(0) };
-    let url = arguments.iter().skip_while(|argument| *argument != "--cluster").nth(1).cloned();
-    let cluster = Cluster::connect(url.unwrap_or_default().as_str()).await?;
-    let result = cluster.scope(refer(node, case)).await;
-    cluster.close().await;
-    result
+async fn perform(words: &[&str]) -> mobula::Result<u64> {
+    let [node, case] = words else { return Ok(0) };
+    refer(node, case).await
 }
 
 async fn refer(node: &str, case: &str) -> mobula::Result<u64> {

@@ -8,29 +8,11 @@ mod lives;
 mod tally;
 mod turns;
 
-use mobula::Cluster;
 use serde_json::Value;
+use tokio::runtime::Builder;
 
 fn main() {
-    mobula::worker_entry();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let line = match runtime.block_on(run()) {
-        Ok(value) => serde_json::json!({ "value": value }),
-        Err(error) => {
-            serde_json::json!({ "kind": format!("{:?}", error.kind()), "text": format!("{error:?}") })
-        }
-    };
-    println!("{line}");
-}
-
-async fn run() -> mobula::Result<Value> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let url = arguments.iter().skip_while(|argument| *argument != "--cluster").nth(1).cloned();
-    let words: Vec<&str> = arguments.iter().skip(2).map(String::as_str).collect();
-    let cluster = Cluster::connect(url.unwrap_or_default().as_str()).await?;
-    let result = cluster.scope(perform(&words)).await;
-    cluster.close().await;
-    result
+    mobula_cluster_tests::perform(Builder::new_current_thread(), perform);
 }
 
 async fn perform(words: &[&str]) -> mobula::Result<Value> {

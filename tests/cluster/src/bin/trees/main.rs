@@ -11,29 +11,13 @@ mod rules;
 mod watching;
 mod whole;
 
-use mobula::Cluster;
 use serde_json::Value;
+use tokio::runtime::Builder;
 
 fn main() {
-    mobula::worker_entry();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let line = match runtime.expect("a runtime").block_on(run()) {
-        Ok(value) => serde_json::json!({ "value": value }),
-        Err(error) => {
-            serde_json::json!({ "kind": format!("{:?}", error.kind()), "text": format!("{error:?}") })
-        }
-    };
-    println!("{line}");
-}
-
-async fn run() -> mobula::Result<Value> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let url = arguments.iter().skip_while(|argument| *argument != "--cluster").nth(1).cloned();
-    let words: Vec<&str> = arguments.iter().skip(2).map(String::as_str).collect();
-    let cluster = Cluster::connect(url.unwrap_or_default().as_str()).await?;
-    let result = cluster.scope(perform(&words)).await;
-    cluster.close().await;
-    result
+    let mut runtime = Builder::new_multi_thread();
+    runtime.worker_threads(2);
+    mobula_cluster_tests::perform(runtime, perform);
 }
 
 async fn perform(words: &[&str]) -> mobula::Result<Value> {
