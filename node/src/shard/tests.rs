@@ -1,6 +1,7 @@
 //! A shard and its service, spoken to as by others, without a head.
 
 mod groups;
+mod observers;
 mod peers;
 
 use super::{Call, INBOX, Input, Shard, ShardParts};

@@ -80,6 +80,7 @@ impl Supervision {
             without_arguments: Default::default(),
             dead: Default::default(),
             watches: Default::default(),
+            observers: Default::default(),
             waiters: Default::default(),
             batches: Default::default(),
             timers: Default::default(),

@@ -2,6 +2,7 @@
 
 mod isolated;
 mod model;
+mod observing;
 mod rows;
 mod rows_asked;
 mod single;
