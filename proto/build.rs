@@ -37,6 +37,7 @@ const BOXED: &[&str] = &[
     ".mobula.v1.Frame.kind.publish",
     ".mobula.v1.Frame.kind.published",
     ".mobula.v1.Frame.kind.enrol",
+    ".mobula.v1.Frame.kind.observed",
     ".mobula.v1.Frame.kind.distribute",
     ".mobula.v1.Record.kind.actor",
     ".mobula.v1.Record.kind.supervisor",

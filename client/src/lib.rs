@@ -16,6 +16,7 @@
 //! | connecting | [`Cluster`], [`ClusterBuilder`], `ClusterArgs`, [`init`] |
 //! | calling | [`RemoteCall`], [`Arg`], [`RemoteAll`], [`submit_all`] |
 //! | actors | [`actor`](mod@actor), [`ActorHandle`], [`supervisor`], [`Supervisor`] |
+//! | how things stand | [`observer`], [`StateChanges`], [`NodeChanges`] |
 //! | results | [`ObjectRef`], [`get_batch`], [`wait`], [`as_completed`], [`cancel`] |
 //! | values | [`put`], [`put_batch`], [`codec`] |
 //! | where code runs | [`context`](mod@context), [`spawn`], [`TaskContext`] |
@@ -38,6 +39,7 @@ pub mod context;
 mod error;
 mod executable;
 mod link;
+pub mod observer;
 pub mod prelude;
 mod put;
 mod reference;
@@ -67,12 +69,13 @@ pub use error::{Error, ErrorKind, Result};
 pub use mobula_rpc::ClusterToken;
 pub use mobula_types::actor::{
     ActorId, ActorInfo, ActorState, AutoShutdown, ChildInfo, ChildShutdown, ChildState, Down, Epoch,
-    ExitKind, ExitReason, Incarnation, OnIsolation, Placement, RestartType, SupervisorInfo,
+    ExitKind, ExitReason, Incarnation, OnIsolation, Placement, RestartType, StateChange, SupervisorInfo,
 };
 pub use mobula_types::{
-    Failure, LabelExpression, Labels, NodeId, NodeName, ObjectId, Quantity, Resources, Strategy, TaskId,
-    TaskOptions,
+    Failure, LabelExpression, Labels, NodeId, NodeInfo, NodeName, NodeState, ObjectId, Quantity, Resources,
+    Strategy, TaskId, TaskOptions,
 };
+pub use observer::{NodeChange, NodeChanges, NodeReason, StateChanges};
 pub use put::{Put, put, put_batch};
 pub use reference::{
     AsCompleted, Get, IntoReferences, ObjectRef, References, as_completed, get_batch, get_batch_blocking,

@@ -5,6 +5,7 @@ pub(crate) mod enums;
 pub(crate) mod exit;
 pub(crate) mod group;
 mod info;
+pub(crate) mod observer;
 pub(crate) mod options;
 mod order;
 mod report;

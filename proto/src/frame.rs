@@ -9,6 +9,7 @@ mod run;
 mod submit;
 
 use crate::actor::group;
+use crate::actor::observer::{changes_from_wire, changes_to_wire};
 use crate::error::{ConvertError, Required};
 use crate::identity::{address, addresses, nanos, object, pack_objects, unpack_objects};
 use crate::template::functions;
@@ -158,6 +159,9 @@ impl From<Frame> for wire::Frame {
             Frame::Published { subscription, publication } => {
                 Kind::Published(Box::new(group::published(subscription, &publication)))
             }
+            Frame::Observed { number, changes } => {
+                Kind::Observed(Box::new(changes_to_wire(number, &changes)))
+            }
             Frame::Enrol(enrolment) => Kind::Enrol(Box::new((*enrolment).into())),
             Frame::Distribute(publication) => Kind::Distribute(Box::new(publication.as_ref().into())),
         };
@@ -293,6 +297,10 @@ impl TryFrom<wire::Frame> for Frame {
             Kind::Published(published) => {
                 let (subscription, publication) = group::read_published(*published)?;
                 Frame::Published { subscription, publication }
+            }
+            Kind::Observed(list) => {
+                let (number, changes) = changes_from_wire(*list)?;
+                Frame::Observed { number, changes }
             }
             Kind::Enrol(enrolment) => Frame::Enrol(Box::new((*enrolment).try_into()?)),
             Kind::Distribute(publication) => Frame::Distribute(Arc::new((*publication).into())),

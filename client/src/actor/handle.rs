@@ -4,6 +4,7 @@ use super::creation::{Creation, spawn_many, started_value};
 use super::{ActorRef, Monitor};
 use crate::context::{self, Context};
 use crate::link::odd_answer;
+use crate::observer::StateChanges;
 use crate::{Error, ErrorKind, Result};
 use mobula_types::actor::{ActorAnswer, ActorInfo, ActorOptions, ActorRequest, ActorState, ActorTarget};
 use mobula_types::frame::{Answer, Ask};
@@ -143,6 +144,36 @@ pub trait ActorHandle:
         async move {
             let context = self.actor_ref().context()?;
             Ok(Monitor::of(&context, self.actor_ref().id()).await?)
+        }
+    }
+
+    /// Observes the actor through all its incarnations: a stream of how it stands, first as it is now, then each change
+    /// with its reason and time. It ends when the actor is dead for good. Where this is the handle of a creation that is
+    /// on its way, it begins when that is over.
+    ///
+    /// ```no_run
+    /// # use mobula::{ActorHandle, ActorState};
+    /// # async fn example<H: ActorHandle>(tally: H) -> mobula::Result<()> {
+    /// let mut changes = tally.watch().await?;
+    /// while let Some(change) = changes.next().await {
+    ///     if change.state == ActorState::Running && change.restarts > 0 {
+    ///         println!("it runs again, on {:?}, after {:?}", change.node, change.reason);
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `NoContext`; `Unavailable` where the home node was lost before it answered, `SessionExpired` where the session is
+    /// over; `ResourceExhausted` where the home node has 10,000 observers.
+    fn watch(&self) -> impl Future<Output = Result<StateChanges>> + Send {
+        async move {
+            let context = self.actor_ref().context()?;
+            if self.actor_ref().is_counted() {
+                // A head knows nothing of an actor before its creation has come there. How that ended, it tells itself.
+                let _ended = started_value(self.actor_ref()).await;
+            }
+            Ok(StateChanges::of(&context, self.actor_ref().id(), false).await?)
         }
     }
 }

@@ -24,6 +24,7 @@ pub use process::init;
 
 use crate::context::{self, Context, Scope};
 use crate::link::{Command, Link};
+use crate::observer::NodeChanges;
 use crate::put::Put;
 use crate::{ErrorKind, Result};
 use mobula_types::{ClusterView, JobId, NodeId, NodeInfo, NodeState, Resources};
@@ -165,6 +166,12 @@ impl Cluster {
     /// The cluster as the home node sees it: it is pushed, so this asks nobody.
     pub fn view(&self) -> ClusterView {
         self.0.context.link().view()
+    }
+
+    /// A stream of how the nodes stand: first all that are there, then each that joins, drains or is lost, with the reason
+    /// and the time. It is read off the view, so this asks nobody.
+    pub fn watch_nodes(&self) -> NodeChanges {
+        NodeChanges::of(self.0.context.link().clone())
     }
 
     /// What all living nodes have together, used or not.

@@ -3,8 +3,9 @@
 use super::Link;
 use super::io::Io;
 use super::requests::Parent;
+use crate::observer::{ChangeReceiver, ChangeSender, change_queue};
 use foldhash::HashMap;
-use mobula_types::actor::{Down, Publication, Subscriber, WatchKind};
+use mobula_types::actor::{Down, Publication, StateChange, Subscriber, WatchKind};
 use mobula_types::frame::{Answer, Ask};
 use mobula_types::{ActorId, Failure, FailureKind, Frame};
 use std::sync::Arc;
@@ -27,9 +28,11 @@ pub(crate) enum News {
     Exit(oneshot::Sender<Down>),
     /// Of a subscription of this session's own: messages. What finds no room is lost.
     Messages(mpsc::Sender<Arc<Publication>>),
+    /// Of an observation of this session's own: changes. Where too many wait, the oldest are dropped.
+    Changes(ChangeSender),
 }
 
-/// What somebody waits for: a watch or a subscription of this session's own, which ends when this is dropped. Its number at
+/// What somebody waits for: a watch, a subscription or an observation of this session's own, which ends when this is dropped. Its number at
 /// the home node changes with the home; this does not.
 #[derive(Debug)]
 pub(crate) struct Interest {
@@ -48,6 +51,7 @@ impl News {
         match self {
             News::Exit(down) => !down.is_closed(),
             News::Messages(messages) => !messages.is_closed(),
+            News::Changes(changes) => !changes.is_closed(),
         }
     }
 }
@@ -60,7 +64,8 @@ pub(super) struct Asks {
     unanswered: HashMap<u64, Unanswered>,
     watches: HashMap<u64, Watcher>,
     subscriptions: HashMap<u64, Watcher>,
-    /// What those two are called here, and their numbers at the home node.
+    observations: HashMap<u64, Watcher>,
+    /// What those three are called here, and their numbers at the home node.
     numbers: HashMap<u64, Number>,
 }
 
@@ -69,6 +74,7 @@ pub(super) struct Asks {
 enum Number {
     Watch(u64),
     Subscription(u64),
+    Observation(u64),
 }
 
 #[derive(Debug)]
@@ -142,6 +148,29 @@ impl Link {
     }
 }
 
+impl Link {
+    /// Observes an actor or supervisor on behalf of this session, and gives how it stands.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(crate) async fn observe(
+        self: &Arc<Self>,
+        target: ActorId,
+        below: bool,
+        parent: Parent,
+    ) -> Result<(Interest, ChangeReceiver), Failure> {
+        let (answer, answered) = oneshot::channel();
+        let (sender, changes) = change_queue();
+        let ask = Box::new(Ask::Observe { target, below });
+        let news = Some(News::Changes(sender));
+        self.command(super::Command::Ask(Question { ask, parent, answer, news }));
+        match refused(answered.await)? {
+            Answer::Observing { number: key } => Ok((Interest { link: self.clone(), key }, changes)),
+            other => Err(odd_answer(&other)),
+        }
+    }
+}
+
 /// The answer is not one to the question.
 pub(crate) fn odd_answer(answer: &Answer) -> Failure {
     Failure::new(FailureKind::Internal, format!("the home node answered another question: {answer:?}"))
@@ -195,6 +224,7 @@ impl Io {
         let number = match answer {
             Answer::Watching { number, .. } => Number::Watch(std::mem::replace(number, key)),
             Answer::Subscribed { subscription } => Number::Subscription(std::mem::replace(subscription, key)),
+            Answer::Observing { number } => Number::Observation(std::mem::replace(number, key)),
             _ => return,
         };
         if !watcher.news.is_wanted() {
@@ -203,6 +233,7 @@ impl Io {
         match number {
             Number::Watch(number) => self.asks.watches.insert(number, watcher),
             Number::Subscription(number) => self.asks.subscriptions.insert(number, watcher),
+            Number::Observation(number) => self.asks.observations.insert(number, watcher),
         };
         self.asks.numbers.insert(key, number);
     }
@@ -213,6 +244,7 @@ impl Io {
         match number {
             Number::Watch(number) => self.asks.watches.remove(&number),
             Number::Subscription(number) => self.asks.subscriptions.remove(&number),
+            Number::Observation(number) => self.asks.observations.remove(&number),
         };
         self.ask_to_end(number);
     }
@@ -221,6 +253,7 @@ impl Io {
         let ask = match number {
             Number::Watch(number) => Ask::Unwatch { number },
             Number::Subscription(subscription) => Ask::Unsubscribe { subscription },
+            Number::Observation(number) => Ask::Unobserve { number },
         };
         self.send_question(ask, None, Unanswered { answer: None, watcher: None });
     }
@@ -247,12 +280,28 @@ impl Io {
         }
     }
 
+    /// How what this session observes stands. With the target's death for good the observation is over.
+    pub(super) fn observed(&mut self, number: u64, changes: Vec<StateChange>) {
+        let Some(Watcher { key, ask: Ask::Observe { target, .. }, news: News::Changes(sender) }) =
+            self.asks.observations.get(&number)
+        else {
+            return;
+        };
+        let is_over = changes.iter().any(|change| change.is_final && change.actor == *target);
+        changes.into_iter().for_each(|change| sender.send(change));
+        if is_over {
+            self.asks.numbers.remove(key);
+            self.asks.observations.remove(&number);
+        }
+    }
+
     /// Another node is the home: the old one answers nothing any more. What is watched is watched through the new one.
     pub(super) fn ask_anew(&mut self) {
         let last = self.asks.last;
-        let Asks { unanswered, watches, subscriptions, .. } = std::mem::take(&mut self.asks);
+        let Asks { unanswered, watches, subscriptions, observations, .. } = std::mem::take(&mut self.asks);
         self.asks.last = last;
-        let mut watchers: Vec<Watcher> = watches.into_values().chain(subscriptions.into_values()).collect();
+        let known = watches.into_values().chain(subscriptions.into_values());
+        let mut watchers: Vec<Watcher> = known.chain(observations.into_values()).collect();
         for (_, Unanswered { answer, watcher }) in unanswered {
             match (answer, watcher) {
                 (Some(answer), _) => {

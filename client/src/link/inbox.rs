@@ -196,6 +196,11 @@ impl Inbox {
         .await;
     }
 
+    /// Whether the session is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.queue.lock().over.is_some()
+    }
+
     /// Refuses everything from now on, and returns what was left.
     pub(super) fn close(&self, failure: Failure) -> Taken {
         let taken = {

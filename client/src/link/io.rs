@@ -237,6 +237,7 @@ impl Io {
         }
         // Commands may hold handles, and answers that fail by being dropped.
         drop(left.commands);
+        self.link.views().announce();
         self.fail_everything(&failure);
         if let Some(guest) = &mut self.guest {
             guest.ended();

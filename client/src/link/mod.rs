@@ -90,6 +90,11 @@ impl Link {
         self.view.read().clone()
     }
 
+    /// Whether the session is over for good.
+    pub(crate) fn is_over(&self) -> bool {
+        self.inbox.is_over()
+    }
+
     /// The changes of the view.
     pub(crate) fn views(&self) -> &Groups {
         &self.views

@@ -25,6 +25,7 @@ impl Io {
                 Frame::Answered { number, answer } => self.answered(number, *answer),
                 Frame::Down { key: None, down, .. } => self.down(*down),
                 Frame::Published { subscription, publication } => self.published(subscription, publication),
+                Frame::Observed { number, changes } => self.observed(number, changes),
                 Frame::Credit { total } => self.out.raise_credit(total),
                 Frame::View(delta) => {
                     let applied = self.link.view.write().apply(&delta);

@@ -5,6 +5,7 @@ use super::ask::{ask_again, ask_here, ask_once, job_of, next_id};
 use super::child::Child;
 use crate::actor::{ActorHandle, ActorRef, Creation, odd_actor_answer};
 use crate::context::{self, Context};
+use crate::observer::StateChanges;
 use crate::{Error, ErrorKind, Result};
 use futures::{StreamExt, TryStreamExt};
 use mobula_types::ActorId;
@@ -118,6 +119,17 @@ impl SupervisorHandle {
             ActorAnswer::Tree { supervisors, actors, more } => Ok(Tree { supervisors, actors, more }),
             other => Err(odd_actor_answer(other)),
         }
+    }
+
+    /// Observes it and everything below it, what is added later included: a stream of how each stands, first as it is now,
+    /// the supervisor before its children, then each change with its reason and time. It ends when the supervisor is dead
+    /// for good. See [the module](crate::observer).
+    ///
+    /// # Errors
+    /// `NoContext`; `Unavailable` where the home node was lost before it answered, `SessionExpired` where the session is
+    /// over; `ResourceExhausted` where the home node has 10,000 observers.
+    pub async fn watch(&self) -> Result<StateChanges> {
+        Ok(StateChanges::of(&context::context()?, self.id, true).await?)
     }
 
     /// The spec of a child.

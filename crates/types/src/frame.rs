@@ -4,7 +4,7 @@
 //! until they are acknowledged and sends them again after a broken stream, so that a frame arrives exactly once as long
 //! as the session lives.
 
-use crate::actor::{Down, ExitReason, LaneCall, LaneId, Publication, WatchKind};
+use crate::actor::{Down, ExitReason, LaneCall, LaneId, Publication, StateChange, WatchKind};
 use crate::outcome::CopyVersion;
 use crate::{
     Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectAddress, ObjectId, Outcome, OwnerTerm, Payload,
@@ -133,6 +133,13 @@ pub enum Frame {
         subscription: u64,
         /// The message.
         publication: Arc<Publication>,
+    },
+    /// How what this session observes stands.
+    Observed {
+        /// The observation.
+        number: u64,
+        /// The changes; those of one actor in their order.
+        changes: Vec<StateChange>,
     },
     /// The sum of submits, calls and puts that may have been sent since the session began.
     Credit {

@@ -122,6 +122,7 @@ impl Shard {
     pub(super) fn on_ended(&mut self, session: SessionKey, end: &SessionEnd) {
         let Some(state) = self.sessions.remove(session) else { return };
         self.watching_session_gone(session);
+        self.observing_session_gone(session);
         self.session_leaves_topics(session);
         tracing::debug!(party = ?state.party, ?end, "a session is over");
         match state.party {
@@ -146,6 +147,7 @@ impl Shard {
     /// Ends a session from this side, without a word.
     pub(super) fn drop_session(&mut self, session: SessionKey) {
         if let Some(state) = self.sessions.remove(session) {
+            self.observing_session_gone(session);
             self.session_leaves_topics(session);
             state.sender.close();
         }

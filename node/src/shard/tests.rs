@@ -2,6 +2,7 @@
 
 mod creations;
 mod groups;
+mod observers;
 mod peers;
 
 use super::{Call, INBOX, Input, Shard, ShardParts};

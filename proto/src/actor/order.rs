@@ -3,6 +3,7 @@
 use super::enums::{watch_kind_from_wire, watch_kind_to_wire};
 use super::exit::{exit_from_wire, exit_to_wire, reason};
 use super::group::{updates_from_wire, updates_to_wire};
+use super::observer::{changes_from_wire, changes_to_wire};
 use super::options::shutdown;
 use super::spec::{SpecReader, SpecWriter};
 use super::{incarnations_from_wire, incarnations_to_wire};
@@ -36,6 +37,7 @@ impl From<&ActorOrder> for wire::ActorOrder {
             }),
             ActorOrder::Reconciled { unknown } => Order::Reconciled(incarnations_to_wire(unknown)),
             ActorOrder::Rosters(updates) => Order::Rosters(updates_to_wire(updates)),
+            ActorOrder::Changes { number, changes } => Order::Changes(changes_to_wire(*number, changes)),
         };
         wire::ActorOrder { order: Some(order) }
     }
@@ -66,6 +68,10 @@ impl TryFrom<wire::ActorOrder> for ActorOrder {
             }
             Order::Reconciled(list) => ActorOrder::Reconciled { unknown: incarnations_from_wire(list) },
             Order::Rosters(list) => ActorOrder::Rosters(updates_from_wire(list)?),
+            Order::Changes(list) => {
+                let (number, changes) = changes_from_wire(list)?;
+                ActorOrder::Changes { number, changes }
+            }
         })
     }
 }

@@ -8,7 +8,7 @@ use crate::identity::{incarnation, nanos};
 use crate::wire;
 use crate::wire::actor_report::Report;
 use mobula_types::WorkerId;
-use mobula_types::actor::{ActorId, ActorReport, ExitReport, HostedActor, Watch};
+use mobula_types::actor::{ActorId, ActorReport, ExitReport, HostedActor, Observation, Watch};
 use std::time::Duration;
 
 impl From<&ActorReport> for wire::ActorReport {
@@ -34,6 +34,10 @@ impl From<&ActorReport> for wire::ActorReport {
             ActorReport::Watch(watch) => Report::Watch(watch.into()),
             ActorReport::Unwatch { number } => Report::Unwatch(*number),
             ActorReport::Groups(report) => Report::Groups(report.into()),
+            ActorReport::Observe(all) => {
+                Report::Observe(wire::Observations { observations: all.iter().map(Into::into).collect() })
+            }
+            ActorReport::Unobserve { number } => Report::Unobserve(*number),
         };
         wire::ActorReport { report: Some(report) }
     }
@@ -59,6 +63,11 @@ impl TryFrom<wire::ActorReport> for ActorReport {
             Report::Watch(watch) => ActorReport::Watch(watch.try_into()?),
             Report::Unwatch(number) => ActorReport::Unwatch { number },
             Report::Groups(report) => ActorReport::Groups(report.try_into()?),
+            Report::Observe(list) => {
+                let all = list.observations.into_iter().map(Observation::try_from);
+                ActorReport::Observe(all.collect::<Result<_, _>>()?)
+            }
+            Report::Unobserve(number) => ActorReport::Unobserve { number },
         })
     }
 }

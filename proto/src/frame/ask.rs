@@ -38,6 +38,10 @@ pub(super) fn ask(number: u64, parent: Option<u64>, ask: Ask) -> wire::Ask {
             actor: subscriber_to_wire(subscriber),
         }),
         Ask::Unsubscribe { subscription } => WireAsk::Unsubscribe(subscription),
+        Ask::Observe { target, below } => {
+            WireAsk::Observe(wire::ObserveRequest { target: Some(target.into()), below })
+        }
+        Ask::Unobserve { number } => WireAsk::Unobserve(number),
     };
     wire::Ask { number, parent, ask: Some(ask) }
 }
@@ -69,6 +73,10 @@ pub(super) fn read_ask(ask: wire::Ask) -> Result<Frame, ConvertError> {
             subscriber: subscriber_from_wire(subscribe.actor)?,
         },
         WireAsk::Unsubscribe(subscription) => Ask::Unsubscribe { subscription },
+        WireAsk::Observe(observe) => {
+            Ask::Observe { target: actor(observe.target, "observe_request.target")?, below: observe.below }
+        }
+        WireAsk::Unobserve(number) => Ask::Unobserve { number },
     };
     Ok(Frame::Ask { number, parent, ask: Box::new(ask) })
 }
@@ -88,6 +96,7 @@ pub(super) fn answered(number: u64, answer: Answer) -> wire::Answered {
         Answer::Watching { number, .. } => WireAnswer::Watching(number),
         Answer::Members(members) => WireAnswer::Members(incarnations_to_wire(&members)),
         Answer::Subscribed { subscription } => WireAnswer::Subscribed(subscription),
+        Answer::Observing { number } => WireAnswer::Observing(number),
         Answer::Done => WireAnswer::Done(wire::Empty {}),
         Answer::Failed(failure) => WireAnswer::Failed(failure.into()),
     };
@@ -100,6 +109,7 @@ pub(super) fn read_answered(answered: wire::Answered) -> Result<Frame, ConvertEr
         WireAnswer::Watching(number) => Answer::Watching { number, epoch: Epoch(answered.epoch) },
         WireAnswer::Members(members) => Answer::Members(incarnations_from_wire(members)),
         WireAnswer::Subscribed(subscription) => Answer::Subscribed { subscription },
+        WireAnswer::Observing(number) => Answer::Observing { number },
         WireAnswer::Done(_) => Answer::Done,
         WireAnswer::Failed(failure) => Answer::Failed(Failure::try_from(failure)?),
     };

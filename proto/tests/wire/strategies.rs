@@ -3,6 +3,7 @@
 pub(crate) mod actors;
 mod calls;
 pub(crate) mod groups;
+mod observers;
 mod parts;
 pub(crate) mod requests;
 

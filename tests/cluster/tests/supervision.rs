@@ -148,6 +148,20 @@ fn monitors() -> Result<()> {
 }
 
 #[test]
+fn observers() -> Result<()> {
+    let cluster = cluster()?;
+    let seen = with_a_node_killed(&cluster, "observers")?;
+    let reasons = seen["reasons"].as_array().context("reasons")?;
+    assert!(!reasons.is_empty() && reasons.iter().all(|reason| reason == "NodeLost"), "{seen}");
+    for what in ["present", "first", "moved", "ended", "unknown"] {
+        assert_eq!(seen[what], true, "{what}: {seen}");
+    }
+    assert_eq!((&seen["others"], &seen["node"]), (&json!(0), &json!(["node-1", "Lost"])), "{seen}");
+    assert_eq!(seen["ends"], json!(["Shutdown", "Shutdown"]), "{seen}");
+    Ok(())
+}
+
+#[test]
 fn root_cause() -> Result<()> {
     let cluster = cluster()?;
     let seen = with_a_node_killed(&cluster, "root-cause")?;

@@ -4,6 +4,7 @@ mod actors;
 mod calls;
 mod flow;
 mod large;
+mod observers;
 mod take_over;
 mod templates;
 mod topics;

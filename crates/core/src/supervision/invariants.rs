@@ -12,6 +12,7 @@ impl Supervision {
     pub fn check(&self) -> Result<(), String> {
         self.check_grants()?;
         self.check_names()?;
+        self.check_observers()?;
         self.check_children()
     }
 

@@ -84,6 +84,7 @@ impl Supervision {
             dead: Default::default(),
             quarantine: Default::default(),
             watches: Default::default(),
+            observers: Default::default(),
             waiters: Default::default(),
             batches: Default::default(),
             timers: Default::default(),

@@ -33,11 +33,7 @@ impl Supervision {
             name: options.name.clone(),
             class: actor.spec.template.function.clone(),
             job: actor.spec.job,
-            state: if self.is_over(actor.child) && !actor.is_granted() {
-                ActorState::Dead
-            } else {
-                actor_state(actor)
-            },
+            state: self.state_of_actor(actor),
             epoch: actor.epoch,
             node: actor.node.clone(),
             restarts: actor.restarts,
@@ -58,15 +54,22 @@ impl Supervision {
             parent: supervisor.parent.map(|(above, _)| above),
             strategy: supervisor.rules.strategy,
             intensity: supervisor.rules.intensity,
-            state: if self.is_over(supervisor.parent) && !supervisor.running {
-                ActorState::Dead
-            } else {
-                supervisor_state(supervisor)
-            },
+            state: self.state_of_supervisor(supervisor),
             restarts: supervisor.restarts,
             last_exit: supervisor.last.as_ref().map(|reason| reason.to_string()).unwrap_or_default(),
             children: visible.map(child_info).collect(),
             since_millis: supervisor.since_millis,
+        }
+    }
+
+    pub(super) fn state_of_actor(&self, actor: &Actor) -> ActorState {
+        if self.is_over(actor.child) && !actor.is_granted() { ActorState::Dead } else { actor_state(actor) }
+    }
+
+    pub(super) fn state_of_supervisor(&self, supervisor: &Supervisor) -> ActorState {
+        match self.is_over(supervisor.parent) && !supervisor.running {
+            true => ActorState::Dead,
+            false => supervisor_state(supervisor),
         }
     }
 

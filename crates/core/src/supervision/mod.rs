@@ -13,7 +13,8 @@
 //!   node takes with it exits at once, is handled once, upper supervisors first, and is not counted.
 //! - **Names are unique** in their namespace, over actors and supervisors.
 //! - **What cannot be read is left alone**, with what runs under it: see `quarantine.rs`.
-//! - **Who watches an incarnation is told of its exit once.**
+//! - **Who watches an incarnation is told of its exit once.** Who observes an actor or a tree is told how it stands, and
+//!   each change of that.
 //!
 //! The state of the machine runs ahead of the registry, and what it says waits for that: see `write.rs`.
 
@@ -32,6 +33,7 @@ mod lead;
 mod lists;
 mod locate;
 mod nodes;
+mod observers;
 mod options;
 mod outbox;
 mod place;
@@ -62,6 +64,7 @@ use grant::Pending;
 use indexmap::IndexSet;
 use mobula_types::{ActorId, JobId, NodeId, Time};
 use nodes::Node;
+use observers::Observers;
 use outbox::Outbox;
 use place::Placer;
 use quarantine::Quarantine;
@@ -97,6 +100,7 @@ pub struct Supervision {
     /// What cannot be read, and is left alone.
     quarantine: Quarantine,
     watches: Watches,
+    observers: Observers,
     waiters: Waiters,
     batches: BTreeMap<RequestKey, Batch>,
     /// When a child's pause, or something of a supervisor (`u64::MAX`), is over.
@@ -164,6 +168,7 @@ impl Supervision {
         self.drop_unused_specs();
         self.place_pending();
         self.tell_moves();
+        self.tell_changes();
         self.seal(effects);
         self.empty_outbox(effects);
     }

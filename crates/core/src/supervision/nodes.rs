@@ -114,6 +114,8 @@ impl Supervision {
             ActorReport::Unreferenced(actors) => actors.into_iter().for_each(|id| self.unreferenced(id)),
             ActorReport::Watch(watch) => self.watch(node, watch),
             ActorReport::Unwatch { number } => self.unwatch(node, number),
+            ActorReport::Observe(all) => all.into_iter().for_each(|one| self.observe(node, one)),
+            ActorReport::Unobserve { number } => self.unobserve(node, number),
             // Groups are kept beside this machine.
             ActorReport::Inventory { .. } | ActorReport::Groups(_) => {}
         }
@@ -135,6 +137,8 @@ impl Supervision {
         untold.extend(located);
         self.placer.set_joined(node, open);
         self.pending.retry = true;
+        // What it observes, it says again in a moment.
+        self.unobserve_node(node);
         // Watches first: an exit that is told here ends them.
         watches.into_iter().for_each(|watch| self.watch(node, watch));
         let exited: BTreeSet<Incarnation> = exits.iter().map(|exit| exit.incarnation).collect();
@@ -221,6 +225,7 @@ impl Supervision {
             let Some(actor) = self.actors.get_mut(&incarnation.actor) else { continue };
             if actor.phase == Phase::Unknown {
                 actor.phase = Phase::Starting;
+                self.observers.touch(incarnation.actor);
             }
             // An earlier head wanted it moved; whoever asked for that asks again.
             actor.again &= actor.stop.is_some();
@@ -279,6 +284,7 @@ impl Supervision {
         let granted: Vec<ActorId> = known.actors.iter().copied().collect();
         self.placer.set_joined(node, false);
         self.unwatch_node(node);
+        self.unobserve_node(node);
         let granted: Vec<ActorId> =
             granted.into_iter().filter(|id| proven || !self.isolate(*id, node)).collect();
         let untold = |id: &ActorId| self.actors.get(id).is_some_and(|actor| actor.phase == Phase::Granted);

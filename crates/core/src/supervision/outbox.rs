@@ -4,10 +4,13 @@ use super::actor::Phase;
 use super::nodes::Standing;
 use super::{Effect, RequestKey, Supervision};
 use indexmap::IndexMap;
-use mobula_types::actor::{ActorAnswer, ActorLocation, ActorOrder, StartActor};
+use mobula_types::actor::{ActorAnswer, ActorLocation, ActorOrder, StartActor, StateChange};
 use mobula_types::{ActorId, Failure, Incarnation, NodeId};
 
 type PerNode<T> = IndexMap<NodeId, Vec<T>, foldhash::fast::FixedState>;
+
+/// Changes for an observer that fit into one message.
+const MOST_CHANGES: usize = 1_000;
 
 /// Something that is said when its write is durable.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,6 +21,8 @@ pub(super) enum Said {
     Recorded(NodeId, Incarnation),
     Located(NodeId, ActorLocation),
     Order(NodeId, ActorOrder),
+    /// For an observer of that node.
+    Changed(NodeId, u64, StateChange),
     Answer {
         request: RequestKey,
         answer: Result<ActorAnswer, Failure>,
@@ -37,6 +42,7 @@ pub(super) struct Outbox {
     starts: PerNode<StartActor>,
     orders: Vec<(NodeId, ActorOrder)>,
     located: PerNode<ActorLocation>,
+    changes: IndexMap<(NodeId, u64), Vec<StateChange>, foldhash::fast::FixedState>,
     answers: Vec<(RequestKey, Result<ActorAnswer, Failure>)>,
 }
 
@@ -60,7 +66,10 @@ impl Supervision {
                 }
             }
             Said::Order(node, order) if self.listens(&node) => self.outbox.orders.push((node, order)),
-            Said::Recorded(..) | Said::Order(..) => {}
+            Said::Changed(node, number, change) if self.listens(&node) => {
+                self.outbox.changes.entry((node, number)).or_default().push(change);
+            }
+            Said::Recorded(..) | Said::Order(..) | Said::Changed(..) => {}
             Said::Answer { request, answer } => self.outbox.answers.push((request, answer)),
             Said::Created { request, index, created } => self.created_one(request, index, created),
         }
@@ -92,6 +101,10 @@ impl Supervision {
         outbox.starts.into_iter().for_each(|(node, starts)| order(node, ActorOrder::Start(starts)));
         outbox.orders.into_iter().for_each(|(node, one)| order(node, one));
         outbox.located.into_iter().for_each(|(node, located)| order(node, ActorOrder::Located(located)));
+        for ((node, number), changes) in outbox.changes {
+            let parts = changes.chunks(MOST_CHANGES).map(|part| part.to_vec());
+            parts.for_each(|changes| order(node.clone(), ActorOrder::Changes { number, changes }));
+        }
         let answers = outbox.answers.into_iter();
         effects.extend(answers.map(|(request, answer)| Effect::Answer { request, answer }));
     }

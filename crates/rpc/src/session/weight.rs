@@ -62,6 +62,7 @@ pub fn weight(frame: &Frame) -> u64 {
             self::publication(publication)
         }
         Frame::Enrol(_) => SPEC,
+        Frame::Observed { changes, .. } => EXIT * changes.len(),
         Frame::Ask { ask, .. } => self::ask(ask),
         Frame::Answered { answer, .. } => self::answer(answer),
         _ => 0,

@@ -5,6 +5,7 @@ mod exit;
 mod group;
 mod id;
 mod info;
+mod observer;
 mod options;
 mod order;
 mod record;
@@ -20,6 +21,7 @@ pub use group::{
 };
 pub use id::{ActorId, Epoch, Incarnation};
 pub use info::{ActorInfo, ActorState, ChildInfo, ChildState, GroupInfo, SupervisorInfo};
+pub use observer::{Observation, StateChange};
 pub use options::{ActorOptions, Lifetime, MethodOptions, OnIsolation, Target};
 pub use order::{
     ActorLocation, ActorOrder, ActorReport, Down, ExitReport, HostedActor, Location, StartActor, Watch,

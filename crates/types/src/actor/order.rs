@@ -4,6 +4,7 @@ use super::exit::ExitReason;
 use super::group::{GroupReport, RosterUpdate};
 use super::id::{ActorId, Incarnation};
 use super::info::ActorState;
+use super::observer::{Observation, StateChange};
 use super::spec::ActorSpec;
 use super::tree::ChildShutdown;
 use crate::{NodeId, WorkerId};
@@ -65,6 +66,13 @@ pub enum ActorOrder {
     },
     /// What is in the rosters of groups and topics that this node follows.
     Rosters(Vec<RosterUpdate>),
+    /// For an observer of this node: how things stand, first all as they are, then each change.
+    Changes {
+        /// The observation.
+        number: u64,
+        /// The changes; those of one actor in their order.
+        changes: Vec<StateChange>,
+    },
 }
 
 /// Where an actor is.
@@ -198,4 +206,12 @@ pub enum ActorReport {
     },
     /// Of groups and topics.
     Groups(GroupReport),
+    /// Tell this node how these stand, now and whenever that changes. All of them are said again right behind an inventory,
+    /// which ends those before it.
+    Observe(Vec<Observation>),
+    /// No more.
+    Unobserve {
+        /// Its number.
+        number: u64,
+    },
 }

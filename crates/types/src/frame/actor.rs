@@ -165,6 +165,19 @@ pub enum Ask {
         /// The number that `Subscribe` was answered with.
         subscription: u64,
     },
+    /// Tell the session how an actor or supervisor stands, now and whenever that changes: by
+    /// [`Frame::Observed`](super::Frame::Observed), until a change of the target that is final.
+    Observe {
+        /// The actor or supervisor.
+        target: ActorId,
+        /// Of a supervisor: everything below it too.
+        below: bool,
+    },
+    /// No more.
+    Unobserve {
+        /// The number that `Observe` was answered with.
+        number: u64,
+    },
 }
 
 /// A member more or less of a group, for the node that hosts it.
@@ -198,6 +211,11 @@ pub enum Answer {
     Subscribed {
         /// The number.
         subscription: u64,
+    },
+    /// To `Observe`: the number that its changes will bear.
+    Observing {
+        /// The number.
+        number: u64,
     },
     /// It is done.
     Done,

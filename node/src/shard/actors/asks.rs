@@ -56,6 +56,11 @@ impl Shard {
                 self.unwatch(session, number);
                 Answer::Done
             }
+            Ask::Observe { target, below } => self.observe(session, target, below),
+            Ask::Unobserve { number } => {
+                self.unobserve(session, number);
+                Answer::Done
+            }
             Ask::Join { namespace, group, member } => {
                 return self.on_enrol(session, number, Enrolment { namespace, group, member, joins: true });
             }

@@ -10,6 +10,7 @@ mod frames;
 mod groups;
 mod hosting;
 mod isolation;
+mod observers;
 mod routing;
 mod watches;
 
@@ -29,6 +30,7 @@ use mobula_objects::Pin;
 use mobula_runtime::TaskHandle;
 use mobula_types::actor::{ActorOrder, ActorReport};
 use mobula_types::{NodeId, Time};
+use observers::Observers;
 use std::time::Duration;
 use watches::Watches;
 
@@ -42,6 +44,7 @@ pub(crate) struct Actors {
     groups: GroupsOfNode,
     pub(super) creations: Creations,
     watches: Watches,
+    observers: Observers,
     detached: DetachedJobs,
     /// Questions to the head that were not answered yet.
     asked: usize,
@@ -67,6 +70,7 @@ impl Actors {
             groups: GroupsOfNode::new(node),
             creations: Creations::default(),
             watches: Watches::default(),
+            observers: Observers::default(),
             detached: DetachedJobs::default(),
             asked: 0,
             fetches: IndexMap::default(),
@@ -90,7 +94,8 @@ impl Actors {
     /// When something is due.
     pub(crate) fn next_deadline(&self) -> Time {
         let machines = self.router.next_deadline().min(self.host.next_deadline());
-        machines.min(self.creations.next_deadline()).min(self.groups.next_deadline())
+        let machines = machines.min(self.creations.next_deadline()).min(self.groups.next_deadline());
+        machines.min(self.observers.next_deadline())
     }
 }
 
@@ -112,6 +117,7 @@ impl Shard {
             self.tell_host(host::Event::Tick);
         }
         self.tick_groups();
+        self.tick_observers();
     }
 
     /// Performs everything that the machines want, until nothing more follows between them. `true` where the task engine was
@@ -162,6 +168,7 @@ impl Shard {
                 self.tell_host(host::Event::Unknown { incarnations: unknown })
             }
             ActorOrder::Rosters(updates) => self.on_rosters(updates),
+            ActorOrder::Changes { number, changes } => self.on_changes(number, changes),
         }
     }
 
@@ -177,6 +184,7 @@ impl Shard {
         let inventory = ActorReport::Inventory { actors, exits, ignored, located, watches };
         self.parts.head.report_actors(inventory);
         self.tell_head_of_groups();
+        self.tell_head_of_observers();
         self.create_again();
     }
 }

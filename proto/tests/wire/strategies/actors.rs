@@ -3,7 +3,7 @@
 use super::parts::{
     actor_id, failure, function_id, incarnation, job, node_id, payload, some_text, template, text,
 };
-use super::{groups, input};
+use super::{groups, input, observers};
 use mobula_types::Failure;
 use mobula_types::actor::{
     ActorInfo, ActorLocation, ActorOptions, ActorOrder, ActorReport, ActorSpec, ActorState, AutoShutdown,
@@ -297,6 +297,8 @@ pub(crate) fn order() -> impl Strategy<Value = ActorOrder> {
             .prop_map(|(number, of)| ActorOrder::Watching { number, epoch: of.epoch }),
         vec(incarnation(), 0..3).prop_map(|unknown| ActorOrder::Reconciled { unknown }),
         vec(groups::update(), 0..3).prop_map(ActorOrder::Rosters),
+        (any::<u64>(), vec(observers::change(), 0..3))
+            .prop_map(|(number, changes)| ActorOrder::Changes { number, changes }),
     ]
 }
 
@@ -330,5 +332,7 @@ pub(crate) fn report() -> impl Strategy<Value = ActorReport> {
         watch().prop_map(ActorReport::Watch),
         any::<u64>().prop_map(|number| ActorReport::Unwatch { number }),
         groups::report().prop_map(ActorReport::Groups),
+        vec(observers::observation(), 0..3).prop_map(ActorReport::Observe),
+        any::<u64>().prop_map(|number| ActorReport::Unobserve { number }),
     ]
 }

@@ -4,7 +4,7 @@ use super::actors::{down, duration, exit_reason, watch_kind};
 use super::parts::{
     actor_id, address, attempt, failure, incarnation, job, objects, outcome, payload, task_id, text,
 };
-use super::{argument_ref, deadline, groups, input, reoffer, requests};
+use super::{argument_ref, deadline, groups, input, observers, reoffer, requests};
 use mobula_types::actor::{CallEnd, Caller, Epoch, LaneCall, LaneId};
 use mobula_types::frame::{Answer, Ask, Call, HostActor, Lane, LaneCallEnded, SubmitExtras, Turn};
 use mobula_types::{Frame, Outcome, ResultValue, TemplateId};
@@ -136,6 +136,7 @@ fn ask() -> impl Strategy<Value = Ask> {
             .prop_map(|(namespace, group, member)| Ask::Leave { namespace, group, member }),
         1 => (text(), text()).prop_map(|(namespace, group)| Ask::Members { namespace, group }),
         2 => groups::ask(),
+        1 => observers::ask(),
     ]
 }
 
@@ -146,6 +147,7 @@ fn answer() -> impl Strategy<Value = Answer> {
             .prop_map(|(number, epoch)| Answer::Watching { number, epoch: Epoch(epoch) }),
         1 => vec(incarnation(), 0..3).prop_map(Answer::Members),
         1 => any::<u64>().prop_map(|subscription| Answer::Subscribed { subscription }),
+        1 => any::<u64>().prop_map(|number| Answer::Observing { number }),
         1 => Just(Answer::Done),
         1 => failure().prop_map(Answer::Failed),
     ]
@@ -153,7 +155,7 @@ fn answer() -> impl Strategy<Value = Answer> {
 
 /// Any frame of actors.
 pub(crate) fn frame() -> BoxedStrategy<Frame> {
-    prop_oneof![call_frame(), worker_frame(), asking_frame(), groups::frame()].boxed()
+    prop_oneof![call_frame(), worker_frame(), asking_frame(), groups::frame(), observers::frame()].boxed()
 }
 
 fn call_frame() -> BoxedStrategy<Frame> {

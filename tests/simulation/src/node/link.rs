@@ -337,8 +337,8 @@ impl Node {
             ActorOrder::ExitsRecorded(exits) => self.tell_host(context, host::Event::ExitsRecorded(exits)),
             ActorOrder::Down(down) => self.on_down(context, down),
             ActorOrder::Watching { number, epoch } => self.watches.bind(number, epoch),
-            // Nobody here links actors or groups them.
-            ActorOrder::LinkDown { .. } | ActorOrder::Rosters(_) => {}
+            // Nobody here links actors, groups them or observes them.
+            ActorOrder::LinkDown { .. } | ActorOrder::Rosters(_) | ActorOrder::Changes { .. } => {}
             ActorOrder::Reconciled { unknown } => {
                 self.tell_host(context, host::Event::Unknown { incarnations: unknown });
             }

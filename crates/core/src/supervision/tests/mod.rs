@@ -5,6 +5,7 @@ mod isolated;
 mod looks;
 mod model;
 mod model_heads;
+mod observing;
 mod quarantine;
 mod records;
 mod rows;

@@ -18,4 +18,6 @@ pub(super) struct TestNode {
     pub(super) downs: Vec<Down>,
     pub(super) link_downs: Vec<(Incarnation, Incarnation)>,
     pub(super) watches: BTreeMap<u64, Watch>,
+    pub(super) observations: Vec<Observation>,
+    pub(super) changes: BTreeMap<u64, Vec<StateChange>>,
 }

@@ -146,7 +146,12 @@ impl World {
             located: known.located.keys().copied().collect(),
             watches: known.watches.values().copied().collect(),
         };
+        let observations = known.observations.clone();
         self.tell(Event::Reported { node: id.clone(), report });
+        if !observations.is_empty() {
+            let report = ActorReport::Observe(observations);
+            self.tell(Event::Reported { node: id.clone(), report });
+        }
     }
 
     pub(super) fn part(&mut self, id: &NodeId) {
@@ -342,6 +347,9 @@ impl World {
             ActorOrder::Watching { number, epoch } => {
                 let watch = known.watches.get_mut(&number).expect("a watch that was asked for");
                 watch.epoch = Some(epoch);
+            }
+            ActorOrder::Changes { number, changes } => {
+                known.changes.entry(number).or_default().extend(changes);
             }
             ActorOrder::Rosters(_) => unreachable!("groups are not the supervision's"),
             ActorOrder::LinkDown { linked, exited, .. } => known.link_downs.push((linked, exited)),

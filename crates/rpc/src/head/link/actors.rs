@@ -34,6 +34,7 @@ impl ActorReports {
             (Some(ActorReport::Exited(before)), ActorReport::Exited(more)) => before.extend(more),
             (Some(ActorReport::Locate(before)), ActorReport::Locate(more)) => before.extend(more),
             (Some(ActorReport::Unlocate(before)), ActorReport::Unlocate(more)) => before.extend(more),
+            (Some(ActorReport::Observe(before)), ActorReport::Observe(more)) => before.extend(more),
             (Some(ActorReport::Unreferenced(before)), ActorReport::Unreferenced(more)) => before.extend(more),
             (
                 Some(ActorReport::Groups(GroupReport::Changed(before))),

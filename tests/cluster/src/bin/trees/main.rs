@@ -6,6 +6,7 @@ mod away;
 mod children;
 mod losses;
 mod member;
+mod observing;
 mod placing;
 mod rules;
 mod watching;
@@ -20,7 +21,7 @@ fn main() {
     mobula_cluster_tests::perform(runtime, perform);
 }
 
-async fn perform(words: &[&str]) -> mobula::Result<Value> {
+async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
     match words {
         ["whole", count, victim, act] => whole::whole(count.parse().unwrap_or(100), victim, act).await,
         ["strategies"] => rules::strategies().await,
@@ -40,6 +41,7 @@ async fn perform(words: &[&str]) -> mobula::Result<Value> {
         ["drain", victim, act] => losses::drain(victim, act).await,
         ["links", victim, act] => watching::links(victim, act).await,
         ["monitors", victim, act] => watching::monitors(victim, act).await,
+        ["observers", victim, act] => observing::observers(cluster, victim, act).await,
         ["root-cause", victim, act] => watching::root_cause(victim, act).await,
         ["head-away", act] => away::head_away(act).await,
         other => Ok(Value::String(format!("there is no case {other:?}"))),
