@@ -3,10 +3,11 @@
 use crate::context::{self, Context};
 use crate::link::Interest;
 use futures::Stream;
-use mobula_types::actor::StateChange;
-use mobula_types::{ActorId, Failure};
+use mobula_runtime::clock;
+use mobula_types::actor::{ActorState, StateChange};
+use mobula_types::{ActorId, ExitKind, ExitReason, Failure};
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -92,6 +93,8 @@ pub struct StateChanges {
     queue: ChangeReceiver,
     /// What was told last of each that is not dead for good: another head, or another home node, begins anew.
     told: HashMap<ActorId, StateChange>,
+    /// What has turned out to be gone, as nobody tells of it any more.
+    gone: VecDeque<StateChange>,
     missed: u64,
     _interest: Interest,
 }
@@ -100,7 +103,13 @@ impl StateChanges {
     pub(crate) async fn of(context: &Context, target: ActorId, below: bool) -> Result<Self, Failure> {
         let _waiting = context::pending_wait();
         let (interest, queue) = context.link().observe(target, below, context.parent()).await?;
-        Ok(StateChanges { queue, told: HashMap::new(), missed: 0, _interest: interest })
+        Ok(StateChanges {
+            queue,
+            told: HashMap::new(),
+            gone: VecDeque::new(),
+            missed: 0,
+            _interest: interest,
+        })
     }
 
     /// The next change; `None` once there are no more. Cancellation safe.
@@ -111,7 +120,11 @@ impl StateChanges {
     fn poll_change(&mut self, context: &mut std::task::Context<'_>) -> Poll<Option<StateChange>> {
         let queue = self.queue.0.clone();
         let mut queue = queue.lock();
-        while let Some(change) = queue.waiting.pop_front() {
+        loop {
+            if let Some(change) = self.gone.pop_front() {
+                return Poll::Ready(Some(change));
+            }
+            let Some(change) = queue.waiting.pop_front() else { break };
             if let Some(change) = self.if_new(change) {
                 return Poll::Ready(Some(change));
             }
@@ -125,6 +138,13 @@ impl StateChanges {
 
     /// The change, unless it says what was told already.
     fn if_new(&mut self, mut change: StateChange) -> Option<StateChange> {
+        if change.missed > 0 {
+            // Among what was dropped may be the ends of some that would be kept here for ever.
+            self.told.clear();
+        }
+        if let Some(below) = change.below.take() {
+            self.note_gone(change.actor, &below);
+        }
         self.missed = self.missed.saturating_add(change.missed);
         let told = self.told.get(&change.actor);
         if told.is_some_and(|told| told.is_same_state(&change)) {
@@ -137,6 +157,25 @@ impl StateChanges {
         }
         change.missed = std::mem::take(&mut self.missed);
         Some(change)
+    }
+}
+
+impl StateChanges {
+    /// A head tells of a tree from the beginning: what was told of before and is not there any more has died meanwhile, and
+    /// why is not known.
+    fn note_gone(&mut self, tree: ActorId, below: &[ActorId]) {
+        let there: HashSet<&ActorId> = below.iter().collect();
+        let gone = self.told.extract_if(|id, _| *id != tree && !there.contains(id));
+        let mut gone: Vec<StateChange> = gone.map(|(_, told)| told).collect();
+        gone.sort_by_key(|told| told.actor);
+        self.gone.extend(gone.into_iter().map(|told| StateChange {
+            state: ActorState::Dead,
+            reason: Some(ExitReason::of(ExitKind::Lost)),
+            at_millis: clock::wall_millis(),
+            is_final: true,
+            missed: 0,
+            ..told
+        }));
     }
 }
 

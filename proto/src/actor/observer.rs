@@ -41,6 +41,10 @@ impl From<&StateChange> for wire::StateChange {
             at_millis: change.at_millis,
             is_final: change.is_final,
             missed: change.missed,
+            below: change
+                .below
+                .as_ref()
+                .map(|below| wire::ActorIds { actors: below.iter().map(|id| (*id).into()).collect() }),
         }
     }
 }
@@ -62,6 +66,7 @@ impl TryFrom<wire::StateChange> for StateChange {
             at_millis: change.at_millis,
             is_final: change.is_final,
             missed: change.missed,
+            below: change.below.map(|below| below.actors.into_iter().map(Into::into).collect()),
         })
     }
 }

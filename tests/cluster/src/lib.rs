@@ -8,7 +8,7 @@ mod processes;
 mod program;
 mod server;
 
-pub use cases::{perform, print_end};
+pub use cases::{perform, perform_on, print_end};
 pub use driver::{Driver, DriverOutput};
 pub use etcd::Etcd;
 pub use processes::children;

@@ -5,7 +5,7 @@ use crate::SupervisorHandle;
 use crate::link::testing::{FakeBulk, FakeNode};
 use mobula_types::actor::{ActorState, Epoch, StateChange};
 use mobula_types::frame::{Answer, Ask};
-use mobula_types::{ActorId, Frame, TaskId};
+use mobula_types::{ActorId, ExitKind, ExitReason, Frame, TaskId};
 
 const TREE: ActorId = ActorId(TaskId { high: 1, low: 1 });
 
@@ -24,6 +24,7 @@ fn change(low: u64, state: ActorState, epoch: u64) -> StateChange {
         at_millis: 5,
         is_final: state == ActorState::Dead,
         missed: 0,
+        below: None,
     }
 }
 
@@ -47,14 +48,20 @@ async fn an_observer_goes_on_through_whoever_is_the_home_and_ends_with_its_targe
     let tree = SupervisorHandle::of(TREE);
     let (changes, ()) = tokio::join!(context.scope(tree.watch()), begin(&mut driver.node, 70));
     let mut changes = changes.unwrap();
-    tell(&driver.node, 70, vec![change(1, Running, 1), change(2, Running, 1)]);
-    assert_eq!(changes.next().await, Some(change(1, Running, 1)));
-    assert_eq!(changes.next().await, Some(change(2, Running, 1)));
+    let all = [1, 2, 3].map(|low| change(low, Running, 1));
+    tell(&driver.node, 70, all.to_vec());
+    for expected in all {
+        assert_eq!(changes.next().await, Some(expected));
+    }
     let mut heir = driver.connector.add("heir", 1000, FakeBulk::default());
     drop(driver.node);
     begin(&mut heir, 3).await;
-    // It begins anew: what was told already is not told again.
-    tell(&heir, 3, vec![change(1, Running, 1), change(2, Starting, 2)]);
+    // It begins anew: what was told already is not told again, and what is gone meanwhile is dead.
+    let whole = StateChange { below: Some([change(2, Running, 1).actor].into()), ..change(1, Running, 1) };
+    tell(&heir, 3, vec![whole, change(2, Starting, 2)]);
+    let gone = changes.next().await.unwrap();
+    assert_eq!((gone.actor, gone.state, gone.is_final), (change(3, Dead, 1).actor, Dead, true));
+    assert_eq!(gone.reason, Some(ExitReason::of(ExitKind::Lost)));
     assert_eq!(changes.next().await, Some(change(2, Starting, 2)));
     tell(&heir, 3, vec![change(2, Dead, 2), change(1, Dead, 1)]);
     assert_eq!(changes.next().await, Some(change(2, Dead, 2)));

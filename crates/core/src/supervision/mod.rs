@@ -41,6 +41,7 @@ mod quarantine;
 mod records;
 mod requests;
 mod specs;
+mod standing;
 mod steps;
 mod supervisor;
 #[cfg(test)]

@@ -5,12 +5,12 @@
 //! Without any observer nothing is noted.
 
 use super::Supervision;
-use super::actor::Phase;
 use super::outbox::Said;
 use indexmap::IndexSet;
-use mobula_types::actor::{ActorState, DecisionEnd, Observation, StateChange};
-use mobula_types::{ActorId, Epoch, ExitKind, ExitReason, NodeId};
+use mobula_types::actor::{ActorState, Observation, StateChange};
+use mobula_types::{ActorId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// An observation: its node, and its number there.
 type ObserverKey = (NodeId, u64);
@@ -18,8 +18,7 @@ type ObserverKey = (NodeId, u64);
 /// All observations, and what they are about: as much as nodes have asked for.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Observers {
-    /// Each with everything that it is told of.
-    all: BTreeMap<ObserverKey, (Observation, BTreeSet<ActorId>)>,
+    all: BTreeMap<ObserverKey, Observer>,
     /// Supervisors of which everything below is observed.
     trees: BTreeMap<ActorId, BTreeSet<ObserverKey>>,
     observed: BTreeMap<ActorId, Observed>,
@@ -29,10 +28,24 @@ pub(super) struct Observers {
     buried: Vec<ActorId>,
 }
 
-/// Something that is observed.
+/// Who observes, and what.
+#[derive(Clone, Debug)]
+struct Observer {
+    observation: Observation,
+    /// Everything that it is told of.
+    about: BTreeSet<ActorId>,
+    /// What is above its target.
+    above: Vec<ActorId>,
+    /// The write that what it is told first waits for: nothing overtakes that.
+    write: u64,
+}
+
+/// Something that is observed, or is above something that is.
 #[derive(Clone, Default, Debug)]
 struct Observed {
     by: BTreeSet<ObserverKey>,
+    /// Observers of what is below it, who hear nothing of it: but with it, what is below may stand otherwise.
+    through: BTreeSet<ObserverKey>,
     told: Option<StateChange>,
 }
 
@@ -49,19 +62,25 @@ impl Observers {
         }
     }
 
+    /// What was told of it last.
+    pub(super) fn told(&self, id: ActorId) -> Option<&StateChange> {
+        self.observed.get(&id)?.told.as_ref()
+    }
+
     fn add(&mut self, key: &ObserverKey, id: ActorId) {
-        if let Some((_, about)) = self.all.get_mut(key) {
-            about.insert(id);
+        if let Some(observer) = self.all.get_mut(key) {
+            observer.about.insert(id);
             self.observed.entry(id).or_default().by.insert(key.clone());
         }
     }
 
     fn remove(&mut self, key: &ObserverKey) {
-        let Some((observation, about)) = self.all.remove(key) else { return };
-        for id in about {
+        let Some(Observer { observation, about, above, .. }) = self.all.remove(key) else { return };
+        for id in about.into_iter().chain(above) {
             if let Some(observed) = self.observed.get_mut(&id) {
                 observed.by.remove(key);
-                if observed.by.is_empty() {
+                observed.through.remove(key);
+                if observed.by.is_empty() && observed.through.is_empty() {
                     self.observed.remove(&id);
                 }
             }
@@ -82,9 +101,9 @@ impl Observers {
     fn forget(&mut self, id: ActorId) {
         let Some(observed) = self.observed.remove(&id) else { return };
         for key in observed.by {
-            let Some((observation, about)) = self.all.get_mut(&key) else { continue };
-            about.remove(&id);
-            if observation.target == id {
+            let Some(observer) = self.all.get_mut(&key) else { continue };
+            observer.about.remove(&id);
+            if observer.observation.target == id {
                 self.remove(&key);
             }
         }
@@ -104,23 +123,58 @@ impl Supervision {
             return;
         }
         let target = observation.target;
-        if !self.actors.contains_key(&target) && !self.supervisors.contains_key(&target) {
+        if !self.is_known(target) {
             let change = self.final_change(target);
             return self.say(self.write_of(target), Said::Changed(key.0, key.1, change));
         }
-        self.observers.all.insert(key.clone(), (observation, BTreeSet::new()));
+        let above = self.all_above(target);
+        // What is not said to be there may be gone only since a moment ago.
+        let write = self.all_writes();
+        let observer = Observer { observation, about: BTreeSet::new(), above: above.clone(), write };
+        self.observers.all.insert(key.clone(), observer);
+        for id in above {
+            let change = self.current(id);
+            let observed = self.observers.observed.entry(id).or_default();
+            observed.through.insert(key.clone());
+            observed.told = observed.told.take().or(change);
+        }
         let mut about = vec![target];
         if observation.below {
             self.observers.trees.entry(target).or_default().insert(key.clone());
             about.clear();
-            self.below(target, &mut about);
+            self.below(target, self.options.longest_list, &mut about);
         }
+        let is_whole = observation.below && about.len() < self.options.longest_list;
+        let below: Option<Arc<[ActorId]>> = is_whole.then(|| about[1..].into());
         for id in about {
             self.observers.add(&key, id);
             let Some(change) = self.current(id) else { continue };
-            let change = self.tell_once(id, change);
-            self.say(self.writes_of(id), Said::Changed(key.0.clone(), key.1, change));
+            let mut change = self.tell_once(id, change);
+            change.below = below.clone().filter(|_| id == target);
+            self.say(write, Said::Changed(key.0.clone(), key.1, change));
         }
+    }
+
+    /// Whether it is not dead for good, as far as this head can tell.
+    fn is_known(&self, id: ActorId) -> bool {
+        self.actors.contains_key(&id) || self.supervisors.contains_key(&id) || self.is_left_alone(id)
+    }
+
+    fn above(&self, id: ActorId) -> Option<ActorId> {
+        let child = self.actors.get(&id).and_then(|actor| actor.child);
+        let child = child.or_else(|| self.supervisors.get(&id).and_then(|supervisor| supervisor.parent));
+        child.map(|(supervisor, _)| supervisor)
+    }
+
+    /// The supervisors above it, up to the root.
+    fn all_above(&self, id: ActorId) -> Vec<ActorId> {
+        std::iter::successors(self.above(id), |above| self.above(*above)).collect()
+    }
+
+    /// The write that has how it stands: what is above it says whether it is to run.
+    fn writes_above(&self, id: ActorId) -> u64 {
+        let all = std::iter::successors(Some(id), |at| self.above(*at));
+        all.map(|id| self.writes_of(id)).max().unwrap_or_default()
     }
 
     /// What is told of a state: with the time at which it was told first.
@@ -135,16 +189,15 @@ impl Supervision {
         }
     }
 
-    /// A supervisor and what is below it, each behind what is above it. What is more than a list may have is told as it
-    /// changes.
-    fn below(&self, id: ActorId, about: &mut Vec<ActorId>) {
-        if about.len() >= self.options.longest_list {
+    /// A supervisor and what is below it, each behind what is above it: at most so many. What is more is told as it changes.
+    fn below(&self, id: ActorId, most: usize, about: &mut Vec<ActorId>) {
+        if about.len() >= most {
             return;
         }
         about.push(id);
         let Some(supervisor) = self.supervisors.get(&id) else { return };
         for child in supervisor.children.values().filter(|child| !child.removed) {
-            self.below(child.actor, about);
+            self.below(child.actor, most, about);
         }
     }
 
@@ -171,16 +224,14 @@ impl Supervision {
             let Some(change) = self.current(id) else { continue };
             // What is below a supervisor that is not to run is not to run either; one that starts has all its children back.
             if change.is_supervisor && stood != Some((change.state == ActorState::Dead, change.epoch)) {
-                let mut below = Vec::new();
-                self.below(id, &mut below);
-                touched.extend(below.into_iter().skip(1));
+                self.touch_below(id, &mut touched);
             }
-            self.tell_change(id, change, self.writes_of(id));
+            self.tell_change(id, change, self.writes_above(id));
         }
         // An observer hears of its target last: nothing follows on that.
         let mut write = 0;
         for id in std::mem::take(&mut self.observers.buried) {
-            if self.actors.contains_key(&id) || self.supervisors.contains_key(&id) {
+            if self.is_known(id) {
                 continue;
             }
             write = write.max(self.write_of(id));
@@ -189,19 +240,31 @@ impl Supervision {
         }
     }
 
+    /// What is observed below a supervisor may stand otherwise.
+    fn touch_below(&self, id: ActorId, touched: &mut Vec<ActorId>) {
+        let Some(observed) = self.observers.observed.get(&id) else { return };
+        if !observed.by.is_empty() {
+            let mut below = Vec::new();
+            self.below(id, usize::MAX, &mut below);
+            return touched.extend(below.into_iter().skip(1));
+        }
+        let observers = observed.through.iter().filter_map(|key| self.observers.all.get(key));
+        let below: BTreeSet<ActorId> =
+            observers.flat_map(|observer| observer.about.iter().chain(&observer.above)).copied().collect();
+        touched.extend(below);
+    }
+
     /// What is new below an observed supervisor is observed too.
     fn find_trees(&mut self, id: ActorId) {
         if self.observers.trees.is_empty() {
             return;
         }
-        let mut above = Some(id);
-        while let Some(at) = above {
-            for key in self.observers.trees.get(&at).cloned().into_iter().flatten() {
+        let mut at = Some(id);
+        while let Some(tree) = at {
+            for key in self.observers.trees.get(&tree).cloned().into_iter().flatten() {
                 self.observers.add(&key, id);
             }
-            let child = self.actors.get(&at).and_then(|actor| actor.child);
-            let child = child.or_else(|| self.supervisors.get(&at).and_then(|supervisor| supervisor.parent));
-            above = child.map(|(supervisor, _)| supervisor);
+            at = self.above(tree);
         }
     }
 
@@ -212,43 +275,10 @@ impl Supervision {
             return;
         }
         observed.told = Some(change.clone());
-        for (node, number) in observed.by.clone() {
-            self.say(write, Said::Changed(node, number, change.clone()));
+        for key in observed.by.clone() {
+            let first = self.observers.all.get(&key).map_or(0, |observer| observer.write);
+            self.say(write.max(first), Said::Changed(key.0, key.1, change.clone()));
         }
-    }
-
-    /// How something stands that is not dead for good; `None` where its node has not said so to this head yet.
-    fn current(&self, id: ActorId) -> Option<StateChange> {
-        if let Some(actor) = self.actors.get(&id) {
-            let stops = actor.stop.as_ref().map(|stop| stop.reason.clone());
-            let last = actor.last.as_ref().map(|(_, reason)| reason.clone());
-            let change = StateChange {
-                name: actor.options().name.clone(),
-                state: self.state_of_actor(actor),
-                epoch: actor.epoch,
-                node: actor.node.clone(),
-                reason: stops.or(last),
-                restarts: actor.restarts,
-                at_millis: actor.since_millis,
-                ..self.blank(id, actor.child)
-            };
-            return (actor.phase != Phase::Unknown).then_some(change);
-        }
-        let supervisor = self.supervisors.get(&id)?;
-        let ends = supervisor.decision.as_ref().and_then(|decision| match &decision.end {
-            DecisionEnd::Exit(reason) | DecisionEnd::StartFailed(reason) => Some(reason.clone()),
-            DecisionEnd::Start => None,
-        });
-        Some(StateChange {
-            is_supervisor: true,
-            name: supervisor.name.clone(),
-            state: self.state_of_supervisor(supervisor),
-            epoch: supervisor.epoch,
-            reason: ends.or_else(|| supervisor.last.clone()),
-            restarts: supervisor.restarts,
-            at_millis: supervisor.since_millis,
-            ..self.blank(id, supervisor.parent)
-        })
     }
 
     /// At the end of a turn observers have been told how everything stands that they observe.
@@ -261,7 +291,7 @@ impl Supervision {
         }
         for (tree, keys) in &self.observers.trees {
             let mut below = Vec::new();
-            self.below(*tree, &mut below);
+            self.below(*tree, self.options.longest_list, &mut below);
             let observed = |id: &ActorId| self.observers.observed.get(id).map(|observed| &observed.by);
             let is_missed = |id: &&ActorId| !observed(id).is_some_and(|by| keys.is_subset(by));
             if let Some(missed) = below.iter().find(is_missed) {
@@ -269,50 +299,5 @@ impl Supervision {
             }
         }
         Ok(())
-    }
-
-    fn blank(&self, id: ActorId, place: Option<(ActorId, u64)>) -> StateChange {
-        let child = place.and_then(|(above, ordinal)| self.supervisors.get(&above)?.children.get(&ordinal));
-        StateChange {
-            actor: id,
-            is_supervisor: false,
-            name: "".into(),
-            supervisor: place.map(|(above, _)| above),
-            child: child.map_or_else(|| "".into(), |child| child.id.clone()),
-            state: ActorState::Pending,
-            epoch: Epoch(0),
-            node: None,
-            reason: None,
-            restarts: 0,
-            at_millis: self.wall_millis,
-            is_final: false,
-            missed: 0,
-        }
-    }
-
-    /// It is dead for good, or nothing is known of it any more.
-    fn final_change(&self, id: ActorId) -> StateChange {
-        let told = self.observers.observed.get(&id).and_then(|observed| observed.told.clone());
-        let dead = self.dead.get(id);
-        let info = dead.and_then(|dead| dead.info.as_deref());
-        let mut change = told.unwrap_or_else(|| self.blank(id, None));
-        if let Some(info) = info {
-            change.name = info.name.clone();
-            change.supervisor = info.supervisor.or(change.supervisor);
-            change.node = info.node.clone();
-            change.restarts = info.restarts;
-        }
-        let lost = || (change.epoch, ExitReason::of(ExitKind::Lost), self.wall_millis);
-        let known = dead.map(|dead| (dead.incarnation.epoch, dead.reason.clone(), dead.since_millis));
-        let (epoch, reason, at_millis) = known.unwrap_or_else(lost);
-        StateChange {
-            state: ActorState::Dead,
-            epoch,
-            reason: Some(reason),
-            at_millis,
-            is_final: true,
-            missed: 0,
-            ..change
-        }
     }
 }

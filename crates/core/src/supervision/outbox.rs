@@ -9,8 +9,8 @@ use mobula_types::{ActorId, Failure, Incarnation, NodeId};
 
 type PerNode<T> = IndexMap<NodeId, Vec<T>, foldhash::fast::FixedState>;
 
-/// Changes for an observer that fit into one message.
-const MOST_CHANGES: usize = 1_000;
+/// Changes for an observer in one message: each may have a reason of 64 KiB, with its causes.
+const MOST_CHANGES: usize = 128;
 
 /// Something that is said when its write is durable.
 #[derive(Clone, PartialEq, Debug)]

@@ -105,6 +105,7 @@ impl Supervision {
         let older = |(_, of, _): &(NodeId, Incarnation, ActorState)| of.epoch <= incarnation.epoch;
         if known.found.as_ref().is_none_or(older) {
             known.found = Some((node.clone(), incarnation, state));
+            self.touch(incarnation.actor);
             self.tell_left_alone(incarnation.actor);
         }
     }
@@ -117,6 +118,7 @@ impl Supervision {
         }
         known.found = known.found.take().filter(|(_, found, _)| *found != incarnation);
         known.exit = Some((incarnation, reason.clone()));
+        self.touch(incarnation.actor);
         self.say_downs(incarnation, reason, 0);
         self.tell_left_alone(incarnation.actor);
     }
@@ -175,5 +177,19 @@ impl Supervision {
             (None, Some((incarnation, reason))) => (Some(*incarnation), Some(reason.clone())),
             (None, None) => (None, None),
         })
+    }
+
+    /// What nodes have said last of one that is left alone; `None` where none has said anything.
+    pub(super) fn said_of_left_alone(
+        &self,
+        id: ActorId,
+    ) -> Option<(Incarnation, Option<NodeId>, ActorState, Option<ExitReason>)> {
+        let known = self.quarantine.left_alone.get(&id)?;
+        let last = known.exit.as_ref().map(|(_, reason)| reason.clone());
+        match (&known.found, &known.exit) {
+            (Some((node, incarnation, state)), _) => Some((*incarnation, Some(node.clone()), *state, last)),
+            (None, Some((incarnation, _))) => Some((*incarnation, None, ActorState::Dead, last)),
+            (None, None) => None,
+        }
     }
 }

@@ -63,6 +63,12 @@ impl Supervision {
         self.writes.next + (index / self.options.write_limit.max(1)) as u64
     }
 
+    /// The write by whose end everything is durable that has changed so far.
+    pub(super) fn all_writes(&self) -> u64 {
+        let unsealed = self.writes.changed.len().div_ceil(self.options.write_limit.max(1));
+        self.writes.next + unsealed as u64 - 1
+    }
+
     /// An actor changed.
     pub(super) fn mark_actor(&mut self, id: ActorId) -> u64 {
         let write = self.mark(Key::Actor(id));
@@ -178,6 +184,12 @@ impl Supervision {
                 }
                 Said::Created { request, index, .. } => {
                     self.say(0, Said::Created { request, index, created: Err(failure.clone()) });
+                }
+                // Observers wait for all writes before they are told first, whatever those are of.
+                Said::Changed(_, _, ref change)
+                    if creation.is_none_or(|(actor, _)| actor != change.actor) =>
+                {
+                    self.say(write.saturating_sub(1), said);
                 }
                 _ => {}
             }

@@ -62,7 +62,10 @@ pub fn weight(frame: &Frame) -> u64 {
             self::publication(publication)
         }
         Frame::Enrol(_) => SPEC,
-        Frame::Observed { changes, .. } => EXIT * changes.len(),
+        Frame::Observed { changes, .. } => {
+            let below = changes.iter().filter_map(|change| change.below.as_ref());
+            EXIT * changes.len() + below.map(|below| 24 * below.len()).sum::<usize>()
+        }
         Frame::Ask { ask, .. } => self::ask(ask),
         Frame::Answered { answer, .. } => self::answer(answer),
         _ => 0,

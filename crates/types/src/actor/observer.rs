@@ -50,6 +50,10 @@ pub struct StateChange {
     pub is_final: bool,
     /// How many changes before this one were dropped, as the observer did not take them in time.
     pub missed: u64,
+    /// Where a head begins to tell of a tree, with what it says of the supervisor that is observed: everything that is below,
+    /// so that what was told of before and is not among it is known to be gone. `None` in all other changes, and of a tree
+    /// that is too large.
+    pub below: Option<Arc<[ActorId]>>,
 }
 
 impl StateChange {

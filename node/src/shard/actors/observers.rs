@@ -12,6 +12,10 @@ use std::time::Duration;
 const MOST_OBSERVERS: usize = 10_000;
 /// Changes that wait for an observer whose session takes no more; beyond it the oldest are dropped.
 const MOST_WAITING: usize = 10_000;
+/// Changes that wait for all observers together. Beyond it each observer has room for one, and for no more than it has.
+const MOST_WAITING_OF_ALL: usize = 100_000;
+/// Changes that are handed to a session before it is looked at again whether it takes more.
+const MOST_AT_ONCE: usize = 256;
 /// When a session that took no more is looked at again.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -20,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Observers {
     known: BTreeMap<u64, Observer>,
     last: u64,
+    /// Changes that wait for any of them.
+    waiting: usize,
     /// When those are looked at for whom changes wait.
     next_look: Option<Time>,
 }
@@ -33,9 +39,10 @@ struct Observer {
 }
 
 impl Observer {
+    /// Adds a change, and drops the oldest ones beyond `most`.
     fn add(&mut self, change: StateChange, most: usize) {
         self.waiting.push_back(change);
-        if self.waiting.len() > most
+        while self.waiting.len() > most.max(1)
             && let Some(dropped) = self.waiting.pop_front()
             && let Some(next) = self.waiting.front_mut()
         {
@@ -43,10 +50,10 @@ impl Observer {
         }
     }
 
-    /// Whether it has nothing more to hear than what waits.
+    /// Whether it has nothing more to hear than what waits: heads tell of the death of its target last.
     fn is_over(&self) -> bool {
         let target = self.observation.target;
-        self.waiting.iter().any(|change| change.is_final && change.actor == target)
+        self.waiting.back().is_some_and(|change| change.is_final && change.actor == target)
     }
 }
 
@@ -54,6 +61,34 @@ impl Observers {
     /// All, as a head is told of them.
     pub(super) fn all(&self) -> Vec<Observation> {
         self.known.values().filter(|known| !known.is_over()).map(|known| known.observation).collect()
+    }
+
+    /// Adds a change for an observer.
+    fn add(&mut self, number: u64, change: StateChange) {
+        let Some(observer) = self.known.get_mut(&number) else { return };
+        let before = observer.waiting.len();
+        let room = MOST_WAITING_OF_ALL.saturating_sub(self.waiting);
+        observer.add(change, MOST_WAITING.min(before + room));
+        self.waiting = self.waiting + observer.waiting.len() - before;
+    }
+
+    /// The next changes for an observer; with the last of all, the one by which its target is dead for good, it is gone.
+    fn take(&mut self, number: u64) -> Vec<StateChange> {
+        let Some(observer) = self.known.get_mut(&number) else { return Vec::new() };
+        let is_over = observer.is_over();
+        let count = observer.waiting.len().min(MOST_AT_ONCE);
+        let changes = observer.waiting.drain(..count).collect();
+        self.waiting -= count;
+        if is_over && observer.waiting.is_empty() {
+            self.known.remove(&number);
+        }
+        changes
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some(observer) = self.known.remove(&number) {
+            self.waiting -= observer.waiting.len();
+        }
     }
 
     /// When something is due.
@@ -81,34 +116,30 @@ impl Shard {
     pub(super) fn unobserve(&mut self, session: SessionKey, number: u64) {
         let observers = &mut self.actors.observers;
         if observers.known.get(&number).is_some_and(|observer| observer.session == session) {
-            observers.known.remove(&number);
+            observers.remove(number);
             self.parts.head.report_actors(ActorReport::Unobserve { number });
         }
     }
 
     /// A head says how things stand.
     pub(super) fn on_changes(&mut self, number: u64, changes: Vec<StateChange>) {
-        let Some(observer) = self.actors.observers.known.get_mut(&number) else { return };
-        changes.into_iter().for_each(|change| observer.add(change, MOST_WAITING));
+        changes.into_iter().for_each(|change| self.actors.observers.add(number, change));
         self.tell_observer(number);
     }
 
-    /// Hands on what waits, unless the session is behind.
+    /// Hands on what waits, as far as the session takes it.
     fn tell_observer(&mut self, number: u64) {
-        let Some(observer) = self.actors.observers.known.get_mut(&number) else { return };
-        if observer.waiting.is_empty() {
-            return;
+        while let Some(observer) = self.actors.observers.known.get(&number)
+            && !observer.waiting.is_empty()
+        {
+            let session = observer.session;
+            if self.sessions.is_behind(session) {
+                self.actors.observers.next_look.get_or_insert(self.now + PAUSE);
+                return;
+            }
+            let changes = self.actors.observers.take(number);
+            self.sessions.send(session, Frame::Observed { number, changes });
         }
-        if self.sessions.is_behind(observer.session) {
-            self.actors.observers.next_look.get_or_insert(self.now + PAUSE);
-            return;
-        }
-        let (session, is_over) = (observer.session, observer.is_over());
-        let changes = observer.waiting.drain(..).collect();
-        if is_over {
-            self.actors.observers.known.remove(&number);
-        }
-        self.sessions.send(session, Frame::Observed { number, changes });
     }
 
     /// Looks at those again whose sessions were behind.
@@ -146,31 +177,74 @@ mod tests {
     use mobula_types::TaskId;
     use mobula_types::actor::{ActorState, Epoch};
 
+    const TARGET: ActorId = ActorId(TaskId { high: 1, low: 1 });
+
+    fn observers(count: u64) -> Observers {
+        let mut observers = Observers::default();
+        for number in 0..count {
+            let observation = Observation { number, target: TARGET, below: false };
+            let observer = Observer { session: SessionKey(1), observation, waiting: VecDeque::new() };
+            observers.known.insert(number, observer);
+        }
+        observers
+    }
+
+    fn change(epoch: u64, is_final: bool) -> StateChange {
+        StateChange {
+            actor: TARGET,
+            is_supervisor: false,
+            name: "".into(),
+            supervisor: None,
+            child: "".into(),
+            state: ActorState::Running,
+            epoch: Epoch(epoch),
+            node: None,
+            reason: None,
+            restarts: 0,
+            at_millis: 0,
+            is_final,
+            missed: 0,
+            below: None,
+        }
+    }
+
+    fn taken(observers: &mut Observers, number: u64) -> Vec<(u64, u64)> {
+        let mut all = Vec::new();
+        loop {
+            let some = observers.take(number);
+            if some.is_empty() {
+                return all;
+            }
+            assert!(some.len() <= MOST_AT_ONCE);
+            all.extend(some.iter().map(|change| (change.epoch.0, change.missed)));
+        }
+    }
+
     #[test]
     fn a_slow_observer_loses_the_oldest_and_is_told_how_many() {
-        let target = ActorId(TaskId { high: 1, low: 1 });
-        let observation = Observation { number: 1, target, below: false };
-        let mut observer = Observer { session: SessionKey(1), observation, waiting: VecDeque::new() };
-        for number in 0..10 {
-            let change = StateChange {
-                actor: target,
-                is_supervisor: false,
-                name: "".into(),
-                supervisor: None,
-                child: "".into(),
-                state: ActorState::Running,
-                epoch: Epoch(number),
-                node: None,
-                reason: None,
-                restarts: 0,
-                at_millis: 0,
-                is_final: number == 9,
-                missed: 0,
-            };
-            observer.add(change, 3);
+        let mut observers = observers(1);
+        let most = MOST_WAITING as u64;
+        (0..most + 7).for_each(|epoch| observers.add(0, change(epoch, epoch == most + 6)));
+        assert!(observers.all().is_empty(), "it is over, and no head need know of it");
+        let told = taken(&mut observers, 0);
+        assert_eq!((told.len(), told[0], told[1]), (MOST_WAITING, (7, 7), (8, 0)));
+        assert!(observers.known.is_empty() && observers.waiting == 0);
+    }
+
+    #[test]
+    fn what_waits_for_all_observers_together_is_bounded_and_each_has_its_latest() {
+        let full = (MOST_WAITING_OF_ALL / MOST_WAITING) as u64;
+        let mut observers = observers(full + 2);
+        let most = MOST_WAITING as u64;
+        for number in 0..full {
+            (0..most).for_each(|epoch| observers.add(number, change(epoch, false)));
         }
-        let kept: Vec<_> = observer.waiting.iter().map(|change| (change.epoch.0, change.missed)).collect();
-        assert_eq!(kept, [(7, 7), (8, 0), (9, 0)]);
-        assert!(observer.is_over());
+        (0..3).for_each(|epoch| observers.add(full, change(epoch, false)));
+        assert_eq!(observers.waiting, MOST_WAITING_OF_ALL + 1);
+        assert_eq!(taken(&mut observers, full), [(2, 2)]);
+        observers.remove(0);
+        (0..3).for_each(|epoch| observers.add(full, change(epoch, false)));
+        assert_eq!(taken(&mut observers, full), [(0, 0), (1, 0), (2, 0)]);
+        assert_eq!(observers.waiting, MOST_WAITING_OF_ALL - MOST_WAITING);
     }
 }

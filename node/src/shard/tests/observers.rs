@@ -22,6 +22,7 @@ fn change(state: ActorState) -> StateChange {
         at_millis: 5,
         is_final: state == ActorState::Dead,
         missed: 0,
+        below: None,
     }
 }
 

@@ -21,7 +21,8 @@ pub(crate) fn change() -> impl Strategy<Value = StateChange> {
     let who = (actor_id(), any::<bool>(), text(), option::of(actor_id()), text());
     let how = (actor_state(), any::<u64>(), option::of(node_id()), option::of(exit_reason()));
     let numbers = any::<(u64, u64, bool, u64)>();
-    (who, how, numbers).prop_map(|(who, how, (restarts, at_millis, is_final, missed))| {
+    let below = option::of(vec(actor_id(), 0..3).prop_map(Into::into));
+    (who, how, numbers, below).prop_map(|(who, how, (restarts, at_millis, is_final, missed), below)| {
         let (actor, is_supervisor, name, supervisor, child) = who;
         let (state, epoch, node, reason) = how;
         StateChange {
@@ -38,6 +39,7 @@ pub(crate) fn change() -> impl Strategy<Value = StateChange> {
             at_millis,
             is_final,
             missed,
+            below,
         }
     })
 }

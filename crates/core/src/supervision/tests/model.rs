@@ -1,6 +1,6 @@
 //! A sequential model of OTP's supervisors, and random trees and faults against it.
 
-use super::observing::observe;
+use super::observing::{observe, observe_some};
 use super::shapes::*;
 use super::specs::*;
 use super::world::*;
@@ -451,8 +451,9 @@ proptest! {
     ) {
         let mut world = if seed.is_multiple_of(2) { World::with_small_writes(5, seed) } else { World::seeded(5, seed) };
         world.ask(start_tree(1, "tree", spec_of(strategy, 1000, &shapes, &mut 0)));
-        // What it is told is checked behind every event.
+        // What they are told is checked behind every event: who observes all, and who observes a part each.
         observe(&mut world, 1, id(1), true);
+        observe_some(&mut world, 2..8);
         for fault in &faults {
             strike(&mut world, fault);
         }

@@ -1,6 +1,7 @@
 //! Random trees against the model, with heads that change in the middle of what they decide about sets of exits.
 
 use super::model::*;
+use super::observing::observe_some;
 use super::shapes::*;
 use super::specs::*;
 use super::world::*;
@@ -42,6 +43,7 @@ proptest! {
         started(&mut world, &spec);
         model.start(&mut Vec::new());
         world.take_trace();
+        observe_some(&mut world, 1..5);
         let lost: BTreeSet<String> = world.classes_on(&node(1)).into_iter().collect();
         world.lose(&node(1));
         change_heads(&mut world, steps);

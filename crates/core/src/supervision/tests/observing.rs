@@ -13,7 +13,20 @@ pub(super) fn observe(world: &mut World, number: u64, target: ActorId, below: bo
     world.tell(Event::Reported { node: node(1), report });
 }
 
-/// As that, and lets everything happen that can.
+/// Parts of all trees, chosen at random: actors, supervisors alone, and supervisors with what is below them.
+pub(super) fn observe_some(world: &mut World, numbers: std::ops::Range<u64>) {
+    let request = world.ask(ActorRequest::Tree(None));
+    let Ok(ActorAnswer::Tree { supervisors, actors, .. }) = world.answer(request) else { panic!() };
+    let all = actors.iter().map(|info| info.actor).chain(supervisors.iter().map(|info| info.supervisor));
+    let all: Vec<ActorId> = all.collect();
+    for number in numbers {
+        let Some(target) = all.get(world.random(all.len())) else { return };
+        let below = world.random(2) == 0;
+        observe(world, number, *target, below);
+    }
+}
+
+/// As [`observe`], and lets everything happen that can.
 fn observed(world: &mut World, number: u64, target: ActorId, below: bool) {
     observe(world, number, target, below);
     world.settle();
@@ -122,6 +135,48 @@ fn a_node_loss_is_told_with_its_reason_once_it_is_durable() {
 }
 
 #[test]
+fn what_happens_above_an_actor_is_told_to_those_who_observe_it_alone() {
+    let inner = tree(SupervisorStrategy::OneForOne, vec![child("x")]);
+    let mut world = world_with(tree(SupervisorStrategy::OneForOne, vec![child("a"), below("inner", inner)]));
+    let inner = child_id(&mut world, "inner");
+    let x = world.running("x").unwrap().1.actor;
+    observed(&mut world, 5, x, false);
+    assert_eq!(told(&mut world, 5), [row("x", Running, 1)]);
+    let supervisor = ActorTarget::Id(id(1));
+    let terminate = ActorRequest::TerminateChild { supervisor: supervisor.clone(), child: "inner".into() };
+    world.ask(terminate);
+    world.settle();
+    let changes = taken(&mut world, 5);
+    let last = changes.last().unwrap();
+    assert_eq!((last.state, last.is_final), (Dead, false), "{changes:?}");
+    world.ask(ActorRequest::RestartChild { supervisor, child: "inner".into() });
+    world.settle();
+    assert_eq!(told(&mut world, 5).last(), Some(&row("x", Running, 2)));
+    assert!(world.nodes[&node(1)].changes.is_empty(), "nobody observes {inner}");
+}
+
+#[test]
+fn what_cannot_be_read_stands_as_its_node_says() {
+    let mut world = three(SupervisorStrategy::OneForOne);
+    let b = child_id(&mut world, "b");
+    world.unreadable.actors = vec![b];
+    world.fail_over();
+    world.nodes.get_mut(&node(1)).unwrap().observations.push(Observation {
+        number: 5,
+        target: b,
+        below: false,
+    });
+    world.join_all();
+    world.settle();
+    assert_eq!(told(&mut world, 5), [row("", Running, 1)]);
+    world.exit("b", ExitKind::Panicked);
+    world.settle();
+    let [change] = &taken(&mut world, 5)[..] else { panic!() };
+    assert_eq!((change.state, change.is_final), (Dead, false));
+    assert_eq!(change.reason, Some(ExitReason::of(ExitKind::Panicked)));
+}
+
+#[test]
 fn a_later_head_tells_how_it_stands_and_then_goes_on() {
     let mut world = three(SupervisorStrategy::OneForOne);
     let b = child_id(&mut world, "b");
@@ -134,6 +189,45 @@ fn a_later_head_tells_how_it_stands_and_then_goes_on() {
     world.exit("b", ExitKind::Killed);
     world.settle();
     assert_eq!(told(&mut world, 5).last(), Some(&row("b", Running, 2)));
+}
+
+#[test]
+fn where_a_head_begins_to_tell_of_a_tree_it_says_what_is_below() {
+    let mut world = three(SupervisorStrategy::OneForOne);
+    observe(&mut world, 5, id(1), true);
+    let below = |changes: &[StateChange]| changes[0].below.as_ref().map_or(99, |below| below.len());
+    world.settle();
+    let changes = taken(&mut world, 5);
+    assert_eq!((below(&changes), changes[0].actor), (3, id(1)));
+    assert!(changes[1..].iter().all(|change| change.below.is_none()));
+    let supervisor = ActorTarget::Id(id(1));
+    world.ask(ActorRequest::TerminateChild { supervisor: supervisor.clone(), child: "b".into() });
+    world.settle();
+    world.ask(ActorRequest::DeleteChild { supervisor, child: "b".into() });
+    // It is deleted, and that is not durable: nobody is told that it is gone.
+    observe(&mut world, 6, id(1), true);
+    assert!(!world.nodes[&node(1)].inbox.iter().any(|order| matches!(order, ActorOrder::Changes { .. })));
+    world.settle();
+    assert_eq!(below(&taken(&mut world, 6)), 2);
+    assert!(taken(&mut world, 5).last().unwrap().is_final);
+    world.fail_over();
+    world.join_all();
+    world.settle();
+    assert_eq!(below(&taken(&mut world, 5)), 2);
+}
+
+#[test]
+fn a_creation_that_is_not_written_keeps_nothing_from_observers() {
+    let mut world = three(SupervisorStrategy::OneForOne);
+    world.ask(create(60, spec("new")));
+    observe(&mut world, 5, id(1), true);
+    observe(&mut world, 6, id(60), false);
+    world.refuse_write();
+    world.settle();
+    assert_eq!(told(&mut world, 5).len(), 4);
+    let changes = taken(&mut world, 6);
+    let [only] = &changes[..] else { panic!("{changes:?}") };
+    assert_eq!((only.state, only.is_final), (Dead, true));
 }
 
 #[test]

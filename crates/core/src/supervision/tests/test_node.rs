@@ -21,3 +21,16 @@ pub(super) struct TestNode {
     pub(super) observations: Vec<Observation>,
     pub(super) changes: BTreeMap<u64, Vec<StateChange>>,
 }
+
+impl TestNode {
+    /// What an observer is told of one actor is in order.
+    pub(super) fn take_changes(&mut self, number: u64, changes: Vec<StateChange>) {
+        let told = self.changes.entry(number).or_default();
+        for change in changes {
+            let before = told.iter().rev().find(|before| before.actor == change.actor);
+            let is_behind = before.is_some_and(|before| change.epoch < before.epoch && !change.is_final);
+            assert!(!is_behind, "{change:?} is told behind {before:?}");
+            told.push(change);
+        }
+    }
+}

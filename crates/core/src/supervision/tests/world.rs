@@ -348,9 +348,7 @@ impl World {
                 let watch = known.watches.get_mut(&number).expect("a watch that was asked for");
                 watch.epoch = Some(epoch);
             }
-            ActorOrder::Changes { number, changes } => {
-                known.changes.entry(number).or_default().extend(changes);
-            }
+            ActorOrder::Changes { number, changes } => known.take_changes(number, changes),
             ActorOrder::Rosters(_) => unreachable!("groups are not the supervision's"),
             ActorOrder::LinkDown { linked, exited, .. } => known.link_downs.push((linked, exited)),
             ActorOrder::Reconciled { unknown } => {

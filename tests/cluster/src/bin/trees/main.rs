@@ -12,13 +12,14 @@ mod rules;
 mod watching;
 mod whole;
 
+use mobula::Cluster;
 use serde_json::Value;
 use tokio::runtime::Builder;
 
 fn main() {
     let mut runtime = Builder::new_multi_thread();
     runtime.worker_threads(2);
-    mobula_cluster_tests::perform(runtime, perform);
+    mobula_cluster_tests::perform_on(runtime, perform);
 }
 
 async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
