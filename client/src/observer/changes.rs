@@ -88,7 +88,8 @@ impl Drop for ChangeSender {
 /// It ends behind the change by which its target is dead for good (`is_final`), and with the session. Changes that come
 /// faster than they are taken are kept up to 10,000; then the oldest are dropped, and the next one says how many
 /// (`missed`). While no head leads, and while a driver moves to another home node, nothing is told; afterwards it goes on
-/// with how things stand, and what happened in between is seen by its result.
+/// with how things stand, and what happened in between is seen by its result: what has died for good meanwhile below a
+/// supervisor is told as dead with `Lost`, where the reason is not known any more.
 pub struct StateChanges {
     queue: ChangeReceiver,
     /// What was told last of each that is not dead for good: another head, or another home node, begins anew.

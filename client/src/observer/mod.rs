@@ -7,13 +7,22 @@
 //! Each tells first how things stand, then every change. A monitor, by contrast, names one incarnation and tells its exit.
 //!
 //! ```no_run
-//! # async fn example(tree: mobula::SupervisorHandle) -> mobula::Result<()> {
+//! # use mobula::prelude::*;
+//! # async fn example(cluster: Cluster) -> mobula::Result<()> {
+//! let mut nodes = cluster.watch_nodes();
+//! let tree = Supervisor::get_in("prod", "ingest").await?;
 //! let mut changes = tree.watch().await?;
-//! while let Some(change) = changes.next().await {
-//!     let why = change.reason.map(|reason| reason.to_string()).unwrap_or_default();
-//!     println!("{} {:?} on {:?}, epoch {}: {why}", change.child, change.state, change.node, change.epoch);
+//! loop {
+//!     tokio::select! {
+//!         Some(change) = changes.next() => {
+//!             let why = change.reason.map(|reason| reason.to_string()).unwrap_or_default();
+//!             println!("{} {} {:?}: {why}", change.at_millis, change.child, change.state);
+//!         }
+//!         Some(change) = nodes.next() => println!("{} {} {:?}", change.at_millis, change.node, change.reason),
+//!         else => return Ok(()),
+//!     }
 //! }
-//! # Ok(()) }
+//! # }
 //! ```
 
 mod changes;

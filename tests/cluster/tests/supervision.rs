@@ -162,6 +162,19 @@ fn observers() -> Result<()> {
 }
 
 #[test]
+fn observers_go_on_with_another_head_and_another_home() -> Result<()> {
+    let cluster = cluster_of(3, 2, true)?;
+    // It leads.
+    let head = format!("kill -KILL {}", cluster.heads[0].server.pid());
+    let case = ["observers-go-on", &head, &signal(&cluster, "KILL", 1)];
+    let answer = finish(cluster.trees(1, &case)?)?;
+    let seen = answer.get("value").with_context(|| answer.to_string())?;
+    assert_eq!(seen["reasons"], json!(["Panicked", "NodeLost", "Panicked", "Shutdown"]), "{seen}");
+    assert_eq!((&seen["actor"], &seen["ended"]), (&json!("NodeLost"), &json!(true)), "{seen}");
+    Ok(())
+}
+
+#[test]
 fn root_cause() -> Result<()> {
     let cluster = cluster()?;
     let seen = with_a_node_killed(&cluster, "root-cause")?;

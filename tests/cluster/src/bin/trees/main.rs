@@ -43,6 +43,7 @@ async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
         ["links", victim, act] => watching::links(victim, act).await,
         ["monitors", victim, act] => watching::monitors(victim, act).await,
         ["observers", victim, act] => observing::observers(cluster, victim, act).await,
+        ["observers-go-on", head, home] => observing::go_on(head, home).await,
         ["root-cause", victim, act] => watching::root_cause(victim, act).await,
         ["head-away", act] => away::head_away(act).await,
         other => Ok(Value::String(format!("there is no case {other:?}"))),

@@ -148,6 +148,18 @@ impl Watcher {
         context.link(&member).await.map(|_number| ())
     }
 
+    /// Observes one until it runs as that incarnation, and tells the reasons that it heard of.
+    pub async fn observe(&self, member: MemberHandle, epoch: u64) -> mobula::Result<Vec<String>> {
+        let (mut changes, mut reasons) = (ActorHandle::watch(&member).await?, Vec::new());
+        while let Some(change) = changes.next().await {
+            reasons.extend(change.reason.map(|reason| format!("{:?}", reason.kind())));
+            if change.state == ActorState::Running && change.epoch.0 == epoch {
+                break;
+            }
+        }
+        Ok(reasons)
+    }
+
     pub fn trap_exits(&mut self, context: &ActorContext) {
         context.trap_exits(true);
     }

@@ -1,6 +1,6 @@
 //! Observers of an actor, of a tree and of the nodes.
 
-use crate::member::{MemberHandle, act};
+use crate::member::{MemberHandle, WatcherHandle, act};
 use mobula::prelude::*;
 use mobula::{ActorState, Cluster, Error, ErrorKind, NodeState, StateChange, StateChanges};
 use serde_json::{Value, json};
@@ -74,5 +74,41 @@ pub(crate) async fn observers(cluster: &Cluster, victim: &str, line: &str) -> mo
         "ends": [end_of_child.last().map(reason_of), end_of_tree.last().map(reason_of)],
         "ended": ended,
         "unknown": unknown[0].is_final,
+    }))
+}
+
+/// Observers go on when the leading head is lost, and what they observe changes while none leads; and when the driver's home
+/// is, with a child on it. The lines have them go away; the home is `node-1`.
+pub(crate) async fn go_on(head: &str, home: &str) -> mobula::Result<Value> {
+    let tree = Supervisor::one_for_one("tree")
+        .child("0", MemberHandle::quiet(0_u32).on_node("node-0", true))
+        .child("1", MemberHandle::quiet(1_u32).on_node("node-1", true))
+        .start()
+        .await?;
+    let (first, second): (MemberHandle, MemberHandle) = (tree.child("0").await?, tree.child("1").await?);
+    let watcher = WatcherHandle::new().on_node("node-2", false).spawn().await?;
+    let seen_by_actor = watcher.observe(second, 2).submit();
+    let (mut of_first, mut of_tree) = (ActorHandle::watch(&first).await?, tree.watch().await?);
+    until(&mut of_tree, |change| is_running(change, "1", 1)).await?;
+    until(&mut of_first, |change| is_running(change, "0", 1)).await?;
+
+    act(head).wait().expect("a shell");
+    let _died = first.panic().await;
+    let by_leader = until(&mut of_first, |change| is_running(change, "0", 2)).await?;
+    until(&mut of_tree, |change| is_running(change, "0", 2)).await?;
+
+    act(home).wait().expect("a shell");
+    let by_home = until(&mut of_tree, |change| is_running(change, "1", 2)).await?;
+    let _died = first.panic().await;
+    let later = until(&mut of_first, |change| is_running(change, "0", 3)).await?;
+    tree.terminate_child("0").await?;
+    tree.delete_child("0").await?;
+    let deleted = until(&mut of_first, |change| change.is_final).await?;
+    until(&mut of_tree, |change| change.is_final && &*change.child == "0").await?;
+    let reasons = [by_leader, by_home, later, deleted].map(|told| told.last().map(reason_of));
+    Ok(json!({
+        "reasons": reasons,
+        "actor": seen_by_actor.await?.last(),
+        "ended": of_first.next().await.is_none(),
     }))
 }
