@@ -75,7 +75,7 @@ impl Supervision {
         info.last_exit = reason.to_string();
         let incarnation = actor.incarnation(id);
         let Some(actor) = self.actors.remove(&id) else { return };
-        self.observers.buried(id);
+        self.note_burial(id, actor.child.map(|(above, _)| above));
         self.by_job.remove(&(actor.spec.job, id));
         self.leave_job(actor.spec.job);
         self.leave_spec(actor.key);
@@ -99,7 +99,7 @@ impl Supervision {
     /// A supervisor without children is dead for good.
     pub(super) fn bury_supervisor(&mut self, id: ActorId, reason: &ExitReason) {
         let Some(supervisor) = self.supervisors.remove(&id) else { return };
-        self.observers.buried(id);
+        self.note_burial(id, supervisor.parent.map(|(above, _)| above));
         self.by_job.remove(&(supervisor.job, id));
         self.leave_job(supervisor.job);
         if let Some((_, key)) = &supervisor.rules.pattern {

@@ -108,7 +108,7 @@ impl Supervision {
         {
             actor.phase = phase;
             actor.since_millis = wall;
-            self.touch(id);
+            self.observers.touch(id);
         }
     }
 
@@ -253,7 +253,7 @@ impl Supervision {
         }
         actor.stop = Some(Box::new(Stop { shutdown, reason }));
         actor.since_millis = self.wall_millis;
-        self.touch(id);
+        self.observers.touch(id);
         self.say_stop(id, after);
         true
     }

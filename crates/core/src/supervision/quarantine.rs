@@ -105,7 +105,7 @@ impl Supervision {
         let older = |(_, of, _): &(NodeId, Incarnation, ActorState)| of.epoch <= incarnation.epoch;
         if known.found.as_ref().is_none_or(older) {
             known.found = Some((node.clone(), incarnation, state));
-            self.touch(incarnation.actor);
+            self.observers.touch(incarnation.actor);
             self.tell_left_alone(incarnation.actor);
         }
     }
@@ -118,7 +118,7 @@ impl Supervision {
         }
         known.found = known.found.take().filter(|(_, found, _)| *found != incarnation);
         known.exit = Some((incarnation, reason.clone()));
-        self.touch(incarnation.actor);
+        self.observers.touch(incarnation.actor);
         self.say_downs(incarnation, reason, 0);
         self.tell_left_alone(incarnation.actor);
     }

@@ -57,7 +57,7 @@ impl Supervision {
     /// Something changed that the registry holds. Gives the number of the write that will have it.
     pub(super) fn mark(&mut self, key: Key) -> u64 {
         if let Key::Actor(id) | Key::Supervisor(id) = &key {
-            self.touch(*id);
+            self.observers.touch(*id);
         }
         let (index, _) = self.writes.changed.insert_full(key);
         self.writes.next + (index / self.options.write_limit.max(1)) as u64

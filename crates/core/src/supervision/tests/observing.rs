@@ -13,6 +13,15 @@ pub(super) fn observe(world: &mut World, number: u64, target: ActorId, below: bo
     world.tell(Event::Reported { node: node(1), report });
 }
 
+pub(super) fn unobserve(world: &mut World, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        if let Some(known) = world.nodes.get_mut(&node(1)) {
+            known.observations.retain(|observation| observation.number != number);
+        }
+        world.tell(Event::Reported { node: node(1), report: ActorReport::Unobserve { number } });
+    }
+}
+
 /// Parts of all trees, chosen at random: actors, supervisors alone, and supervisors with what is below them.
 pub(super) fn observe_some(world: &mut World, numbers: std::ops::Range<u64>) {
     let request = world.ask(ActorRequest::Tree(None));
