@@ -88,8 +88,6 @@ pub(crate) struct Leader {
     requests: BTreeMap<RequestKey, Reply<JobInfo>>,
     drains: Vec<(NodeName, Reply<()>)>,
     watchers: Vec<mpsc::Sender<ViewDelta>>,
-    /// Leases that are revoked once the lease that replaces them is a member's.
-    replaced: BTreeMap<u64, u64>,
     writer: Writer<Purpose>,
     admissions: FuturesUnordered<BoxFuture<'static, Admission>>,
     /// Leases of another length for nodes that are members.
@@ -168,7 +166,6 @@ impl Leader {
             requests: BTreeMap::new(),
             drains: Vec::new(),
             watchers: Vec::new(),
-            replaced: BTreeMap::new(),
             admissions: FuturesUnordered::new(),
             other_leases: FuturesUnordered::new(),
             probes: FuturesUnordered::new(),

@@ -168,6 +168,8 @@ impl World {
             Happening::StreamCheck { stream, end } => {
                 if self.context.is_given_up(stream, end) {
                     self.stream_ended(stream, end);
+                } else {
+                    self.context.check_again(stream, end);
                 }
             }
             Happening::StreamEnded { stream, end } => self.stream_ended(stream, end),

@@ -121,16 +121,17 @@ impl Supervision {
         if let Some(known) = self.nodes.get_mut(&node) {
             known.actors.insert(id);
         }
-        if let Some(actor) = self.actors.get_mut(&id) {
-            actor.epoch = actor.epoch.next();
-            actor.restarts += u64::from(actor.epoch.0 > 1);
-            actor.node = Some(node);
-            actor.stop = None;
-            actor.again = false;
-        }
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        actor.epoch = actor.epoch.next();
+        actor.restarts += u64::from(actor.epoch.0 > 1);
+        actor.node = Some(node);
+        actor.stop = None;
+        actor.again = false;
+        let epoch = actor.epoch;
         self.set_phase(id, Phase::Granted);
         self.no_longer_deferred(child);
         self.mark_actor(id);
+        self.rebind_watches(id, epoch);
         self.granted(id);
     }
 

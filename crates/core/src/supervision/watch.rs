@@ -149,6 +149,20 @@ impl Supervision {
         Moment::Exited(Incarnation { actor, epoch }, reason)
     }
 
+    /// An epoch was granted. Where the one before was taken back before any node had heard of it, who watches that watches
+    /// this one.
+    pub(super) fn rebind_watches(&mut self, id: ActorId, epoch: Epoch) {
+        let Some(keys) = self.watches.by_target.get(&id).cloned() else { return };
+        for key in keys {
+            let Some((_, bound)) = self.watches.watches.get_mut(&key) else { continue };
+            if *bound < epoch {
+                *bound = epoch;
+                let (node, number) = key;
+                self.say(self.write_of(id), Said::Order(node, ActorOrder::Watching { number, epoch }));
+            }
+        }
+    }
+
     pub(super) fn unwatch(&mut self, node: &NodeId, number: u64) {
         self.watches.remove(&(node.clone(), number));
     }

@@ -30,16 +30,41 @@ const LOOK: Duration = Duration::from_millis(700);
 pub(crate) enum Asked {
     Register,
     Leader,
-    LeaderLease { sent: Time },
-    Take { lease: u64, sent: Time },
-    Confirm { lease: u64, sent: Time },
-    Image { lease: u64, sent: Time, created: u64 },
-    Renewal { by: ProcessId, number: u64 },
-    KeepLeading { sent: Time },
+    LeaderLease {
+        sent: Time,
+    },
+    Take {
+        lease: u64,
+        sent: Time,
+    },
+    Confirm {
+        lease: u64,
+        sent: Time,
+    },
+    Image {
+        lease: u64,
+        sent: Time,
+        created: u64,
+    },
+    Renewal {
+        by: ProcessId,
+        number: u64,
+    },
+    KeepLeading {
+        sent: Time,
+    },
     Write,
     Reread,
-    Admission { record: Box<NodeRecord>, replaces: u64 },
-    OtherLease { node: NodeId },
+    /// The lease that a node holds is renewed before it is admitted again.
+    HeldLease {
+        record: Box<NodeRecord>,
+    },
+    Admission {
+        record: Box<NodeRecord>,
+    },
+    OtherLease {
+        node: NodeId,
+    },
     Nothing,
 }
 
