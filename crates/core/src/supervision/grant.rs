@@ -301,21 +301,22 @@ impl Supervision {
             return;
         }
         let child = actor.child;
-        let epoch = actor.epoch;
+        let reason = ExitReason::of(ExitKind::Normal);
         self.grant_over(id);
         if let Some(actor) = self.actors.get_mut(&id) {
-            actor.last = Some((epoch, ExitReason::of(ExitKind::Normal)));
+            actor.last = Some((incarnation.epoch, reason.clone()));
             actor.stop = None;
         }
         let Some((supervisor, ordinal)) = child else {
-            return self.bury(id, ExitReason::of(ExitKind::Normal));
+            return self.bury(id, reason);
         };
         self.moved.insert(id);
         if let Some(child) = self.child_mut(supervisor, ordinal) {
             child.state = mobula_types::actor::ChildState::Ignored;
             child.terminating = false;
         }
-        self.mark_actor(id);
+        let write = self.mark_actor(id);
+        self.say_downs(incarnation, &reason, write);
         self.child_started(supervisor, ordinal);
     }
 

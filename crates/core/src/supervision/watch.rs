@@ -199,6 +199,17 @@ impl Supervision {
         }
     }
 
+    /// Tells who still watches something that is dead for good: what they watch was never heard of by any node, or is to come
+    /// no more.
+    pub(super) fn say_last_downs(&mut self, id: ActorId, reason: &ExitReason, write: u64) {
+        for key in self.watches.by_target.get(&id).cloned().unwrap_or_default() {
+            let Some((_, epoch)) = self.watches.remove(&key) else { continue };
+            let (node, number) = key;
+            let down = Down { number, incarnation: Incarnation { actor: id, epoch }, reason: reason.clone() };
+            self.say(write, Said::Order(node, ActorOrder::Down(down)));
+        }
+    }
+
     fn say_link_down(&mut self, linked: Incarnation, exited: Incarnation, reason: &ExitReason, write: u64) {
         let Some(actor) = self.actors.get(&linked.actor) else { return };
         let Some(node) = actor.node.clone().filter(|_| actor.epoch == linked.epoch && actor.is_granted())
