@@ -336,7 +336,10 @@ impl Node {
             }
             ActorOrder::ExitsRecorded(exits) => self.tell_host(context, host::Event::ExitsRecorded(exits)),
             ActorOrder::Down(down) => self.on_down(context, down),
-            ActorOrder::Watching { number, epoch } => self.watches.bind(number, epoch),
+            ActorOrder::Watching { number, epoch } => {
+                context.observer.watch_bound(self.id, number, epoch);
+                self.watches.bind(number, epoch);
+            }
             // Nobody here links actors or groups them.
             ActorOrder::LinkDown { .. } | ActorOrder::Rosters(_) => {}
             ActorOrder::Reconciled { unknown } => {
