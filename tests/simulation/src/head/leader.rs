@@ -2,7 +2,7 @@
 
 use super::links::Link;
 use super::writer::Writer;
-use super::{Asked, Io, LEADER_LEASE};
+use super::{Asked, GRANTING, Io, LEADER_LEASE};
 use crate::message::RegistryReply;
 use crate::network::StreamId;
 use crate::process::{Host, ProcessId};
@@ -147,7 +147,7 @@ impl Leader {
 
     /// Whether nobody else can lead yet, by this head's own clock.
     pub(super) fn may_grant(&self, now: Time) -> bool {
-        now < self.renewed + LEADER_LEASE * 9 / 10
+        now < self.renewed + GRANTING
     }
 
     /// The end of a turn.

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// The leader's lease.
 pub(crate) const LEADER_LEASE: Duration = Duration::from_secs(4);
+/// How long a leader grants after it has sent a renewal that was answered: its clock may be slow.
+pub(super) const GRANTING: Duration = Duration::from_millis(3_600);
 /// After a campaign that failed.
 const PAUSE: Duration = Duration::from_millis(300);
 /// How often a standby looks whether the leader is still there.
@@ -253,9 +255,11 @@ impl Head {
                 let created = entry.created;
                 self.io(context).ask(Request::Read, Asked::Image { lease, sent, created });
             }
-            // A registry that was restored meanwhile has another leader, or none.
+            // A registry that was restored meanwhile has another leader, or none; and a head that was stopped meanwhile leads
+            // no more.
             (Asked::Image { lease, sent, created }, Ok(Answer::Image(image)))
-                if image.entries.get(&Key::Leader).and_then(|leader| leader.lease) == Some(lease) =>
+                if now < sent + GRANTING
+                    && image.entries.get(&Key::Leader).and_then(|leader| leader.lease) == Some(lease) =>
             {
                 self.take_over(context, *image, lease, sent, created);
             }

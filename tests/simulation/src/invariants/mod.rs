@@ -130,8 +130,10 @@ impl Observer {
         self.one_incarnation.ends(incarnation);
     }
 
-    pub(crate) fn reported(&mut self, report: &ActorReport) {
-        self.exits.reported(report);
+    pub(crate) fn reported(&mut self, process: ProcessId, report: &ActorReport) {
+        if !self.is_of_earlier_registry(process) {
+            self.exits.reported(report);
+        }
     }
 
     pub(crate) fn told_dead(&mut self, node: NodeId) {

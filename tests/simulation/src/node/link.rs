@@ -276,7 +276,7 @@ impl Node {
         self.link.next_renewal = context.local(self.id);
         if self.machines.is_none() {
             let mut options = HostOptions::new(node.clone());
-            options.report_again = Duration::from_secs(3);
+            options.report_again = Duration::from_millis(500);
             self.machines = Some(Machines {
                 router: CallRouter::new(RouterOptions::new(node.clone())),
                 host: ActorHost::new(options),
