@@ -198,7 +198,10 @@ impl Leader {
                 return end;
             }
             for node in std::mem::take(&mut self.parted) {
-                self.tell_actors(supervision::Event::NodeParted { node });
+                // One that has joined over another link in the same turn is there.
+                if !self.links_by_node.contains_key(&node) {
+                    self.tell_actors(supervision::Event::NodeParted { node });
+                }
             }
             // Not a branch below: behind queues that a flood never leaves empty, it would have no turn.
             if self.next_deadline().min(next_heads) <= clock::now() {

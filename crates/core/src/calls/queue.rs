@@ -13,6 +13,9 @@ impl CallRouter {
             let known = &mut self.calls[known];
             known.dropped = false;
             known.outdated = known.ready.is_some();
+            // Another home may have sent it meanwhile.
+            known.resent |= call.resent;
+            known.may_have_run |= call.resent;
             return;
         }
         if self.unclaimed.contains_key(&call.task) {

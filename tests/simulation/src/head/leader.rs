@@ -153,7 +153,10 @@ impl Leader {
     /// The end of a turn.
     pub(super) fn settle(&mut self, io: &mut Io<'_>) {
         for node in std::mem::take(&mut self.parted) {
-            self.tell_actors(io, supervision::Event::NodeParted { node });
+            // One that has joined over another link in the same turn is there.
+            if !self.links_by_node.contains_key(&node) {
+                self.tell_actors(io, supervision::Event::NodeParted { node });
+            }
         }
         let now = io.now();
         if now >= self.membership.next_deadline() {

@@ -416,3 +416,37 @@ fn a_call_that_is_made_again_ends_as_the_attempt_that_waits_for_it() {
     router.event(Event::Dropped { task: task(1) });
     assert_eq!(again(&mut router), vec![]);
 }
+
+#[test]
+fn a_call_that_another_home_may_have_sent_meanwhile_is_sent_as_such() {
+    let mut router = Router::new();
+    router.made(1, 0);
+    let template = router.template.clone();
+    let (options, caller, actor) = (MethodOptions::default(), CALLER, ACTOR);
+    let again = NewCall {
+        task: task(1),
+        job: JOB,
+        caller,
+        actor,
+        sequence: 1,
+        answered_below: 1,
+        options,
+        resent: true,
+    };
+    router.event(Event::Made(again));
+    let attempt = Attempt { owner_term: OwnerTerm(2), number: 0 };
+    let (arguments, inputs) = (Payload::EMPTY, Vec::new());
+    router.event(Event::Ready(ReadyCall {
+        task: task(1),
+        attempt,
+        template,
+        arguments,
+        inputs,
+        deadline: None,
+    }));
+    let effects = router.located("a", 2);
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Send { call, .. } if call.resent)),
+        "{effects:?}"
+    );
+}
