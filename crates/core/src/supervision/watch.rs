@@ -124,7 +124,8 @@ impl Supervision {
                 Some((epoch, reason)) if !actor.is_granted() => {
                     Moment::Exited(Incarnation { actor: id, epoch: *epoch }, reason.clone())
                 }
-                _ => Moment::Lives(actor.epoch.max(Epoch(1))),
+                _ if actor.is_granted() => Moment::Lives(actor.epoch),
+                _ => Moment::Lives(actor.epoch.next()),
             };
         }
         if let Some(supervisor) = self.supervisors.get(&id) {
@@ -132,7 +133,8 @@ impl Supervision {
                 Some(reason) if !supervisor.running => {
                     Moment::Exited(supervisor.incarnation(id), reason.clone())
                 }
-                _ => Moment::Lives(supervisor.epoch.max(Epoch(1))),
+                _ if supervisor.running => Moment::Lives(supervisor.epoch),
+                _ => Moment::Lives(supervisor.epoch.next()),
             };
         }
         match self.dead.get(id) {
