@@ -46,10 +46,9 @@ impl ExactlyOneDown {
 
     pub(super) fn bound(&mut self, home: ProcessId, number: u64, epoch: Epoch) -> Result<(), String> {
         let before = self.bound.insert((home, number), epoch);
-        let (Some(before), Some((actor, heard))) = (before, self.heard.get_mut(&(home, number))) else {
-            return Ok(());
-        };
+        let Some((actor, heard)) = self.heard.get_mut(&(home, number)) else { return Ok(()) };
         *heard = epoch.max(*heard);
+        let Some(before) = before else { return Ok(()) };
         let (first, end) =
             (Incarnation { actor: *actor, epoch: before }, Incarnation { actor: *actor, epoch });
         match self.begun.range(first..end.max(first)).next() {
