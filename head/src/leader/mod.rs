@@ -88,8 +88,6 @@ pub(crate) struct Leader {
     requests: BTreeMap<RequestKey, Reply<JobInfo>>,
     drains: Vec<(NodeName, Reply<()>)>,
     watchers: Vec<mpsc::Sender<ViewDelta>>,
-    /// Leases that are revoked once the lease that replaces them is a member's.
-    replaced: BTreeMap<u64, u64>,
     writer: Writer<Purpose>,
     admissions: FuturesUnordered<BoxFuture<'static, Admission>>,
     /// Leases of another length for nodes that are members.
@@ -168,7 +166,6 @@ impl Leader {
             requests: BTreeMap::new(),
             drains: Vec::new(),
             watchers: Vec::new(),
-            replaced: BTreeMap::new(),
             admissions: FuturesUnordered::new(),
             other_leases: FuturesUnordered::new(),
             probes: FuturesUnordered::new(),
@@ -201,7 +198,10 @@ impl Leader {
                 return end;
             }
             for node in std::mem::take(&mut self.parted) {
-                self.tell_actors(supervision::Event::NodeParted { node });
+                // One that has joined over another link in the same turn is there.
+                if !self.links_by_node.contains_key(&node) {
+                    self.tell_actors(supervision::Event::NodeParted { node });
+                }
             }
             // Not a branch below: behind queues that a flood never leaves empty, it would have no turn.
             if self.next_deadline().min(next_heads) <= clock::now() {

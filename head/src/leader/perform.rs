@@ -16,7 +16,7 @@ use std::time::Duration;
 impl Leader {
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Admit { record, replaces } => self.admit(record, replaces),
+            Effect::Admit { record, held } => self.admit(record, held),
             Effect::Grant { link, node, lease, lease_id, rejoined } => {
                 self.grant(link, node, lease, lease_id, rejoined);
             }
@@ -66,12 +66,22 @@ impl Leader {
         }
     }
 
-    fn admit(&mut self, record: NodeRecord, replaces: u64) {
+    fn admit(&mut self, record: NodeRecord, held: u64) {
         let registry = self.registry.clone();
         let length = record.lease_length;
         self.admissions.push(Box::pin(async move {
-            let lease = registry.grant_lease(length).await;
-            Admission { record, replaces, lease }
+            let known = match held {
+                0 => None,
+                held => match registry.renew_lease(LeaseId::new(held)).await {
+                    Err(RegistryError::LeaseNotFound { .. }) => None,
+                    renewed => Some(renewed.map(|_| LeaseId::new(held))),
+                },
+            };
+            let (lease, is_new) = match known {
+                Some(lease) => (lease, false),
+                None => (registry.grant_lease(length).await.map(|lease| lease.id), true),
+            };
+            Admission { record, lease, is_new }
         }));
     }
 

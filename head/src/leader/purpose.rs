@@ -12,8 +12,8 @@ use mobula_types::{Failure, FailureKind, Generation, JobId, JobRecord, NodeId, N
 /// What a write is for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Purpose {
-    /// A node becomes a member under that lease.
-    Admit { node: NodeId, lease: LeaseId },
+    /// A node becomes a member under that lease; whether it has not held it before.
+    Admit { node: NodeId, lease: LeaseId, is_new: bool },
     /// A lease of another length takes the place of a node's.
     Lease { node: NodeId, lease: LeaseId },
     /// A node's record changes.
@@ -31,14 +31,14 @@ pub(super) enum Purpose {
 /// A lease for a node that is to be admitted, or why there is none.
 pub(super) struct Admission {
     pub(super) record: NodeRecord,
-    pub(super) replaces: u64,
-    pub(super) lease: Result<Lease, RegistryError>,
+    pub(super) lease: Result<LeaseId, RegistryError>,
+    pub(super) is_new: bool,
 }
 
 impl Leader {
     /// A node's record and the key that shows that it lives become durable together.
     pub(super) fn lease_granted(&mut self, admission: Admission) {
-        let Admission { mut record, replaces, lease } = admission;
+        let Admission { mut record, lease, is_new } = admission;
         let node = record.id();
         let lease = match lease {
             Ok(lease) => lease,
@@ -50,13 +50,10 @@ impl Leader {
                 return self.tell_membership(membership::Event::NotAdmitted { node, failure });
             }
         };
-        record.lease = lease.id.get();
+        record.lease = lease.get();
         record.written_millis = clock::wall_millis();
-        let operations = self.under_lease(&record, lease.id);
-        self.write(Purpose::Admit { node, lease: lease.id }, false, operations);
-        if replaces != 0 {
-            self.replaced.insert(lease.id.get(), replaces);
-        }
+        let operations = self.under_lease(&record, lease);
+        self.write(Purpose::Admit { node, lease, is_new }, false, operations);
     }
 
     /// A node's record, and under that lease the key that shows that it lives.
@@ -119,12 +116,9 @@ impl Leader {
 
     pub(super) fn purpose_written(&mut self, purpose: Purpose, revision: Revision) {
         match purpose {
-            Purpose::Admit { node, lease } => {
+            Purpose::Admit { node, lease, is_new: _ } => {
                 let (lease_id, revision) = (lease.get(), revision.get());
                 self.tell_membership(membership::Event::Admitted { node, lease_id, revision });
-                if let Some(replaced) = self.replaced.remove(&lease_id) {
-                    self.revoke(replaced);
-                }
             }
             Purpose::Lease { node, lease } => {
                 tracing::info!(%node, "the node's lease has another length from now on");
@@ -153,9 +147,10 @@ impl Leader {
     pub(super) fn purpose_failed(&mut self, purpose: Purpose, error: RegistryError) {
         tracing::warn!(?purpose, %error, "a write failed");
         match purpose {
-            Purpose::Admit { node, lease } => {
-                self.replaced.remove(&lease.get());
-                self.revoke(lease.get());
+            Purpose::Admit { node, lease, is_new } => {
+                if is_new {
+                    self.revoke(lease.get());
+                }
                 let failure = unavailable(&error).on_node(node.clone());
                 self.tell_membership(membership::Event::NotAdmitted { node, failure });
             }

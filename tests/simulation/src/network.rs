@@ -296,4 +296,14 @@ impl Context {
         };
         self.now.since(since) >= patience
     }
+
+    /// A stream was looked at too early: what refused then was away for good since. It is looked at once more where it is still in
+    /// trouble, or by then may be.
+    pub(crate) fn check_again(&mut self, id: StreamId, end: usize) {
+        let Some(stream) = self.network.streams.get(&id) else { return };
+        let Some(since) = stream.trouble_since.filter(|_| !stream.closed[end]) else { return };
+        let patience = if stream.kind == StreamKind::Link { LINK_PATIENCE } else { SESSION_PATIENCE };
+        let at = (since + patience).max(self.now + Duration::from_millis(500));
+        self.agenda.add(at, Happening::StreamCheck { stream: id, end });
+    }
 }

@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Far more than ever happens in a world that comes to rest.
+const MOST_HAPPENINGS: u64 = 60_000;
 /// How long the registry may take to answer.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -85,10 +87,16 @@ impl World {
     /// Lets everything happen. Gives the first invariant that does not hold.
     pub(crate) fn run(&mut self) -> Result<(), Violation> {
         let end = self.context.plan.end_at;
+        let mut happened = 0_u64;
         while let Some((at, happening)) = self.context.agenda.next(end) {
             self.context.now = at;
             self.happens(happening);
             Observer::look(self);
+            happened += 1;
+            if happened > MOST_HAPPENINGS {
+                let problem = format!("it has not come to rest after {MOST_HAPPENINGS} happenings");
+                self.context.observer.broken("nothing_waits", problem);
+            }
             if let Some(violation) = self.context.observer.violation() {
                 return Err(violation.clone());
             }
@@ -168,6 +176,8 @@ impl World {
             Happening::StreamCheck { stream, end } => {
                 if self.context.is_given_up(stream, end) {
                     self.stream_ended(stream, end);
+                } else {
+                    self.context.check_again(stream, end);
                 }
             }
             Happening::StreamEnded { stream, end } => self.stream_ended(stream, end),

@@ -18,6 +18,11 @@ fn without_the_epoch_check_of_calls() {
 }
 
 #[test]
+fn without_the_epoch_check_of_exits() {
+    is_noticed(Mutation::EpochOfExits);
+}
+
+#[test]
 fn without_the_lease_check() {
     is_noticed(Mutation::Lease);
 }

@@ -2,7 +2,7 @@
 
 use super::Effect;
 use super::lane::Spoiled;
-use super::router::CallRouter;
+use super::router::{CallRouter, UnclaimedEnd};
 use crate::tasks::Place;
 use mobula_types::actor::{CallEnd, Epoch, ExitReason, Incarnation, LaneId};
 use mobula_types::frame::AssignmentEnd;
@@ -125,8 +125,11 @@ impl CallRouter {
             return self.put_back(key, effects);
         }
         let Some(ready) = call.ready.take() else { return };
-        let end = AssignmentEnd::InputsUnavailable { failure };
-        effects.push(Effect::End { task: ready.task, attempt: ready.attempt, place: Place::Local, end });
+        // One that was made again is made ready again as it is.
+        if !std::mem::take(&mut call.outdated) {
+            let end = AssignmentEnd::InputsUnavailable { failure };
+            effects.push(Effect::End { task: ready.task, attempt: ready.attempt, place: Place::Local, end });
+        }
         self.enqueue(key);
     }
 
@@ -159,6 +162,11 @@ impl CallRouter {
         let Some(ready) = call.ready.filter(|_| !call.dropped) else { return };
         let opening = self.lanes[call.lane].opening.as_ref();
         let place = opening.map_or(Place::Local, |opening| opening.place.clone());
+        if call.outdated {
+            let caller = self.lanes[call.lane].caller;
+            self.unclaimed.insert(call.task, UnclaimedEnd { caller, place, end });
+            return;
+        }
         effects.push(Effect::End { task: call.task, attempt: ready.attempt, place, end });
     }
 

@@ -26,6 +26,7 @@ impl CallRouter {
     }
 
     pub(super) fn caller_ended(&mut self, caller: Caller, effects: &mut Vec<Effect>) {
+        self.unclaimed.retain(|_, unclaimed| unclaimed.caller != caller);
         let Some(key) = self.find_caller(caller) else { return };
         self.callers[key].ended = true;
         for lane in self.callers[key].lanes.clone() {

@@ -15,6 +15,8 @@ pub(super) struct Call {
     pub(super) options: MethodOptions,
     /// Its arguments, once they are there. Kept until its end, since it may have to be sent again.
     pub(super) ready: Option<ReadyCall>,
+    /// It was made again: what is ready is an attempt that nobody waits for, until it is ready again.
+    pub(super) outdated: bool,
     /// How often it was sent again after it may have run.
     pub(super) retries: u32,
     /// Its driver made it before, through another node.
@@ -39,6 +41,7 @@ impl Call {
             sequence: call.sequence,
             options: call.options,
             ready: None,
+            outdated: false,
             retries: 0,
             resent: call.resent,
             may_have_run: call.resent,
@@ -55,6 +58,11 @@ impl Call {
         self.may_have_run = true;
         // It may run twice, so that nobody has to know whether it has.
         self.resent = false;
+    }
+
+    /// Whether it can be sent.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.is_some() && !self.outdated
     }
 
     /// Whether it may be sent again although it may have run.

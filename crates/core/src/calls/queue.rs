@@ -1,7 +1,7 @@
 //! Calls as the task engine tells of them: made, ready, dropped, cancelled.
 
 use super::lane::Call;
-use super::router::{CallRouter, Hasher};
+use super::router::{CallRouter, Hasher, UnclaimedEnd};
 use super::{Effect, NewCall, ReadyCall};
 use indexmap::IndexSet;
 use mobula_types::{Attempt, Failure, TaskId};
@@ -9,8 +9,16 @@ use mobula_types::{Attempt, Failure, TaskId};
 impl CallRouter {
     pub(super) fn made(&mut self, call: &NewCall, effects: &mut Vec<Effect>) {
         if let Some(known) = self.call_of(call.task) {
-            // Its driver was away meanwhile, and waits for the end of it again.
-            self.calls[known].dropped = false;
+            // Its driver was away meanwhile, and waits for the end of it again, as another attempt.
+            let known = &mut self.calls[known];
+            known.dropped = false;
+            known.outdated = known.ready.is_some();
+            // Another home may have sent it meanwhile.
+            known.resent |= call.resent;
+            known.may_have_run |= call.resent;
+            return;
+        }
+        if self.unclaimed.contains_key(&call.task) {
             return;
         }
         let lane = self.lane_of(call, effects);
@@ -34,18 +42,26 @@ impl CallRouter {
     }
 
     pub(super) fn ready(&mut self, ready: ReadyCall, effects: &mut Vec<Effect>) {
-        let Some(key) = self.call_of(ready.task) else { return };
+        let Some(key) = self.call_of(ready.task) else { return self.claim_end(&ready, effects) };
         let call = &mut self.calls[key];
         if call.ready.as_ref().is_some_and(|known| known.attempt > ready.attempt) {
             return;
         }
         let lane = call.lane;
         call.ready = Some(ready);
+        call.outdated = false;
         self.pump(lane, effects);
     }
 
+    /// The call has ended before it was ready again: that end is of this attempt.
+    fn claim_end(&mut self, ready: &ReadyCall, effects: &mut Vec<Effect>) {
+        if let Some(UnclaimedEnd { place, end, .. }) = self.unclaimed.remove(&ready.task) {
+            effects.push(Effect::End { task: ready.task, attempt: ready.attempt, place, end });
+        }
+    }
+
     pub(super) fn dropped(&mut self, task: TaskId, effects: &mut Vec<Effect>) {
-        let Some(key) = self.call_of(task) else { return };
+        let Some(key) = self.call_of(task) else { return drop(self.unclaimed.remove(&task)) };
         let lane = self.calls[key].lane;
         if !self.unqueue(key) {
             self.calls[key].dropped = true;
@@ -59,7 +75,10 @@ impl CallRouter {
     pub(super) fn given_up(&mut self, tasks: &[TaskId], effects: &mut Vec<Effect>) {
         let mut lanes: IndexSet<usize, Hasher> = IndexSet::default();
         for task in tasks {
-            let Some(key) = self.call_of(*task) else { continue };
+            let Some(key) = self.call_of(*task) else {
+                self.unclaimed.remove(task);
+                continue;
+            };
             let lane = self.calls[key].lane;
             if self.unqueue(key) {
                 self.remove_call(key);

@@ -5,12 +5,14 @@ use super::lane::{Call, Lane};
 use super::{Effect, Event, RouterOptions};
 use crate::lookup::Lookup;
 use crate::numbered::Numbered;
+use crate::tasks::Place;
 use indexmap::{IndexMap, IndexSet};
 use mobula_types::actor::Caller;
+use mobula_types::frame::AssignmentEnd;
 use mobula_types::{ActorId, NodeId, TaskId, Time};
 use slab::Slab;
 use smallvec::SmallVec;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How many lost nodes are remembered, lest an old message sends calls there.
 const LOST_NODES: usize = 1024;
@@ -51,6 +53,16 @@ pub struct CallRouter {
     pub(super) doubts: BTreeSet<(Time, ActorId)>,
     /// Calls that wait before they are tried again.
     pub(super) paused: BTreeSet<(Time, TaskId)>,
+    /// How calls ended that were made again meanwhile and are not ready yet: the attempt that waits for the end is named then.
+    pub(super) unclaimed: BTreeMap<TaskId, UnclaimedEnd>,
+}
+
+/// The end of a call that was made again.
+#[derive(Debug)]
+pub(super) struct UnclaimedEnd {
+    pub(super) caller: Caller,
+    pub(super) place: Place,
+    pub(super) end: AssignmentEnd,
 }
 
 impl CallRouter {
@@ -73,6 +85,7 @@ impl CallRouter {
             idle_actors: VecDeque::new(),
             doubts: BTreeSet::new(),
             paused: BTreeSet::new(),
+            unclaimed: BTreeMap::new(),
         }
     }
 
@@ -236,6 +249,7 @@ impl CallRouter {
     pub(crate) fn assert_empty(&self) {
         let tables = (self.calls.len(), self.lanes.len(), self.actors.len(), self.callers.len());
         assert_eq!(tables, (0, 0, 0, 0));
+        assert!(self.unclaimed.is_empty());
         assert!(self.opened.is_empty() && self.idle_lanes.is_empty() && self.idle_actors.is_empty());
     }
 }

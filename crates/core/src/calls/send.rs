@@ -19,7 +19,7 @@ impl CallRouter {
                 Whereabouts::Dead { .. } => return self.end_waiting(lane, effects),
                 Whereabouts::At { .. } | Whereabouts::Pending => return,
             };
-            if self.calls[key].ready.is_none() || entry.sent.len() >= entry.window as usize {
+            if !self.calls[key].is_ready() || entry.sent.len() >= entry.window as usize {
                 return;
             }
             let is_open = entry
@@ -111,7 +111,7 @@ impl CallRouter {
         let (incarnation, reason) = (*incarnation, reason.clone());
         let mut position = 0;
         while let Some(key) = self.lanes[lane].queue.get(position).copied() {
-            if self.calls[key].ready.is_none() {
+            if !self.calls[key].is_ready() {
                 position += 1;
                 continue;
             }

@@ -8,13 +8,14 @@ use std::time::Duration;
 /// What is to be done, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Effect {
-    /// Grant a lease of the registry, put the record with it, and under it the key that shows that the node lives;
-    /// then say [`Event::Admitted`](super::Event::Admitted).
+    /// Renew the lease that the node holds, or grant one of the registry where there is none; put the record with it, and
+    /// under it the key that shows that the node lives; then say [`Event::Admitted`](super::Event::Admitted).
     Admit {
         /// The record; its `lease` and time are the driver's to fill.
         record: NodeRecord,
-        /// A lease that the new one replaces; 0 for none.
-        replaces: u64,
+        /// The lease that it had under its generation; 0 for none. It is kept wherever the registry knows it still: the
+        /// node renews it while it cannot be told of another one, and must not count by what nothing hangs on any more.
+        held: u64,
     },
     /// Tell a node that it is a member.
     Grant {

@@ -1,5 +1,6 @@
 //! How nodes become members, for the first time or again.
 
+use super::lease::LeaseChange;
 use super::member::{Member, Phase};
 use super::{Effect, LinkKey, Membership};
 use mobula_types::{
@@ -84,6 +85,10 @@ impl Membership {
         if member.record.generation > previous.generation {
             return fenced("was replaced by a later generation");
         }
+        if member.change.as_ref().is_some_and(LeaseChange::is_written) {
+            let message = format!("another lease for {previous} is being written; try again");
+            return Err(Failure::new(FailureKind::Unavailable, message).on_node(previous.clone()));
+        }
         match member.phase {
             Phase::Alive | Phase::LeaseOver { .. } => Ok(previous.generation),
             // Should that fail, the next head knows it as living.
@@ -140,7 +145,7 @@ impl Membership {
             Some(member) => member.record.state,
             None => NodeState::Alive,
         };
-        let replaces = member.map_or(0, |member| member.record.lease);
+        let held = member.map_or(0, |member| member.record.lease);
         // The node does not know of another length before it has acknowledged it.
         let lease_length =
             member.map_or_else(|| self.options.lease(self.heads), |member| member.record.lease_length);
@@ -157,7 +162,7 @@ impl Membership {
         };
         admission.record = Some(record.clone());
         self.admissions.insert(name, admission);
-        effects.push(Effect::Admit { record, replaces });
+        effects.push(Effect::Admit { record, held });
     }
 
     pub(super) fn admitted(

@@ -119,7 +119,7 @@ fn a_node_is_granted_a_generation_a_lease_and_the_view() {
         lease_length: SECOND * 60,
         written_millis: 0,
     };
-    assert_eq!(bench.register("a", 1, None), vec![Effect::Admit { record, replaces: 0 }]);
+    assert_eq!(bench.register("a", 1, None), vec![Effect::Admit { record, held: 0 }]);
     let node = NodeId::new("a", 1);
     let effects = bench.admitted(&node);
     let info = bench.machine.view().nodes[&node.name].clone();
@@ -185,7 +185,7 @@ fn a_node_that_joins_again_before_its_death_is_recorded_keeps_its_generation() {
     bench.tell(Event::LinkBroken { link: LinkKey(1) });
     bench.tell(Event::LeaseEnded { name: "a".into(), revision: 200 });
     let effects = bench.register("a", 2, Some(node.clone()));
-    let [Effect::Admit { record, replaces: 101 }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Admit { record, held: 101 }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(record.id(), node);
     let effects = bench.admitted(&node);
     assert!(
@@ -367,7 +367,7 @@ fn a_new_head_counts_leases_anew_where_nobody_could_renew() {
     assert_eq!(effects, vec![]);
     assert_eq!(bench.machine.next_deadline(), at(1015.0));
     let effects = bench.register("here", 1, Some(NodeId::new("here", 3)));
-    assert!(matches!(&effects[..], [Effect::Admit { replaces: 5, .. }]), "{effects:?}");
+    assert!(matches!(&effects[..], [Effect::Admit { held: 5, .. }]), "{effects:?}");
     let effects = bench.admitted(&NodeId::new("here", 3));
     assert!(
         effects.contains(&Effect::Fence { link: LinkKey(1), dead: NodeId::new("dead", 3) }),

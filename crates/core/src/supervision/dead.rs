@@ -89,9 +89,7 @@ impl Supervision {
             id,
             Dead { incarnation, reason: reason_kept, info, write, job, since_millis, recorded },
         );
-        if actor.epoch.0 == 0 {
-            self.say_downs(Incarnation { epoch: mobula_types::Epoch(1), ..incarnation }, &reason, write);
-        }
+        self.say_last_downs(id, &reason, write);
         self.tell(actor.listeners, id, write);
         self.end_waiters(write, incarnation, &reason);
     }
@@ -111,6 +109,7 @@ impl Supervision {
         let (job, since_millis) = (supervisor.job, self.wall_millis);
         let reason_kept = reason.clone();
         let recorded = false;
+        self.say_last_downs(id, reason, write);
         self.remember(
             id,
             Dead { incarnation, reason: reason_kept, info: None, write, job, since_millis, recorded },

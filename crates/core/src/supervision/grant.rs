@@ -122,16 +122,17 @@ impl Supervision {
         if let Some(known) = self.nodes.get_mut(&node) {
             known.actors.insert(id);
         }
-        if let Some(actor) = self.actors.get_mut(&id) {
-            actor.epoch = actor.epoch.next();
-            actor.restarts += u64::from(actor.epoch.0 > 1);
-            actor.node = Some(node);
-            actor.stop = None;
-            actor.again = false;
-        }
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        actor.epoch = actor.epoch.next();
+        actor.restarts += u64::from(actor.epoch.0 > 1);
+        actor.node = Some(node);
+        actor.stop = None;
+        actor.again = false;
+        let epoch = actor.epoch;
         self.set_phase(id, Phase::Granted);
         self.no_longer_deferred(child);
         self.mark_actor(id);
+        self.rebind_watches(id, epoch);
         self.granted(id);
     }
 
@@ -302,21 +303,22 @@ impl Supervision {
             return;
         }
         let child = actor.child;
-        let epoch = actor.epoch;
+        let reason = ExitReason::of(ExitKind::Normal);
         self.grant_over(id);
         if let Some(actor) = self.actors.get_mut(&id) {
-            actor.last = Some((epoch, ExitReason::of(ExitKind::Normal)));
+            actor.last = Some((incarnation.epoch, reason.clone()));
             actor.stop = None;
         }
         let Some((supervisor, ordinal)) = child else {
-            return self.bury(id, ExitReason::of(ExitKind::Normal));
+            return self.bury(id, reason);
         };
         self.moved.insert(id);
         if let Some(child) = self.child_mut(supervisor, ordinal) {
             child.state = mobula_types::actor::ChildState::Ignored;
             child.terminating = false;
         }
-        self.mark_actor(id);
+        let write = self.mark_actor(id);
+        self.say_downs(incarnation, &reason, write);
         self.child_started(supervisor, ordinal);
     }
 

@@ -124,7 +124,8 @@ impl Supervision {
                 Some((epoch, reason)) if !actor.is_granted() => {
                     Moment::Exited(Incarnation { actor: id, epoch: *epoch }, reason.clone())
                 }
-                _ => Moment::Lives(actor.epoch.max(Epoch(1))),
+                _ if actor.is_granted() => Moment::Lives(actor.epoch),
+                _ => Moment::Lives(actor.epoch.next()),
             };
         }
         if let Some(supervisor) = self.supervisors.get(&id) {
@@ -132,7 +133,8 @@ impl Supervision {
                 Some(reason) if !supervisor.running => {
                     Moment::Exited(supervisor.incarnation(id), reason.clone())
                 }
-                _ => Moment::Lives(supervisor.epoch.max(Epoch(1))),
+                _ if supervisor.running => Moment::Lives(supervisor.epoch),
+                _ => Moment::Lives(supervisor.epoch.next()),
             };
         }
         match self.dead.get(id) {
@@ -147,6 +149,20 @@ impl Supervision {
         let reason = known.filter(|(of, _)| *of == epoch).map(|(_, reason)| reason.clone());
         let reason = reason.unwrap_or_else(|| ExitReason::of(ExitKind::Lost));
         Moment::Exited(Incarnation { actor, epoch }, reason)
+    }
+
+    /// An epoch was granted. Where the one before was taken back before any node had heard of it, who watches that watches
+    /// this one.
+    pub(super) fn rebind_watches(&mut self, id: ActorId, epoch: Epoch) {
+        let Some(keys) = self.watches.by_target.get(&id).cloned() else { return };
+        for key in keys {
+            let Some((_, bound)) = self.watches.watches.get_mut(&key) else { continue };
+            if *bound < epoch {
+                *bound = epoch;
+                let (node, number) = key;
+                self.say(self.write_of(id), Said::Order(node, ActorOrder::Watching { number, epoch }));
+            }
+        }
     }
 
     pub(super) fn unwatch(&mut self, node: &NodeId, number: u64) {
@@ -182,6 +198,17 @@ impl Supervision {
                 let linked = Incarnation { actor: watch.target, epoch };
                 self.say_link_down(linked, incarnation, reason, write);
             }
+        }
+    }
+
+    /// Tells who still watches something that is dead for good: what they watch was never heard of by any node, or is to come
+    /// no more.
+    pub(super) fn say_last_downs(&mut self, id: ActorId, reason: &ExitReason, write: u64) {
+        for key in self.watches.by_target.get(&id).cloned().unwrap_or_default() {
+            let Some((_, epoch)) = self.watches.remove(&key) else { continue };
+            let (node, number) = key;
+            let down = Down { number, incarnation: Incarnation { actor: id, epoch }, reason: reason.clone() };
+            self.say(write, Said::Order(node, ActorOrder::Down(down)));
         }
     }
 

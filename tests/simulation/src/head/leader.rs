@@ -2,7 +2,7 @@
 
 use super::links::Link;
 use super::writer::Writer;
-use super::{Asked, Io, LEADER_LEASE};
+use super::{Asked, GRANTING, Io, LEADER_LEASE};
 use crate::message::RegistryReply;
 use crate::network::StreamId;
 use crate::process::{Host, ProcessId};
@@ -27,7 +27,7 @@ pub(crate) enum Over {
 /// What a write is for.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Purpose {
-    Admit { node: NodeId, lease: u64 },
+    Admit { node: NodeId, lease: u64, is_new: bool },
     Lease { node: NodeId, lease: u64 },
     Node { node: NodeId, write: NodeWrite },
     Forget { node: NodeId },
@@ -51,7 +51,6 @@ pub(crate) struct Leader {
     pub(super) last_link: u64,
     pub(super) requests: BTreeMap<RequestKey, (ProcessId, u64)>,
     pub(super) last_request: u64,
-    pub(super) replaced: BTreeMap<u64, u64>,
     pub(super) writer: Writer,
     pub(super) floor: Generation,
     watched: u64,
@@ -113,7 +112,6 @@ impl Leader {
             last_link: 0,
             requests: BTreeMap::new(),
             last_request: 0,
-            replaced: BTreeMap::new(),
             writer: Writer::new(term.revision, revisions),
             floor,
             watched: image.revision,
@@ -149,13 +147,16 @@ impl Leader {
 
     /// Whether nobody else can lead yet, by this head's own clock.
     pub(super) fn may_grant(&self, now: Time) -> bool {
-        now < self.renewed + LEADER_LEASE * 9 / 10
+        now < self.renewed + GRANTING
     }
 
     /// The end of a turn.
     pub(super) fn settle(&mut self, io: &mut Io<'_>) {
         for node in std::mem::take(&mut self.parted) {
-            self.tell_actors(io, supervision::Event::NodeParted { node });
+            // One that has joined over another link in the same turn is there.
+            if !self.links_by_node.contains_key(&node) {
+                self.tell_actors(io, supervision::Event::NodeParted { node });
+            }
         }
         let now = io.now();
         if now >= self.membership.next_deadline() {
@@ -233,9 +234,9 @@ impl Leader {
             (Asked::KeepLeading { .. }, Err(_)) => self.next_renewal = io.now() + Duration::from_millis(200),
             (Asked::Write, reply) => self.write_answered(io, reply),
             (Asked::Reread, reply) => self.reread(io, reply),
-            (Asked::Admission { record, replaces }, reply) => {
-                self.lease_granted(io, *record, replaces, reply)
-            }
+            (Asked::HeldLease { record }, Err(Trouble::LeaseNotFound)) => self.grant_lease(io, record),
+            (Asked::HeldLease { record }, reply) => self.lease_renewed(io, *record, reply),
+            (Asked::Admission { record }, reply) => self.lease_granted(io, *record, reply),
             (Asked::OtherLease { node }, reply) => {
                 let lease_id = match reply {
                     Ok(Answer::Lease(lease)) => Some(lease),
@@ -249,12 +250,9 @@ impl Leader {
 
     pub(super) fn purpose_written(&mut self, io: &mut Io<'_>, purpose: Purpose, revision: u64) {
         match purpose {
-            Purpose::Admit { node, lease } => {
+            Purpose::Admit { node, lease, is_new: _ } => {
                 let event = membership::Event::Admitted { node, lease_id: lease, revision };
                 self.tell_membership(io, event);
-                if let Some(replaced) = self.replaced.remove(&lease) {
-                    io.ask(Request::RevokeLease(replaced), Asked::Nothing);
-                }
             }
             Purpose::Lease { node, lease } => {
                 let event =
@@ -278,9 +276,10 @@ impl Leader {
     pub(super) fn purpose_failed(&mut self, io: &mut Io<'_>, purpose: Purpose) {
         let failure = Failure::new(FailureKind::Unavailable, "the registry did not take it");
         match purpose {
-            Purpose::Admit { node, lease } => {
-                self.replaced.remove(&lease);
-                io.ask(Request::RevokeLease(lease), Asked::Nothing);
+            Purpose::Admit { node, lease, is_new } => {
+                if is_new {
+                    io.ask(Request::RevokeLease(lease), Asked::Nothing);
+                }
                 self.tell_membership(io, membership::Event::NotAdmitted { node, failure });
             }
             Purpose::Lease { node, lease } => {

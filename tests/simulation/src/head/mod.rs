@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// The leader's lease.
 pub(crate) const LEADER_LEASE: Duration = Duration::from_secs(4);
+/// How long a leader grants after it has sent a renewal that was answered: its clock may be slow.
+pub(super) const GRANTING: Duration = Duration::from_millis(3_600);
 /// After a campaign that failed.
 const PAUSE: Duration = Duration::from_millis(300);
 /// How often a standby looks whether the leader is still there.
@@ -30,16 +32,41 @@ const LOOK: Duration = Duration::from_millis(700);
 pub(crate) enum Asked {
     Register,
     Leader,
-    LeaderLease { sent: Time },
-    Take { lease: u64, sent: Time },
-    Confirm { lease: u64, sent: Time },
-    Image { lease: u64, sent: Time, created: u64 },
-    Renewal { by: ProcessId, number: u64 },
-    KeepLeading { sent: Time },
+    LeaderLease {
+        sent: Time,
+    },
+    Take {
+        lease: u64,
+        sent: Time,
+    },
+    Confirm {
+        lease: u64,
+        sent: Time,
+    },
+    Image {
+        lease: u64,
+        sent: Time,
+        created: u64,
+    },
+    Renewal {
+        by: ProcessId,
+        number: u64,
+    },
+    KeepLeading {
+        sent: Time,
+    },
     Write,
     Reread,
-    Admission { record: Box<NodeRecord>, replaces: u64 },
-    OtherLease { node: NodeId },
+    /// The lease that a node holds is renewed before it is admitted again.
+    HeldLease {
+        record: Box<NodeRecord>,
+    },
+    Admission {
+        record: Box<NodeRecord>,
+    },
+    OtherLease {
+        node: NodeId,
+    },
     Nothing,
 }
 
@@ -228,9 +255,11 @@ impl Head {
                 let created = entry.created;
                 self.io(context).ask(Request::Read, Asked::Image { lease, sent, created });
             }
-            // A registry that was restored meanwhile has another leader, or none.
+            // A registry that was restored meanwhile has another leader, or none; and a head that was stopped meanwhile leads
+            // no more.
             (Asked::Image { lease, sent, created }, Ok(Answer::Image(image)))
-                if image.entries.get(&Key::Leader).and_then(|leader| leader.lease) == Some(lease) =>
+                if now < sent + GRANTING
+                    && image.entries.get(&Key::Leader).and_then(|leader| leader.lease) == Some(lease) =>
             {
                 self.take_over(context, *image, lease, sent, created);
             }

@@ -20,10 +20,10 @@ impl Leader {
 
     fn perform(&mut self, io: &mut Io<'_>, effect: Effect) {
         match effect {
-            Effect::Admit { record, replaces } => {
-                let length = record.lease_length;
-                let asked = Asked::Admission { record: Box::new(record), replaces };
-                io.ask(Request::GrantLease(length), asked);
+            Effect::Admit { record, held: 0 } => self.grant_lease(io, Box::new(record)),
+            Effect::Admit { mut record, held } => {
+                record.lease = held;
+                io.ask(Request::RenewLease(held), Asked::HeldLease { record: Box::new(record) });
             }
             Effect::Grant { link, node, lease, lease_id, rejoined: _ } => {
                 self.granted(io, link, node, lease, lease_id);
@@ -85,24 +85,36 @@ impl Leader {
         self.write(operations, false, Purpose::Forget { node });
     }
 
-    /// A node's record and the key that shows that it lives become durable together.
-    pub(super) fn lease_granted(
-        &mut self,
-        io: &mut Io<'_>,
-        mut record: NodeRecord,
-        replaces: u64,
-        reply: RegistryReply,
-    ) {
-        let node = record.id();
-        let Ok(Answer::Lease(lease)) = reply else {
-            let failure = Failure::new(FailureKind::Unavailable, "the registry granted no lease");
-            return self.tell_membership(io, Event::NotAdmitted { node, failure });
-        };
-        record.lease = lease;
-        self.write(under_lease(record, lease), true, Purpose::Admit { node, lease });
-        if replaces != 0 {
-            self.replaced.insert(lease, replaces);
+    pub(super) fn grant_lease(&mut self, io: &mut Io<'_>, record: Box<NodeRecord>) {
+        io.ask(Request::GrantLease(record.lease_length), Asked::Admission { record });
+    }
+
+    pub(super) fn lease_granted(&mut self, io: &mut Io<'_>, mut record: NodeRecord, reply: RegistryReply) {
+        match reply {
+            Ok(Answer::Lease(lease)) => {
+                record.lease = lease;
+                self.admit(record, true);
+            }
+            _ => self.no_lease(io, &record),
         }
+    }
+
+    pub(super) fn lease_renewed(&mut self, io: &mut Io<'_>, record: NodeRecord, reply: RegistryReply) {
+        match reply {
+            Ok(_) => self.admit(record, false),
+            Err(_) => self.no_lease(io, &record),
+        }
+    }
+
+    fn no_lease(&mut self, io: &mut Io<'_>, record: &NodeRecord) {
+        let failure = Failure::new(FailureKind::Unavailable, "the registry granted no lease");
+        self.tell_membership(io, Event::NotAdmitted { node: record.id(), failure });
+    }
+
+    /// A node's record and the key that shows that it lives become durable together.
+    fn admit(&mut self, record: NodeRecord, is_new: bool) {
+        let (node, lease) = (record.id(), record.lease);
+        self.write(under_lease(record, lease), true, Purpose::Admit { node, lease, is_new });
     }
 }
 

@@ -1,13 +1,14 @@
 //! Who watches an incarnation and lives on is told of its exit, once.
 //!
-//! Nodes do not know which incarnation a watch is of, and a later head takes the latest: so what is asked for is the `Down`
-//! of the one that was the latest when the node told its head of the watch last.
+//! Nodes do not know which incarnation a watch is of before their head has told them: what is asked for is the `Down` of that
+//! one, or else of the one that was the latest when the node told its head of the watch last. A head may name a later one as
+//! long as the one before has begun nothing.
 
 use crate::process::ProcessId;
 use crate::world::World;
 use mobula_types::actor::Down;
-use mobula_types::{ActorId, Epoch, NodeId};
-use std::collections::BTreeMap;
+use mobula_types::{ActorId, Epoch, Incarnation, NodeId};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A watch: the process of its node, and its number there.
 type WatchKey = (ProcessId, u64);
@@ -26,12 +27,36 @@ pub(super) struct ExactlyOneDown {
     /// What was watched, and which incarnation was the latest on record, when a leader heard of a watch. The leader may have
     /// granted one more by then.
     heard: BTreeMap<WatchKey, (ActorId, Epoch)>,
+    /// Which incarnation each is of, as its node was told last.
+    bound: BTreeMap<WatchKey, Epoch>,
+    begun: BTreeSet<Incarnation>,
     processes: BTreeMap<NodeId, ProcessId>,
 }
 
 impl ExactlyOneDown {
     pub(super) fn restored(&mut self) {
         self.heard.clear();
+        self.bound.clear();
+        self.begun.clear();
+    }
+
+    pub(super) fn begins(&mut self, incarnation: Incarnation) {
+        self.begun.insert(incarnation);
+    }
+
+    pub(super) fn bound(&mut self, home: ProcessId, number: u64, epoch: Epoch) -> Result<(), String> {
+        let before = self.bound.insert((home, number), epoch);
+        let Some((actor, heard)) = self.heard.get_mut(&(home, number)) else { return Ok(()) };
+        *heard = epoch.max(*heard);
+        let Some(before) = before else { return Ok(()) };
+        let (first, end) =
+            (Incarnation { actor: *actor, epoch: before }, Incarnation { actor: *actor, epoch });
+        match self.begun.range(first..end.max(first)).next() {
+            Some(begun) => {
+                Err(format!("watch {number} of {begun} is of {end} now, without a word of its exit"))
+            }
+            None => Ok(()),
+        }
     }
 
     pub(super) fn node_started(&mut self, node: NodeId, process: ProcessId) {

@@ -116,6 +116,7 @@ impl Observer {
         if self.is_of_earlier_registry(process) {
             return;
         }
+        self.exactly_one_down.begins(incarnation);
         let result = self.one_incarnation.begins(incarnation, process);
         self.check("one_incarnation", result);
     }
@@ -129,8 +130,10 @@ impl Observer {
         self.one_incarnation.ends(incarnation);
     }
 
-    pub(crate) fn reported(&mut self, report: &ActorReport) {
-        self.exits.reported(report);
+    pub(crate) fn reported(&mut self, process: ProcessId, report: &ActorReport) {
+        if !self.is_of_earlier_registry(process) {
+            self.exits.reported(report);
+        }
     }
 
     pub(crate) fn told_dead(&mut self, node: NodeId) {
@@ -183,6 +186,12 @@ impl Observer {
 
     pub(crate) fn watching(&mut self, home: ProcessId, number: u64, driver: usize) {
         self.exactly_one_down.watching(home, number, driver);
+    }
+
+    /// A node was told which incarnation a watch is of.
+    pub(crate) fn watch_bound(&mut self, home: ProcessId, number: u64, epoch: Epoch) {
+        let result = self.exactly_one_down.bound(home, number, epoch);
+        self.check("exactly_one_down", result);
     }
 
     /// A leader has heard of a watch.

@@ -85,7 +85,10 @@ impl Node {
         if superseded || self.machines.is_none() {
             return context.close(stream, self.id);
         }
-        self.drivers.sessions.insert(job, (stream, term));
+        if self.drivers.sessions.insert(job, (stream, term)).is_some() {
+            // Its end is noticed now: what was watched through it is nobody's.
+            self.end_watches(context, job);
+        }
         if term > OwnerTerm(0) {
             self.forget_calls(context, job);
             self.tell_host(context, hosting::Event::Adopted { job, owner_term: term });
@@ -104,7 +107,9 @@ impl Node {
         let known = self.drivers.elsewhere.entry(job).or_default();
         *known = term.max(*known);
         if self.drivers.sessions.get(&job).is_none_or(|(_, own)| *own < term) {
-            self.drivers.sessions.remove(&job);
+            if self.drivers.sessions.remove(&job).is_some() {
+                self.end_watches(context, job);
+            }
             self.forget_calls(context, job);
             self.forget_creations(job);
         }

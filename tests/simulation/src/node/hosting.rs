@@ -24,7 +24,7 @@ impl Node {
                 self.send_to_peer(context, &node, PeerFrame::Ended { lane, sequence, end, window });
             }
             Effect::Report(report) => {
-                context.observer.reported(&report);
+                context.observer.reported(self.id, &report);
                 self.report_actors(context, report);
             }
             Effect::Host { worker, key, start } => {

@@ -276,7 +276,7 @@ impl Node {
         self.link.next_renewal = context.local(self.id);
         if self.machines.is_none() {
             let mut options = HostOptions::new(node.clone());
-            options.report_again = Duration::from_secs(3);
+            options.report_again = Duration::from_millis(500);
             self.machines = Some(Machines {
                 router: CallRouter::new(RouterOptions::new(node.clone())),
                 host: ActorHost::new(options),
@@ -336,7 +336,10 @@ impl Node {
             }
             ActorOrder::ExitsRecorded(exits) => self.tell_host(context, host::Event::ExitsRecorded(exits)),
             ActorOrder::Down(down) => self.on_down(context, down),
-            ActorOrder::Watching { number, epoch } => self.watches.bind(number, epoch),
+            ActorOrder::Watching { number, epoch } => {
+                context.observer.watch_bound(self.id, number, epoch);
+                self.watches.bind(number, epoch);
+            }
             // Nobody here links actors, groups them or observes them.
             ActorOrder::LinkDown { .. } | ActorOrder::Rosters(_) | ActorOrder::Changes { .. } => {}
             ActorOrder::Reconciled { unknown } => {

@@ -347,7 +347,8 @@ fn what_was_sent_and_given_up_ends_in_silence_unless_it_is_made_again() {
         if again {
             router.made(1, 0);
         }
-        let ends = router.ended("a", lane, 1, ran(value(), false));
+        assert_eq!(router.ended("a", lane, 1, ran(value(), false)), []);
+        let ends = router.ready_as(1, 1);
         let is_told = ends.iter().any(|effect| matches!(effect, Effect::End { .. }));
         assert_eq!((is_told, router.router.pending()), (again, 0));
     }
@@ -377,4 +378,75 @@ fn a_call_waits_longer_before_each_further_try_and_holds_up_nobody() {
     let effects = router.event(Event::Cancel { task: task(1), attempt: Attempt::default(), failure });
     assert_eq!(failures(&effects), [(1, FailureKind::Cancelled, false)]);
     assert_eq!(sent(&router.pass(Duration::from_secs(1))), []);
+}
+
+#[test]
+fn a_call_that_is_made_again_ends_as_the_attempt_that_waits_for_it() {
+    let again = |router: &mut Router| {
+        let template = router.template.clone();
+        let attempt = Attempt { owner_term: OwnerTerm(1), number: 0 };
+        let (arguments, inputs) = (Payload::EMPTY, Vec::new());
+        let call = ReadyCall { task: task(1), attempt, template, arguments, inputs, deadline: None };
+        router.event(Event::Ready(call))
+    };
+    let (mut router, lane) = Router::sending(1, 0);
+    assert_eq!(router.made(1, 0), vec![]);
+    assert_eq!(
+        router.ended("a", lane, 1, ran(value(), false)),
+        vec![],
+        "nobody waits for the attempt that ran"
+    );
+    assert_eq!(router.made(1, 0), vec![], "once more");
+    let [Effect::End { attempt, end: AssignmentEnd::Ran { outcome, .. }, .. }] = &again(&mut router)[..]
+    else {
+        panic!("it has ended")
+    };
+    assert_eq!((attempt.owner_term, outcome), (OwnerTerm(1), &value()));
+    assert_eq!(again(&mut router), vec![], "an end is told once");
+    // One that did not start waits for the new attempt before it is sent again.
+    let (mut router, lane) = Router::sending(1, 0);
+    router.made(1, 0);
+    router.ended("a", lane, 1, CallEnd::NotStarted { reason: None });
+    assert_eq!(sent(&router.located("b", 2)), vec![]);
+    assert_eq!(sent(&again(&mut router)), vec![(1, 2)]);
+    // Nobody waits any more.
+    let (mut router, lane) = Router::sending(1, 0);
+    router.made(1, 0);
+    router.ended("a", lane, 1, ran(value(), false));
+    router.event(Event::Dropped { task: task(1) });
+    assert_eq!(again(&mut router), vec![]);
+}
+
+#[test]
+fn a_call_that_another_home_may_have_sent_meanwhile_is_sent_as_such() {
+    let mut router = Router::new();
+    router.made(1, 0);
+    let template = router.template.clone();
+    let (options, caller, actor) = (MethodOptions::default(), CALLER, ACTOR);
+    let again = NewCall {
+        task: task(1),
+        job: JOB,
+        caller,
+        actor,
+        sequence: 1,
+        answered_below: 1,
+        options,
+        resent: true,
+    };
+    router.event(Event::Made(again));
+    let attempt = Attempt { owner_term: OwnerTerm(2), number: 0 };
+    let (arguments, inputs) = (Payload::EMPTY, Vec::new());
+    router.event(Event::Ready(ReadyCall {
+        task: task(1),
+        attempt,
+        template,
+        arguments,
+        inputs,
+        deadline: None,
+    }));
+    let effects = router.located("a", 2);
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Send { call, .. } if call.resent)),
+        "{effects:?}"
+    );
 }

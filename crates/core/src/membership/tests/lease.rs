@@ -162,3 +162,14 @@ fn a_node_that_died_meanwhile_has_no_use_for_it() {
     let effects = bench.written(&node, NodeWrite::Death);
     assert!(effects.contains(&Effect::Revoke { lease: 101 }), "{effects:?}");
 }
+
+#[test]
+fn a_node_joins_again_with_the_lease_that_it_holds_once_no_other_is_being_written() {
+    let (mut bench, node) = offered();
+    acknowledge(&mut bench);
+    let effects = bench.register("a", 2, Some(node.clone()));
+    assert_eq!(refusal(&effects).kind(), FailureKind::Unavailable);
+    switched(&mut bench, &node, Some(150));
+    let effects = bench.register("a", 3, Some(node));
+    assert!(matches!(&effects[..], [Effect::Admit { held: 7, .. }]), "{effects:?}");
+}

@@ -442,3 +442,44 @@ fn ten_thousand_supervisors_without_children_start_and_stop() {
     assert!(world.answer(request).is_ok());
     assert!(world.records.supervisors.is_empty());
 }
+
+#[test]
+fn a_monitor_follows_to_the_next_epoch_where_one_was_taken_back_before_any_node_heard_of_it() {
+    let mut tree = tree(SupervisorStrategy::OneForAll, vec![child("a"), child("b"), child("c")]);
+    tree.intensity.max_restarts = 100;
+    let mut world = super::rows::world_with(tree);
+    let ((_, a), (_, c)) = (world.running("a").unwrap(), world.running("c").unwrap());
+    world.exit("a", ExitKind::Error);
+    // The others are granted anew, and wait until `a` has started.
+    while world.running("a").is_none_or(|(_, again)| again.epoch == a.epoch) && world.step() {}
+    let monitor = Watch { number: 1, watcher: None, target: c.actor, epoch: None, kind: WatchKind::Monitor };
+    watch(&mut world, node(2), monitor);
+    world.exit("a", ExitKind::Error);
+    world.run(std::time::Duration::from_secs(10));
+    let (_, last) = world.running("c").unwrap();
+    assert_eq!(last.epoch, Epoch(3), "the second one never ran");
+    world.exit("c", ExitKind::Panicked);
+    world.settle();
+    let downs: Vec<_> =
+        world.nodes[&node(2)].downs.iter().map(|down| (down.number, down.incarnation)).collect();
+    assert_eq!(downs, [(1, last)]);
+}
+
+#[test]
+fn who_watches_a_constructor_that_wants_no_actor_is_told_so() {
+    for is_child in [false, true] {
+        let mut world = World::new(2);
+        world.ignoring.insert("a".into());
+        let tree = tree(SupervisorStrategy::OneForOne, vec![child("a")]);
+        world.ask(if is_child { start_tree(1, "", tree) } else { create(1, spec("a")) });
+        world.commit();
+        let (target, _) = world.classes.iter().find(|(_, class)| *class == "a").unwrap();
+        let monitor =
+            Watch { number: 1, watcher: None, target: *target, epoch: None, kind: WatchKind::Monitor };
+        watch(&mut world, node(2), monitor);
+        world.settle();
+        let downs = &world.nodes[&node(2)].downs;
+        let downs: Vec<_> = downs.iter().map(|down| (down.number, down.reason.kind())).collect();
+        assert_eq!(downs, [(1, ExitKind::Normal)]);
+    }
+}
