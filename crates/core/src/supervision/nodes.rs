@@ -240,6 +240,20 @@ impl Supervision {
         self.placer.set_joined(node, false);
         if joined {
             self.drain_actors(node);
+        } else {
+            self.move_untold(node);
+        }
+    }
+
+    /// What a node has not heard of yet, and is to have no more, goes elsewhere: its turn to start may come before the node has
+    /// joined again.
+    fn move_untold(&mut self, node: &NodeId) {
+        let granted = self.nodes.get(node).into_iter().flat_map(|known| &known.actors);
+        let is_untold =
+            |id: &&ActorId| self.actors.get(id).is_some_and(|actor| actor.phase == Phase::Granted);
+        for id in granted.filter(is_untold).copied().collect::<Vec<ActorId>>() {
+            self.withdraw(id);
+            self.launch(id);
         }
     }
 
