@@ -452,7 +452,9 @@ proptest! {
         let mut world = if seed.is_multiple_of(2) { World::with_small_writes(5, seed) } else { World::seeded(5, seed) };
         world.ask(start_tree(1, "tree", spec_of(strategy, 1000, &shapes, &mut 0)));
         // What they are told is checked behind every event: who observes all, and who observes a part each.
-        observe(&mut world, 1, id(1), true);
+        if seed.is_multiple_of(3) {
+            observe(&mut world, 1, id(1), true);
+        }
         observe_some(&mut world, 2..8);
         for (index, fault) in faults.iter().enumerate() {
             if index == faults.len() / 2 {
