@@ -5,7 +5,7 @@ use super::purpose::Admission;
 use mobula_core::groups::head as groups;
 use mobula_core::membership::{Effect, LinkKey};
 use mobula_core::{jobs, supervision};
-use mobula_registry::LeaseId;
+use mobula_registry::{LeaseId, RegistryError};
 use mobula_rpc::head::{Grant, HeadOrder, HeadRefusal, probe};
 use mobula_runtime::clock;
 use mobula_types::job::JobState;
