@@ -6,13 +6,13 @@ use crate::context::{Context, RunContext};
 use crate::link::{CallerKey, Link, odd_answer};
 use crate::reference::References;
 use crate::worker::{RunWaits, WorkerShared};
-use crate::{Error, ErrorKind, Result, context};
+use crate::{Cluster, Error, ErrorKind, Result, context};
 use mobula_host::actor::{ActorExit, Class};
 use mobula_host::{Call, CancelToken};
 use mobula_runtime::{TaskHandle, clock};
 use mobula_types::actor::{ActorOptions, Epoch, ExitKind, Incarnation, Subscriber, WatchKind};
 use mobula_types::frame::{Answer, Ask, actor_as_parent};
-use mobula_types::{ActorId, Attempt, ExitReason, Failure, FunctionId, TaskId};
+use mobula_types::{ActorId, Attempt, ExitReason, Failure, FunctionId, JobId, TaskId};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +24,7 @@ pub(crate) struct ActorScope {
     shared: Arc<WorkerShared>,
     key: u32,
     incarnation: Incarnation,
+    job: JobId,
     class: Arc<Class>,
     traps_exits: AtomicBool,
     /// How often it has done something outside of its turns.
@@ -43,12 +44,12 @@ impl ActorScope {
     pub(crate) fn new(
         shared: Arc<WorkerShared>,
         key: u32,
-        incarnation: Incarnation,
+        (incarnation, job): (Incarnation, JobId),
         class: Arc<Class>,
     ) -> Arc<Self> {
         let (traps_exits, own_work) = (AtomicBool::new(false), AtomicU64::new(0));
         let timers = Mutex::default();
-        Arc::new(ActorScope { shared, key, incarnation, class, traps_exits, own_work, timers })
+        Arc::new(ActorScope { shared, key, incarnation, job, class, traps_exits, own_work, timers })
     }
 
     fn link(&self) -> &Arc<Link> {
@@ -160,6 +161,35 @@ impl ActorContext {
     /// The actor's own context, for threads and tasks that it starts: calls from there are the actor's.
     pub fn context(&self) -> Context {
         self.scope.between_turns()
+    }
+
+    /// The cluster that hosts the actor: its nodes and what they have, with what is put or called through it being the actor's
+    /// own. Its home is the node that hosts the incarnation; it is told of changes from the first call on. To
+    /// [close](Cluster::close) it does nothing.
+    ///
+    /// ```
+    /// # use mobula::{ActorContext, Result};
+    /// struct Planner;
+    ///
+    /// #[mobula::actor]
+    /// impl Planner {
+    ///     pub fn new() -> Self {
+    ///         Planner
+    ///     }
+    ///
+    ///     pub async fn cpus(&self, ctx: &ActorContext) -> Result<f64> {
+    ///         Ok(ctx.cluster().await?.total_resources().cpu.as_f64())
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Where the session with the node is over.
+    pub async fn cluster(&self) -> Result<Cluster> {
+        if self.scope.link().view().nodes.is_empty() {
+            done(self.ask(Ask::View).await?)?;
+        }
+        Ok(Cluster::of_actor(self.context(), self.scope.job))
     }
 
     /// Watches an actor's incarnation of this moment: `on_down` hears of its exit, exactly once. Gives the number that the

@@ -63,6 +63,8 @@ struct Inner {
     context: Context,
     job: JobId,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// The connection is a worker's, and goes on without this.
+    is_borrowed: bool,
     /// What the cluster itself runs on, where it is inside this program: ends after the connection.
     #[cfg(feature = "local")]
     local: Mutex<Option<mobula_local::LocalCluster>>,
@@ -108,6 +110,19 @@ impl Cluster {
             context: Context::of_driver(link),
             job,
             thread: Mutex::new(Some(thread)),
+            is_borrowed: false,
+            #[cfg(feature = "local")]
+            local: Mutex::new(None),
+        }))
+    }
+
+    /// The cluster as an actor of that job sees it.
+    pub(crate) fn of_actor(context: Context, job: JobId) -> Self {
+        Cluster(Arc::new(Inner {
+            context,
+            job,
+            thread: Mutex::new(None),
+            is_borrowed: true,
             #[cfg(feature = "local")]
             local: Mutex::new(None),
         }))
@@ -204,8 +219,12 @@ impl Cluster {
     }
 
     /// Leaves: sends what was submitted, ends the job, and closes the connection. References that are left resolve to
-    /// `JobEnded`. At most about 2 s, and 2 s more for a cluster inside this program. Other clones of this connection are closed as well.
+    /// `JobEnded`. At most about 2 s, and 2 s more for a cluster inside this program. Other clones of this connection are
+    /// closed as well. Nothing happens to the cluster [of an actor](crate::ActorContext::cluster).
     pub async fn close(&self) {
+        if self.0.is_borrowed {
+            return;
+        }
         let (closed, is_closed) = tokio::sync::oneshot::channel();
         self.0.context.link().command(Command::Close(Some(closed)));
         // An error means that it was closed before.
@@ -230,7 +249,9 @@ fn living(view: &ClusterView) -> impl Iterator<Item = &Arc<NodeInfo>> {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.context.link().command(Command::Close(None));
+        if !self.is_borrowed {
+            self.context.link().command(Command::Close(None));
+        }
     }
 }
 

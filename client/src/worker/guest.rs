@@ -148,7 +148,7 @@ impl Guest {
     }
 
     fn host_actor(&mut self, host: frame::HostActor) {
-        let frame::HostActor { key, incarnation, template, arguments, inputs, .. } = host;
+        let frame::HostActor { key, incarnation, job, template, arguments, inputs } = host;
         let start = self.member(template).and_then(|(template, member)| {
             let (Member::Constructor(class, constructor), Target::Constructor(options)) =
                 (member, &template.options.target)
@@ -167,7 +167,7 @@ impl Guest {
                 cancel: CancelToken::default(),
                 guest: self.shared.clone(),
             };
-            Ok(Start { key, incarnation, class, constructor, call, options })
+            Ok(Start { key, incarnation, job, class, constructor, call, options })
         });
         match start {
             Ok(start) => self.actors.start(start, inputs),

@@ -8,7 +8,7 @@ use mobula_host::{Call, InputValue};
 use mobula_runtime::TaskHandle;
 use mobula_types::actor::{ActorOptions, Down, ExitCause, ExitKind, Incarnation, WatchKind};
 use mobula_types::frame::Input;
-use mobula_types::{ExitReason, Failure, FailureKind, ObjectId, Payload, StoredValue};
+use mobula_types::{ExitReason, Failure, FailureKind, JobId, ObjectId, Payload, StoredValue};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use std::time::Duration;
 pub(super) struct Start {
     pub(super) key: u32,
     pub(super) incarnation: Incarnation,
+    pub(super) job: JobId,
     pub(super) class: Arc<Class>,
     pub(super) constructor: usize,
     pub(super) call: Call,
@@ -76,8 +77,8 @@ impl Actors {
 
     /// Starts an actor, once what it is made from is here.
     pub(super) fn start(self: &Arc<Self>, start: Start, inputs: Vec<Input>) {
-        let Start { key, incarnation, class, constructor, call, options } = start;
-        let scope = ActorScope::new(self.shared.clone(), key, incarnation, class.clone());
+        let Start { key, incarnation, job, class, constructor, call, options } = start;
+        let scope = ActorScope::new(self.shared.clone(), key, (incarnation, job), class.clone());
         let context = scope.clone();
         let hosted = Hosted { scope, class: class.clone(), held: VecDeque::new() };
         self.state.lock().hosted.insert(key, hosted);

@@ -1,7 +1,7 @@
 //! What heads say, and what a shard makes of it.
 
 use super::Shard;
-use mobula_core::tasks;
+use mobula_core::tasks::{self, SessionKey};
 use mobula_rpc::head::HeadEvent;
 use mobula_types::job::JobState;
 use mobula_types::{Frame, ViewDelta};
@@ -46,9 +46,18 @@ impl Shard {
         self.replication.set_view(&self.view);
         self.cut_off_earlier_generations();
         self.tell_tasks(tasks::Event::View(self.view.clone()));
-        let clients: Vec<_> = self.sessions.clients().collect();
-        for session in clients {
+        let watching = self.sessions.iter().filter(|(_, state)| state.sees_view).map(|(key, _)| key);
+        for session in watching.collect::<Vec<_>>() {
             self.sessions.send(session, Frame::View(Box::new(delta.clone())));
+        }
+    }
+
+    /// A session that is no driver's wants to see the cluster: the whole of it now, and each change of it.
+    pub(super) fn show_view(&mut self, session: SessionKey) {
+        let view = self.view.full_delta();
+        if let Some(state) = self.sessions.get_mut(session).filter(|state| !state.sees_view) {
+            state.sees_view = true;
+            self.sessions.send(session, Frame::View(Box::new(view)));
         }
     }
 }

@@ -418,12 +418,14 @@ impl Shard {
     pub(super) fn add_session(&mut self, party: Party, session: Session) -> SessionKey {
         let inbox = self.parts.inbox.clone();
         let sender = session.sender.clone();
+        let sees_view = matches!(party, Party::Client { .. });
         self.sessions.insert(move |key| SessionState {
             party,
             sender,
             outgoing: Vec::new(),
             received: Default::default(),
             sent: Default::default(),
+            sees_view,
             left: false,
             detached: false,
             doubt: Doubt::default(),

@@ -34,6 +34,8 @@ pub(crate) struct SessionState {
     pub(crate) outgoing: Vec<Frame>,
     pub(crate) received: ReceivedTemplates,
     pub(crate) sent: SentTemplates,
+    /// It is told how the cluster looks.
+    pub(crate) sees_view: bool,
     /// The driver has said goodbye.
     pub(crate) left: bool,
     /// Its stream is broken, and may or may not be there again.

@@ -42,6 +42,7 @@ pub(super) fn ask(number: u64, parent: Option<u64>, ask: Ask) -> wire::Ask {
             WireAsk::Observe(wire::ObserveRequest { target: Some(target.into()), below })
         }
         Ask::Unobserve { number } => WireAsk::Unobserve(number),
+        Ask::View => WireAsk::View(wire::Empty {}),
     };
     wire::Ask { number, parent, ask: Some(ask) }
 }
@@ -77,6 +78,7 @@ pub(super) fn read_ask(ask: wire::Ask) -> Result<Frame, ConvertError> {
             Ask::Observe { target: actor(observe.target, "observe_request.target")?, below: observe.below }
         }
         WireAsk::Unobserve(number) => Ask::Unobserve { number },
+        WireAsk::View(wire::Empty {}) => Ask::View,
     };
     Ok(Frame::Ask { number, parent, ask: Box::new(ask) })
 }

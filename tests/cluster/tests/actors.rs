@@ -52,6 +52,7 @@ rows! {
     stop: ["stop"] => json!([[1, 2], ["ActorDied", "Shutdown"], "stopped: Shutdown"]);
     kill: ["kill"] => ["(ActorDied, ActorDied)", "Killed", "ActorDied"];
     hooks: ["hooks"] => "stopped: Normal";
+    cluster_as_an_actor_sees_it: ["cluster"] => [json!(true), json!(true), json!(2)];
     timers: ["timers"] => 7;
     exit_reasons: ["reasons"] => ["Normal", "Error", "Panicked", "Killed", "Shutdown", "WorkerDied"];
     batch_creation: ["batch", "3000"] => 4_498_500;

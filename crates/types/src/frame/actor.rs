@@ -165,6 +165,9 @@ pub enum Ask {
         /// The number that `Subscribe` was answered with.
         subscription: u64,
     },
+    /// From now on, how the cluster looks: as [`Frame::View`](super::Frame::View), to the asking session, the full view before
+    /// the answer. Drivers hear of it unasked.
+    View,
     /// Tell the session how an actor or supervisor stands, now and whenever that changes: by
     /// [`Frame::Observed`](super::Frame::Observed), until a change of the target that is final.
     Observe {

@@ -61,6 +61,10 @@ impl Shard {
                 self.unobserve(session, number);
                 Answer::Done
             }
+            Ask::View => {
+                self.show_view(session);
+                Answer::Done
+            }
             Ask::Join { namespace, group, member } => {
                 return self.on_enrol(session, number, Enrolment { namespace, group, member, joins: true });
             }

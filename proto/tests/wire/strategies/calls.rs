@@ -137,6 +137,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         1 => (text(), text()).prop_map(|(namespace, group)| Ask::Members { namespace, group }),
         2 => groups::ask(),
         1 => observers::ask(),
+        1 => Just(Ask::View),
     ]
 }
 

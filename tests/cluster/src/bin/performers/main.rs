@@ -8,14 +8,15 @@ mod lives;
 mod tally;
 mod turns;
 
+use mobula::Cluster;
 use serde_json::Value;
 use tokio::runtime::Builder;
 
 fn main() {
-    mobula_cluster_tests::perform(Builder::new_current_thread(), perform);
+    mobula_cluster_tests::perform_on(Builder::new_current_thread(), perform);
 }
 
-async fn perform(words: &[&str]) -> mobula::Result<Value> {
+async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
     let (case, arguments) = words.split_first().expect("a case");
     match *case {
         "counts" => lives::counts(arguments.first().copied()).await,
@@ -37,6 +38,7 @@ async fn perform(words: &[&str]) -> mobula::Result<Value> {
         "groups" => turns::concurrency_groups().await,
         "cancel" => turns::timeout_and_cancel().await,
         "timeout" => turns::timeout().await,
+        "cluster" => turns::cluster(cluster).await,
         "timers" => turns::timers().await,
         "hooks" => ends::hooks().await,
         "stop" => ends::stop().await,

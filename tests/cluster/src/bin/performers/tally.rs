@@ -57,6 +57,18 @@ impl Tally {
         self.total
     }
 
+    /// The job, how many CPUs the nodes have, and how many nodes there are once that many are, as the actor sees them.
+    pub(crate) async fn sees(
+        &self,
+        ctx: &ActorContext,
+        nodes: usize,
+    ) -> mobula::Result<(String, f64, usize)> {
+        let cluster = ctx.cluster().await?;
+        cluster.wait_for_nodes(nodes, Duration::from_secs(10)).await?;
+        cluster.close().await;
+        Ok((cluster.job().to_string(), cluster.total_resources().cpu.as_f64(), cluster.view().nodes.len()))
+    }
+
     pub(crate) fn seen(&self) -> Vec<u64> {
         self.seen.clone()
     }

@@ -1,7 +1,7 @@
 //! One turn after the other, or together.
 
 use crate::tally::TallyHandle;
-use mobula::{ErrorKind, Result};
+use mobula::{Cluster, ErrorKind, Result};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -75,6 +75,15 @@ pub(crate) async fn timeout() -> Result<Value> {
     }
     assert!(kinds.iter().all(|kind| *kind == ErrorKind::DeadlineExceeded), "{kinds:?}");
     Ok(json!([patient.await?, total.await?]))
+}
+
+/// What an actor sees of the cluster, twice, and what its driver does.
+pub(crate) async fn cluster(cluster: &Cluster) -> Result<Value> {
+    let tally = TallyHandle::new(0).spawn().await?;
+    let cpus = cluster.total_resources().cpu.as_f64();
+    let nodes = cluster.view().nodes.len();
+    let own = (cluster.job().to_string(), cpus, nodes);
+    Ok(json!([tally.sees(nodes).await? == own, tally.sees(nodes).await? == own, nodes]))
 }
 
 pub(crate) async fn timers() -> Result<Value> {
