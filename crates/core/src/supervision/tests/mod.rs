@@ -2,6 +2,7 @@
 
 mod heads;
 mod isolated;
+mod links;
 mod looks;
 mod model;
 mod model_heads;
