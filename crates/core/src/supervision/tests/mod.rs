@@ -14,6 +14,7 @@ mod rows_asked;
 mod shapes;
 mod single;
 mod specs;
+mod stops;
 mod test_node;
 mod whereabouts;
 mod world;
