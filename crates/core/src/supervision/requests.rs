@@ -77,10 +77,13 @@ impl Supervision {
             Ok(id) => id,
             Err(failure) => return self.answer(0, request, Err(failure)),
         };
-        let (shutdown, kind) = match (kill, self.shutdown_of(id)) {
-            (true, _) | (_, ChildShutdown::Brutal) => (ChildShutdown::Brutal, ExitKind::Killed),
-            (_, ChildShutdown::Within(own)) => (ChildShutdown::Within(own.min(grace)), ExitKind::Shutdown),
-            (_, ChildShutdown::Infinity) => (ChildShutdown::Within(grace), ExitKind::Shutdown),
+        // How a child may be stopped is its supervisor's word too; of any other, who stops it says how.
+        let own = self.actors.get(&id).and_then(|actor| actor.child).map(|_| self.shutdown_of(id));
+        let (shutdown, kind) = match own {
+            _ if kill => (ChildShutdown::Brutal, ExitKind::Killed),
+            Some(ChildShutdown::Brutal) => (ChildShutdown::Brutal, ExitKind::Killed),
+            Some(ChildShutdown::Within(own)) => (ChildShutdown::Within(own.min(grace)), ExitKind::Shutdown),
+            Some(ChildShutdown::Infinity) | None => (ChildShutdown::Within(grace), ExitKind::Shutdown),
         };
         self.wait(request, id, Wait::Ended);
         let write = self.not_again(id);
