@@ -17,4 +17,5 @@ mod specs;
 mod stops;
 mod test_node;
 mod whereabouts;
+mod windows;
 mod world;

@@ -6,7 +6,6 @@ use super::specs::*;
 use super::world::*;
 use crate::supervision::RequestKey;
 use mobula_types::actor::*;
-use mobula_types::*;
 use std::time::Duration;
 
 fn stop(world: &mut World, target: ActorId, kill: bool) -> RequestKey {
