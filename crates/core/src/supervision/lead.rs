@@ -6,7 +6,7 @@ use super::dead::Dead;
 use super::nodes::{Node, Standing};
 use super::quarantine::Unreadable;
 use super::records::last_exit;
-use super::supervisor::{Child, ChildExit};
+use super::supervisor::{Child, ChildExit, Trial};
 use super::write::{Key, Writes};
 use super::{Effect, Supervision, SupervisionOptions};
 use mobula_types::actor::{ActorRecord, ChildRecord, ChildState, SpecRecord, SupervisorRecord};
@@ -143,14 +143,18 @@ impl Supervision {
         }
         for record in records {
             if let Some(child) = &record.child {
-                self.inherit_child(child, record.supervisor, true);
+                self.inherit_child(child, record.supervisor, true, record.last_reason.is_none());
             }
         }
         roots
     }
 
-    fn inherit_child(&mut self, record: &ChildRecord, actor: ActorId, is_supervisor: bool) {
+    fn inherit_child(&mut self, record: &ChildRecord, actor: ActorId, is_supervisor: bool, is_first: bool) {
         let mut child = self.child_of(record, actor, is_supervisor);
+        // One that was added may not have started yet.
+        if is_first && !child.declared {
+            child.trial = Trial::Added;
+        }
         let Some(supervisor) = self.supervisors.get_mut(&record.supervisor) else { return };
         if supervisor.running && record.above < supervisor.epoch {
             child.wanted_anew();
@@ -180,7 +184,7 @@ impl Supervision {
             };
             let actor = self.actor_of(record, spec);
             if let Some(child) = &record.child {
-                self.inherit_child(child, id, false);
+                self.inherit_child(child, id, false, record.last_exit.is_none());
             }
             if let Some(node) = record.node.as_ref().filter(|_| record.granted) {
                 self.inherit_grant(id, node);

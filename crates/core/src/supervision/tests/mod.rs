@@ -1,5 +1,6 @@
 //! Tests of the supervision: what nodes are told, in what order, and when.
 
+mod added;
 mod heads;
 mod isolated;
 mod links;
