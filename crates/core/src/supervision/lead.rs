@@ -1,6 +1,6 @@
 //! A head begins to lead: it takes up what an earlier one left, in the middle of its decisions.
 
-use super::actor::Phase;
+use super::actor::{Actor, Phase};
 use super::create::Job;
 use super::dead::Dead;
 use super::nodes::{Node, Standing};
@@ -186,11 +186,11 @@ impl Supervision {
             if let Some(child) = &record.child {
                 self.inherit_child(child, id, false, record.last_exit.is_none());
             }
-            if let Some(node) = record.node.as_ref().filter(|_| record.granted) {
-                self.inherit_grant(id, node);
-            }
             self.by_job.insert((record.job, id));
             self.jobs.entry(record.job).or_insert(Job { ended: true, ..Job::default() }).users += 1;
+            if let Some(node) = record.node.as_ref().filter(|_| record.granted) {
+                self.inherit_grant(id, &actor, node);
+            }
             self.actors.insert(id, actor);
         }
     }
@@ -248,7 +248,11 @@ impl Supervision {
         self.remember(record.actor, dead);
     }
 
-    fn inherit_grant(&mut self, id: ActorId, node: &NodeId) {
+    fn inherit_grant(&mut self, id: ActorId, actor: &Actor, node: &NodeId) {
+        let wish = self.wish(actor);
+        let mut placer = std::mem::take(&mut self.placer);
+        placer.inherit(node, &wish);
+        self.placer = placer;
         // A node that nobody knows is dead and fenced; its actors are found to be lost below.
         if let Some(node) = self.nodes.get_mut(node) {
             node.actors.insert(id);

@@ -8,6 +8,7 @@ mod looks;
 mod model;
 mod model_heads;
 mod observing;
+mod placing;
 mod quarantine;
 mod records;
 mod rows;
