@@ -4,6 +4,7 @@ mod added;
 mod heads;
 mod isolated;
 mod links;
+mod lists;
 mod looks;
 mod model;
 mod model_heads;
