@@ -52,7 +52,7 @@ impl Node {
             Effect::Fetch { handle, inputs, .. } => {
                 self.tell_host(context, Event::InputsReady { handle, inputs: Ok(inputs) });
             }
-            Effect::CancelFetch { .. } => {}
+            Effect::CancelFetch { .. } | Effect::Reserve { .. } | Effect::Release { .. } => {}
         }
     }
 
