@@ -233,7 +233,8 @@ impl Supervision {
         }
     }
 
-    /// Tells an actor to stop. Whether there will be an exit: nothing that runs, nothing that exits.
+    /// Tells an actor to stop; where it was told before, only what leaves it less time counts. Whether there will be an exit:
+    /// nothing that runs, nothing that exits.
     pub(super) fn order_stop(
         &mut self,
         id: ActorId,
@@ -244,15 +245,12 @@ impl Supervision {
         if self.withdraw(id) {
             return false;
         }
+        let stop = Stop::new(self.now, shutdown, reason);
         let Some(actor) = self.actors.get_mut(&id) else { return false };
-        let weaker = actor
-            .stop
-            .as_ref()
-            .is_some_and(|stop| stop.shutdown == ChildShutdown::Brutal || shutdown != ChildShutdown::Brutal);
-        if weaker {
+        if actor.stop.as_ref().is_some_and(|before| before.dead_at <= stop.dead_at) {
             return true;
         }
-        actor.stop = Some(Box::new(Stop { shutdown, reason }));
+        actor.stop = Some(Box::new(stop));
         actor.since_millis = self.wall_millis;
         self.observers.touch(id);
         self.say_stop(id, after);

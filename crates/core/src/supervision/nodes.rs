@@ -229,6 +229,9 @@ impl Supervision {
             }
             // An earlier head wanted it moved; whoever asked for that asks again.
             actor.again &= actor.stop.is_some();
+            if let Some(stop) = &mut actor.stop {
+                stop.again(self.now);
+            }
             self.say_stop(incarnation.actor, 0);
         }
     }

@@ -1,5 +1,6 @@
 //! Tests of the supervision: what nodes are told, in what order, and when.
 
+mod added;
 mod heads;
 mod isolated;
 mod links;
@@ -7,6 +8,7 @@ mod looks;
 mod model;
 mod model_heads;
 mod observing;
+mod placing;
 mod quarantine;
 mod records;
 mod rows;

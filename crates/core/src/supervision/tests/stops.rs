@@ -102,3 +102,57 @@ fn a_stop_of_a_child_has_the_shorter_of_the_grace_and_its_shutdown() {
         assert_eq!(told(&mut world), [expected]);
     }
 }
+
+#[test]
+fn a_later_stop_counts_where_it_leaves_less_time() {
+    let mut world = World::new(1);
+    created(&mut world, 1, spec("a")).unwrap();
+    stop_within(&mut world, id(1), SECOND * 30);
+    world.now = world.now + SECOND * 10;
+    stop_within(&mut world, id(1), SECOND * 21);
+    assert_eq!(told(&mut world), [within(30, ExitKind::Shutdown)], "the other ends before");
+    stop_within(&mut world, id(1), SECOND * 19);
+    assert_eq!(told(&mut world), [within(19, ExitKind::Shutdown)]);
+    stop(&mut world, id(1), true);
+    stop(&mut world, id(1), true);
+    stop_within(&mut world, id(1), SECOND);
+    assert_eq!(
+        told(&mut world),
+        [(ChildShutdown::Brutal, ExitKind::Killed)],
+        "once, and nothing ends before that"
+    );
+}
+
+#[test]
+fn a_stop_counts_where_a_drain_waits_for_ever() {
+    let children = vec![ChildSpec { shutdown: ChildShutdown::Infinity, ..child("a") }];
+    let mut world = world_with(tree(SupervisorStrategy::OneForOne, children));
+    let (home, incarnation) = world.running("a").unwrap();
+    world.drain(&home);
+    assert_eq!(told(&mut world), [(ChildShutdown::Infinity, ExitKind::Drained)]);
+    let request = stop_within(&mut world, incarnation.actor, SECOND * 5);
+    assert_eq!(told(&mut world), [within(5, ExitKind::Shutdown)]);
+    // It is said once more to a node that may not have heard of it.
+    world.part(&home);
+    world.join(&home);
+    assert_eq!(told(&mut world), [within(5, ExitKind::Shutdown)]);
+    world.exit("a", ExitKind::Shutdown);
+    world.settle();
+    assert!(world.answer(request).is_ok());
+    assert_eq!(world.running("a").unwrap().1.epoch, Epoch(2), "it is permanent");
+}
+
+#[test]
+fn a_supervisor_that_is_stopped_twice_has_the_shorter_time() {
+    let inner = tree(SupervisorStrategy::OneForOne, vec![child("x")]);
+    let inner = ChildSpec { shutdown: ChildShutdown::Within(SECOND * 10), ..below("inner", inner) };
+    let mut world = world_with(tree(SupervisorStrategy::OneForOne, vec![inner]));
+    let (supervisor, named) = (ActorTarget::Id(id(1)), "inner".into());
+    world.ask(ActorRequest::TerminateChild { supervisor, child: named });
+    world.now = world.now + SECOND * 6;
+    world.ask(ActorRequest::StopSupervisor(ActorTarget::Id(id(1))));
+    assert_eq!(told(&mut world), [within(5, ExitKind::Shutdown)]);
+    world.now = world.now + SECOND * 4;
+    world.tell(crate::supervision::Event::Tick);
+    assert_eq!(told(&mut world), [(ChildShutdown::Brutal, ExitKind::Shutdown)]);
+}
