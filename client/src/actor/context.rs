@@ -196,7 +196,8 @@ impl ActorContext {
     /// `Down` will bear.
     ///
     /// # Errors
-    /// `Unavailable` where no head can be asked.
+    /// `Unavailable` where no head registers it within 30 s; `ResourceExhausted` where the actor has 10,000 monitors and
+    /// links already.
     pub async fn monitor(&self, target: &impl ActorHandle) -> Result<u64> {
         self.watch(target, WatchKind::Monitor).await
     }
