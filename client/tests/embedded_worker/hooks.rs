@@ -1,10 +1,11 @@
-//! Hooks of actors: what they may wait for.
+//! Hooks and timers of actors: what they may wait for, and where they run.
 
-use crate::actors::{exited, failure_of, host, incarnation, turn};
+use crate::actors::{called, exited, failure_of, host, incarnation, turn};
 use crate::node::{Node, value};
-use mobula::{ActorContext, Down};
+use mobula::{ActorContext, ActorHandle, Down};
 use mobula_types::actor::{ExitKind, WatchKind};
-use mobula_types::{ExitReason, FailureKind, Frame, Outcome, Payload};
+use mobula_types::{ActorId, ExitReason, FailureKind, Frame, Outcome, Payload};
+use std::time::Duration;
 
 /// An actor whose hooks wait for a call of itself.
 struct Mirror {
@@ -21,6 +22,23 @@ impl Mirror {
         context.me::<MirrorHandle>().seen().await?;
         Ok(Mirror { seen: None })
     }
+
+    /// Tells from where a timer rings.
+    pub(crate) fn tick(&self, context: &ActorContext) {
+        let me: MirrorHandle = context.me();
+        let thread = || std::thread::current().name().unwrap_or_default().to_owned();
+        context.send_every(Duration::from_millis(1), move || me.told(thread()));
+    }
+
+    pub(crate) fn break_timer(&self, context: &ActorContext) {
+        let me: MirrorHandle = context.me();
+        context.send_every(Duration::from_millis(1), move || match me.id() == ActorId::default() {
+            true => me.seen(),
+            false => panic!("a broken timer"),
+        });
+    }
+
+    pub(crate) fn told(&self, _thread: String) {}
 
     pub(crate) fn seen(&self) -> String {
         self.seen.map_or_else(String::new, |kind| format!("{kind:?}"))
@@ -87,4 +105,30 @@ async fn a_constructor_waits_for_no_call_of_its_own_actor() {
     assert_eq!(reason.kind(), ExitKind::ConstructorFailed);
     let failure = reason.failure().unwrap().clone();
     assert_eq!(failure_of(&Outcome::Failed(failure)), FailureKind::WouldDeadlock);
+}
+
+#[tokio::test]
+async fn a_timer_calls_on_the_threads_of_the_actors() {
+    let mut node = Node::start().await;
+    host(&mut node, 1, "hooks::Mirror::new", 0);
+    assert_eq!(node.next().await, Frame::ActorStarted { key: 1 });
+    let handle = turn(&mut node, 1, 1, "hooks::Mirror::tick", Payload::EMPTY);
+    node.done(handle).await;
+    let call = called(&mut node).await;
+    let thread: String = mobula::codec::decode_value(&call.arguments).unwrap();
+    assert!(thread.ends_with("-actor"), "it rang on {thread}");
+}
+
+#[tokio::test]
+async fn a_timer_that_panics_ends_its_actor() {
+    let mut node = Node::start().await;
+    host(&mut node, 1, "hooks::Mirror::new", 0);
+    assert_eq!(node.next().await, Frame::ActorStarted { key: 1 });
+    let handle = turn(&mut node, 1, 1, "hooks::Mirror::break_timer", Payload::EMPTY);
+    node.done(handle).await;
+    let reason = exited(&mut node, 1).await.unwrap();
+    assert_eq!(
+        (reason.kind(), reason.failure().unwrap().kind()),
+        (ExitKind::Panicked, FailureKind::TaskPanicked)
+    );
 }
