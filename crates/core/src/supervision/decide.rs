@@ -241,10 +241,7 @@ impl Supervision {
                     continue;
                 }
             }
-            supervisor.window.push_back(exit.at);
-            let since = exit.at.before(intensity.within);
-            supervisor.window.retain(|at| *at >= since);
-            if supervisor.window.len() > intensity.max_restarts as usize {
+            if supervisor.window.count(exit.at, &intensity) {
                 self.mark(Key::Supervisor(id));
                 return true;
             }

@@ -49,6 +49,7 @@ mod tests;
 mod tree;
 mod waiting;
 mod watch;
+mod window;
 mod write;
 
 pub use effect::Effect;

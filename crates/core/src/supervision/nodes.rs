@@ -297,7 +297,6 @@ impl Supervision {
         known.untold = BTreeSet::new();
         let granted: Vec<ActorId> = known.actors.iter().copied().collect();
         self.placer.set_joined(node, false);
-        self.unwatch_node(node);
         self.unobserve_node(node);
         let granted: Vec<ActorId> =
             granted.into_iter().filter(|id| proven || !self.isolate(*id, node)).collect();
@@ -309,6 +308,8 @@ impl Supervision {
         }
         self.end_together(&told, ExitKind::NodeLost);
         self.left_alone_lost(node, &ExitReason::of(ExitKind::NodeLost));
+        // Last: whom its actors were linked to has been told of their exits.
+        self.unwatch_node(node);
         self.creators_gone(node);
     }
 

@@ -103,7 +103,7 @@ impl Supervision {
             epoch: supervisor.epoch,
             running: supervisor.running,
             next_ordinal: supervisor.next_ordinal,
-            restarts_millis: supervisor.window.iter().map(|at| self.millis(*at)).collect(),
+            restarts_millis: supervisor.window.iter().map(|at| self.millis(at)).collect(),
             worker_ends: supervisor.worker_ends.iter().copied().collect(),
             restarts: supervisor.restarts,
             last_reason: supervisor.last.as_ref().map(ExitReason::shortened),

@@ -77,13 +77,17 @@ impl Supervision {
             Ok(id) => id,
             Err(failure) => return self.answer(0, request, Err(failure)),
         };
-        let (shutdown, kind) = match (kill, self.shutdown_of(id)) {
-            (true, _) | (_, ChildShutdown::Brutal) => (ChildShutdown::Brutal, ExitKind::Killed),
-            (_, ChildShutdown::Within(own)) => (ChildShutdown::Within(own.min(grace)), ExitKind::Shutdown),
-            (_, ChildShutdown::Infinity) => (ChildShutdown::Within(grace), ExitKind::Shutdown),
+        // How a child may be stopped is its supervisor's word too; of any other, who stops it says how.
+        let own = self.actors.get(&id).and_then(|actor| actor.child).map(|_| self.shutdown_of(id));
+        let (shutdown, kind) = match own {
+            _ if kill => (ChildShutdown::Brutal, ExitKind::Killed),
+            Some(ChildShutdown::Brutal) => (ChildShutdown::Brutal, ExitKind::Killed),
+            Some(ChildShutdown::Within(own)) => (ChildShutdown::Within(own.min(grace)), ExitKind::Shutdown),
+            Some(ChildShutdown::Infinity) | None => (ChildShutdown::Within(grace), ExitKind::Shutdown),
         };
         self.wait(request, id, Wait::Ended);
-        if self.order_stop(id, shutdown, ExitReason::of(kind), 0) {
+        let write = self.not_again(id);
+        if self.order_stop(id, shutdown, ExitReason::of(kind), write) {
             return;
         }
         // Nothing runs that could exit.
@@ -95,6 +99,14 @@ impl Supervision {
                 self.launch_child(supervisor, ordinal);
             }
         }
+    }
+
+    /// What was to start again, after a drain or because somebody asked for that, does not: only its restart type may still
+    /// say so. Gives the write that has it.
+    fn not_again(&mut self, id: ActorId) -> u64 {
+        let Some(actor) = self.actors.get_mut(&id).filter(|actor| actor.again) else { return 0 };
+        actor.again = false;
+        self.mark_actor(id)
     }
 
     fn restart_asked(&mut self, request: RequestKey, target: &ActorTarget) {
@@ -135,11 +147,9 @@ impl Supervision {
 
     /// Ends an actor without a supervisor.
     fn end_for_good(&mut self, id: ActorId, kind: ExitKind) {
-        if let Some(actor) = self.actors.get_mut(&id) {
-            actor.again = false;
-        }
+        let write = self.not_again(id);
         let (shutdown, reason) = (self.shutdown_of(id), ExitReason::of(kind));
-        if !self.order_stop(id, shutdown, reason.clone(), 0) {
+        if !self.order_stop(id, shutdown, reason.clone(), write) {
             self.bury(id, reason);
         }
     }

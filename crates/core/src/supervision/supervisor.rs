@@ -1,5 +1,6 @@
 //! A supervisor as the head keeps it: a record, not a process.
 
+use super::window::Window;
 use mobula_types::actor::{
     AutoShutdown, ChildRecord, ChildShutdown, ChildState, DecisionEnd, Intensity, Placement, RestartType,
     SpecKey, SupervisorStrategy,
@@ -27,8 +28,8 @@ pub(super) struct Supervisor {
     pub(super) epoch: Epoch,
     /// It was started and has not exited; it may still be starting its children.
     pub(super) running: bool,
-    /// When the restarts of the intensity's window happened.
-    pub(super) window: VecDeque<Time>,
+    /// When its latest restarts happened.
+    pub(super) window: Window,
     /// The ends of workers that the window has counted, the latest last.
     pub(super) worker_ends: VecDeque<u64>,
     pub(super) restarts: u64,

@@ -162,7 +162,7 @@ impl Supervision {
             next_ordinal: 0,
             epoch: Epoch(0),
             running: false,
-            window: VecDeque::new(),
+            window: Default::default(),
             worker_ends: VecDeque::new(),
             restarts: 0,
             decision: None,

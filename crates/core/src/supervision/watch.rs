@@ -2,6 +2,7 @@
 //! hears of them again.
 
 use super::Supervision;
+use super::actor::Phase;
 use super::outbox::Said;
 use mobula_types::actor::{ActorOrder, Down, Watch, WatchKind};
 use mobula_types::{ActorId, Epoch, ExitKind, ExitReason, Incarnation, NodeId};
@@ -169,10 +170,16 @@ impl Supervision {
         self.watches.remove(&(node.clone(), number));
     }
 
-    /// A dead node watches nothing.
+    /// A dead node watches nothing. Links of what keeps on there last as long as that: their other ends hear of its exit.
     pub(super) fn unwatch_node(&mut self, node: &NodeId) {
         let all = (node.clone(), 0)..=(node.clone(), u64::MAX);
-        let keys: Vec<WatchKey> = self.watches.watches.range(all).map(|(key, _)| key.clone()).collect();
+        let keeps_on = |watcher: Incarnation| {
+            let actor = self.actors.get(&watcher.actor);
+            actor.is_some_and(|actor| actor.epoch == watcher.epoch && actor.phase == Phase::Isolated)
+        };
+        let is_over = |watch: &Watch| watch.kind != WatchKind::Link || !watch.watcher.is_some_and(keeps_on);
+        let over = self.watches.watches.range(all).filter(|(_, (watch, _))| is_over(watch));
+        let keys: Vec<WatchKey> = over.map(|(key, _)| key.clone()).collect();
         for key in keys {
             self.watches.remove(&key);
         }

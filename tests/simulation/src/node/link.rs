@@ -338,10 +338,13 @@ impl Node {
             ActorOrder::Down(down) => self.on_down(context, down),
             ActorOrder::Watching { number, epoch } => {
                 context.observer.watch_bound(self.id, number, epoch);
-                self.watches.bind(number, epoch);
+                if let Some((watcher, target)) = self.watches.bind(number, epoch) {
+                    context.observer.linked((self.id, number), watcher, target);
+                }
             }
-            // Nobody here links actors, groups them or observes them.
-            ActorOrder::LinkDown { .. } | ActorOrder::Rosters(_) | ActorOrder::Changes { .. } => {}
+            ActorOrder::LinkDown { linked, exited: _, reason } => self.on_link_down(context, linked, &reason),
+            // Nobody here groups actors or observes them.
+            ActorOrder::Rosters(_) | ActorOrder::Changes { .. } => {}
             ActorOrder::Reconciled { unknown } => {
                 self.tell_host(context, host::Event::Unknown { incarnations: unknown });
             }

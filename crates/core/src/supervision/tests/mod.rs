@@ -2,6 +2,7 @@
 
 mod heads;
 mod isolated;
+mod links;
 mod looks;
 mod model;
 mod model_heads;
@@ -13,6 +14,8 @@ mod rows_asked;
 mod shapes;
 mod single;
 mod specs;
+mod stops;
 mod test_node;
 mod whereabouts;
+mod windows;
 mod world;

@@ -10,7 +10,11 @@ fn named(name: &str) -> ActorOptions {
     ActorOptions { name: name.into(), ..options() }
 }
 
-fn created(world: &mut World, number: u64, spec: std::sync::Arc<ActorSpec>) -> Result<ActorId, Failure> {
+pub(super) fn created(
+    world: &mut World,
+    number: u64,
+    spec: std::sync::Arc<ActorSpec>,
+) -> Result<ActorId, Failure> {
     let request = world.ask_from(Some(node(1)), create(number, spec));
     world.settle();
     match world.answer(request) {
@@ -23,7 +27,7 @@ fn report(world: &mut World, id: NodeId, report: ActorReport) {
     world.tell(Event::Reported { node: id, report });
 }
 
-fn watch(world: &mut World, id: NodeId, watch: Watch) {
+pub(super) fn watch(world: &mut World, id: NodeId, watch: Watch) {
     world.nodes.get_mut(&id).unwrap().watches.insert(watch.number, watch);
     report(world, id, ActorReport::Watch(watch));
 }
@@ -232,60 +236,6 @@ fn a_monitor_names_one_incarnation_over_a_change_of_heads() {
     world.settle();
     let downs = &world.nodes[&other].downs;
     assert_eq!(downs.iter().map(|down| down.incarnation).collect::<Vec<_>>(), [first]);
-}
-
-#[test]
-fn links_reach_both_ways() {
-    let mut world = World::new(2);
-    created(&mut world, 1, spec("a")).unwrap();
-    created(&mut world, 2, spec("b")).unwrap();
-    let (home, a) = world.running("a").unwrap();
-    let (other, b) = world.running("b").unwrap();
-    let link = Watch { number: 1, watcher: Some(a), target: b.actor, epoch: None, kind: WatchKind::Link };
-    watch(&mut world, home, link);
-    world.exit("a", ExitKind::Panicked);
-    world.settle();
-    assert_eq!(world.nodes[&other].link_downs, [(b, a)]);
-}
-
-/// Of two actors on two nodes, one links itself to the other and exits; the other's node does not hear of that.
-fn with_a_link_down_lost() -> (World, NodeId, Incarnation, Incarnation) {
-    let mut world = World::new(2);
-    created(&mut world, 1, spec("a")).unwrap();
-    created(&mut world, 2, spec("b")).unwrap();
-    let (home, a) = world.running("a").unwrap();
-    let (other, b) = world.running("b").unwrap();
-    let link = Watch { number: 1, watcher: Some(a), target: b.actor, epoch: None, kind: WatchKind::Link };
-    watch(&mut world, home, link);
-    world.settle();
-    world.exit("a", ExitKind::Panicked);
-    while world.commit() {}
-    world.part(&other);
-    world.settle();
-    assert_eq!(world.nodes[&other].link_downs, []);
-    (world, other, b, a)
-}
-
-#[test]
-fn a_link_reaches_over_a_stream_that_broke() {
-    let (mut world, other, b, a) = with_a_link_down_lost();
-    world.join(&other);
-    world.settle();
-    assert_eq!(world.nodes[&other].link_downs, [(b, a)]);
-}
-
-#[test]
-fn a_link_reaches_over_a_change_of_heads() {
-    for other_first in [false, true] {
-        let (mut world, other, b, a) = with_a_link_down_lost();
-        world.fail_over();
-        if other_first {
-            world.join(&other);
-        }
-        world.join_all();
-        world.settle();
-        assert_eq!(world.nodes[&other].link_downs, [(b, a)]);
-    }
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! Links: an exit on either side is told to the node of the other.
+
+use super::single::{created, watch};
+use super::specs::*;
+use super::world::*;
+use crate::supervision::Event;
+use mobula_types::actor::*;
+use mobula_types::*;
+
+/// Two actors on two nodes, the first of which has linked itself to the second.
+fn linked() -> (World, NodeId, Incarnation, NodeId, Incarnation) {
+    linked_with(options())
+}
+
+fn linked_with(linker: ActorOptions) -> (World, NodeId, Incarnation, NodeId, Incarnation) {
+    let mut world = World::new(2);
+    created(&mut world, 1, spec_with("a", linker)).unwrap();
+    created(&mut world, 2, spec("b")).unwrap();
+    let (home, a) = world.running("a").unwrap();
+    let (other, b) = world.running("b").unwrap();
+    let link = Watch { number: 1, watcher: Some(a), target: b.actor, epoch: None, kind: WatchKind::Link };
+    watch(&mut world, home.clone(), link);
+    world.settle();
+    (world, home, a, other, b)
+}
+
+#[test]
+fn links_reach_both_ways() {
+    let (mut world, _, a, other, b) = linked();
+    world.exit("a", ExitKind::Panicked);
+    world.settle();
+    assert_eq!(world.nodes[&other].link_downs, [(b, a)]);
+}
+
+/// Of two actors on two nodes, one links itself to the other and exits; the other's node does not hear of that.
+fn with_a_link_down_lost() -> (World, NodeId, Incarnation, Incarnation) {
+    let (mut world, _, a, other, b) = linked();
+    world.exit("a", ExitKind::Panicked);
+    while world.commit() {}
+    world.part(&other);
+    world.settle();
+    assert_eq!(world.nodes[&other].link_downs, []);
+    (world, other, b, a)
+}
+
+#[test]
+fn a_link_reaches_over_a_stream_that_broke() {
+    let (mut world, other, b, a) = with_a_link_down_lost();
+    world.join(&other);
+    world.settle();
+    assert_eq!(world.nodes[&other].link_downs, [(b, a)]);
+}
+
+#[test]
+fn a_link_reaches_over_a_change_of_heads() {
+    for other_first in [false, true] {
+        let (mut world, other, b, a) = with_a_link_down_lost();
+        world.fail_over();
+        if other_first {
+            world.join(&other);
+        }
+        world.join_all();
+        world.settle();
+        assert_eq!(world.nodes[&other].link_downs, [(b, a)]);
+    }
+}
+
+#[test]
+fn a_link_reaches_over_the_loss_of_the_node_of_the_one_that_made_it() {
+    let (mut world, home, a, other, b) = linked();
+    world.lose(&home);
+    world.settle();
+    assert_eq!(world.nodes[&other].link_downs, [(b, a)]);
+    world.fence(&home);
+    world.settle();
+    assert_eq!(world.nodes[&other].link_downs, [(b, a)], "once");
+}
+
+#[test]
+fn a_link_of_one_that_keeps_on_without_a_head_lasts_until_that_is_over() {
+    let keeps = ActorOptions { on_isolation: OnIsolation::Keep, ..options() };
+    let (mut world, home, a, other, b) = linked_with(keeps);
+    world.silent.push(home.clone());
+    world.die(&home, Event::NodeSilent { node: home.clone() });
+    world.fence(&home);
+    world.settle();
+    assert_eq!(world.nodes[&other].link_downs, [], "it may still run");
+    world.add_node(NodeId { generation: Generation(home.generation.0 + 1), ..home });
+    world.settle();
+    assert_eq!(world.nodes[&other].link_downs, [(b, a)]);
+}
