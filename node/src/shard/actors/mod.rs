@@ -95,7 +95,7 @@ impl Actors {
     pub(crate) fn next_deadline(&self) -> Time {
         let machines = self.router.next_deadline().min(self.host.next_deadline());
         let machines = machines.min(self.creations.next_deadline()).min(self.groups.next_deadline());
-        machines.min(self.observers.next_deadline())
+        machines.min(self.observers.next_deadline()).min(self.watches.next_deadline())
     }
 }
 
@@ -118,6 +118,7 @@ impl Shard {
         }
         self.tick_groups();
         self.tick_observers();
+        self.tick_watches();
     }
 
     /// Performs everything that the machines want, until nothing more follows between them. `true` where the task engine was
