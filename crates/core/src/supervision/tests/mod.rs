@@ -12,6 +12,7 @@ mod rows;
 mod rows_asked;
 mod shapes;
 mod single;
+mod sizes;
 mod specs;
 mod test_node;
 mod whereabouts;
