@@ -196,7 +196,8 @@ impl ActorContext {
     /// `Down` will bear.
     ///
     /// # Errors
-    /// `Unavailable` where no head can be asked.
+    /// `Unavailable` where no head registers it within 30 s; `ResourceExhausted` where the actor has 10,000 monitors and
+    /// links already.
     pub async fn monitor(&self, target: &impl ActorHandle) -> Result<u64> {
         self.watch(target, WatchKind::Monitor).await
     }
@@ -346,7 +347,8 @@ impl ActorContext {
     }
 
     /// Casts a call again and again, first after one period, until the incarnation ends. A period that is missed is left
-    /// out.
+    /// out. `call` runs on a thread of the actors, beside the actor's turns: it must not block for long, and where it panics
+    /// the actor exits with `Panicked`.
     pub fn send_every<R: References + 'static>(
         &self,
         period: Duration,
@@ -372,14 +374,18 @@ impl ActorContext {
         F: Future<Output = ()> + Send + 'static,
     {
         let scope = Arc::downgrade(&self.scope);
-        let number = self.scope.start_timer(timer(scope.clone()));
+        let number = self.scope.start_timer(&self.actor, timer(scope.clone()));
         Timer { scope, number }
     }
 }
 
 impl ActorScope {
-    fn start_timer(self: &Arc<Self>, timer: impl Future<Output = ()> + Send + 'static) -> u64 {
-        let Some(runtime) = self.link().runtime() else { return 0 };
+    /// What a timer calls is the user's: it runs where turns do, and holds up neither the session nor its I/O.
+    fn start_timer(
+        self: &Arc<Self>,
+        actor: &ActorExit,
+        timer: impl Future<Output = ()> + Send + 'static,
+    ) -> u64 {
         let mut timers = self.timers.lock();
         if timers.is_over {
             return 0;
@@ -393,8 +399,7 @@ impl ActorScope {
                 scope.stop_timer(number);
             }
         };
-        let _on_the_link = runtime.enter();
-        timers.running.insert(number, mobula_runtime::spawn("actor-timer", work));
+        timers.running.extend(actor.spawn("actor-timer", work).map(|task| (number, task)));
         number
     }
 

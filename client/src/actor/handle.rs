@@ -139,7 +139,8 @@ pub trait ActorHandle:
     /// dead already, at once. For code that is no actor; an actor has [`ActorContext::monitor`](crate::ActorContext::monitor).
     ///
     /// # Errors
-    /// `Unavailable` where no head can be asked.
+    /// `Unavailable` where no head registers it within 30 s; `ResourceExhausted` where this program has 100,000 monitors
+    /// already.
     fn monitor(&self) -> impl Future<Output = Result<Monitor>> + Send {
         async move {
             let context = self.actor_ref().context()?;

@@ -3,7 +3,7 @@
 use super::{ActorContext, ActorScope};
 use crate::context::{CallChain, Context, InChain};
 use crate::worker::body::{Arguments, Named};
-use mobula_host::actor::{ActorExit, Constructed, Object, State};
+use mobula_host::actor::{Access, ActorExit, Constructed, Object, State};
 use mobula_host::{AsyncCall, BoxFuture, Call, CallResult};
 use mobula_types::actor::Target;
 use mobula_types::{Failure, FailureKind, Outcome};
@@ -44,7 +44,7 @@ impl Turn {
             context,
             actor: ActorContext::new(actor.clone(), scope),
             named,
-            chain: CallChain::default(),
+            chain: CallChain::alone(actor.incarnation().actor),
         })
     }
 }
@@ -98,7 +98,8 @@ pub fn construct<A>(
         Ok(turn) => turn,
         Err(failure) => return Constructed::Failed(failure),
     };
-    let made = turn.context.enter(|| body(Arguments::of(&call), &turn.actor));
+    let part = || body(Arguments::of(&call), &turn.actor);
+    let made = turn.chain.enter(|| turn.context.enter(part));
     constructed(made.and_then(|made| made), state)
 }
 
@@ -120,7 +121,7 @@ where
     match turn.context.enter(|| body(Arguments::of(&call), &turn.actor)) {
         Err(failure) => Box::pin(std::future::ready(Constructed::Failed(failure))),
         Ok(future) => {
-            let scoped = turn.context.scope(future);
+            let scoped = InChain::new(turn.chain, turn.context.scope(future));
             Box::pin(async move { constructed(scoped.await, state) })
         }
     }
@@ -134,8 +135,12 @@ fn constructed<A>(made: Result<Option<A>, Failure>, state: fn(A) -> State) -> Co
     }
 }
 
-/// Runs a hook, in its actor's own context.
-pub fn hook<F>(object: &Object, body: impl FnOnce(ActorContext) -> F) -> BoxFuture<Result<(), Failure>>
+/// Runs a hook, in its actor's own context. Only one with shared access leaves the actor free for other turns meanwhile.
+pub fn hook<F>(
+    object: &Object,
+    access: Access,
+    body: impl FnOnce(ActorContext) -> F,
+) -> BoxFuture<Result<(), Failure>>
 where
     F: Future<Output = Result<(), Failure>> + Send + 'static,
 {
@@ -143,8 +148,13 @@ where
         Ok(scope) => scope,
         Err(failure) => return Box::pin(std::future::ready(Err(failure))),
     };
+    let chain = match access {
+        Access::Exclusive => CallChain::alone(object.actor().incarnation().actor),
+        Access::Shared => CallChain::default(),
+    };
     let context = scope.between_turns();
-    Box::pin(context.scope(body(ActorContext::new(object.actor().clone(), scope))))
+    let scoped = context.scope(body(ActorContext::new(object.actor().clone(), scope)));
+    Box::pin(InChain::new(chain, scoped))
 }
 
 /// Runs the hook before an exit, whose failure changes nothing.

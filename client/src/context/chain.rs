@@ -1,4 +1,4 @@
-//! Actors that cannot take a call while the current turn waits: a call of theirs that is waited for would never end.
+//! Actors that cannot take a call while the current turn or hook waits: a call of theirs that is waited for would never end.
 
 use mobula_host::actor::{Access, TurnOf};
 use mobula_types::actor::{ActorId, Caller, MethodOptions};
@@ -8,14 +8,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 thread_local! {
-    /// Of the turn that this thread is in. What a turn spawns runs outside of it, and may wait for whomever it likes.
+    /// Of the turn or hook that this thread is in. What it spawns runs outside of it, and may wait for whomever it likes.
     static CURRENT: Cell<CallChain> = const { Cell::new(CallChain::NONE) };
 }
 
-/// The end of the chain of calls that a turn is in: as far as a call says where it comes from.
+/// The end of the chain of calls that a turn or hook is in: as far as a call says where it comes from.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct CallChain {
-    /// The actor itself, where the turn has it for itself.
+    /// The actor itself, where the turn or hook has it for itself.
     own: Option<ActorId>,
     /// The caller, where that is an actor that waits in such a turn.
     caller: Option<ActorId>,
@@ -37,7 +37,12 @@ impl CallChain {
         }
     }
 
-    /// Of the turn that this code is a part of; an empty one elsewhere.
+    /// Of a constructor or a hook of that actor: while one runs, no turn starts.
+    pub(crate) fn alone(actor: ActorId) -> Self {
+        CallChain { own: Some(actor), caller: None }
+    }
+
+    /// Of the turn or hook that this code is a part of; an empty one elsewhere.
     pub(crate) fn current() -> Self {
         CURRENT.get()
     }
@@ -46,7 +51,7 @@ impl CallChain {
         self.own.is_none() && self.caller.is_none()
     }
 
-    /// Whether the turn has its actor for itself.
+    /// Whether the turn or hook has its actor for itself.
     pub(crate) fn is_exclusive(&self) -> bool {
         self.own.is_some()
     }
@@ -54,7 +59,7 @@ impl CallChain {
     /// Why a call of that actor must not be waited for.
     pub(crate) fn refuse(&self, actor: ActorId) -> Option<Failure> {
         let text = if self.own == Some(actor) {
-            format!("{actor} waits for a call of itself in a turn that has it for itself")
+            format!("{actor} waits for a call of itself in a turn or hook that has it for itself")
         } else if self.caller == Some(actor) {
             format!("{actor} is called back while it waits for this turn in one that has it for itself")
         } else {
@@ -82,7 +87,7 @@ impl Drop for Left {
     }
 }
 
-/// An async turn, in its chain whenever it is polled.
+/// An async turn or hook, in its chain whenever it is polled.
 #[derive(Debug)]
 pub(crate) struct InChain<F> {
     chain: CallChain,
@@ -132,6 +137,7 @@ mod tests {
         assert_eq!(refused(turn(other, Access::Shared, true)), [2]);
         assert_eq!(refused(turn(other, Access::Exclusive, true)), [1, 2]);
         assert_eq!(refused(CallChain::of(actor(1), None, None)), Vec::<u64>::new());
+        assert_eq!(refused(CallChain::alone(actor(1))), [1]);
     }
 
     #[test]

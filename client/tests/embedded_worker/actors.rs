@@ -110,7 +110,7 @@ impl Tally {
     }
 }
 
-fn incarnation(number: u64) -> Incarnation {
+pub(crate) fn incarnation(number: u64) -> Incarnation {
     Incarnation { actor: ActorId(TaskId { high: 9, low: number }), epoch: Epoch(2) }
 }
 
@@ -118,12 +118,16 @@ fn options(target: Target, num_returns: u32) -> TaskOptions {
     TaskOptions { target, num_returns, ..TaskOptions::default() }
 }
 
+/// The template of one of `Tally`'s functions, or of another class's that is named with its path.
 fn template(node: &mut Node, function: &str, target: Target) -> TemplateId {
-    let info = node.info(&format!("actors::Tally::{function}")).clone();
+    let info = match function.contains("::") {
+        true => node.info(function).clone(),
+        false => node.info(&format!("actors::Tally::{function}")).clone(),
+    };
     node.template(info.id, Some(info.signature), options(target, 1))
 }
 
-fn host(node: &mut Node, key: u32, constructor: &str, start: u64) {
+pub(crate) fn host(node: &mut Node, key: u32, constructor: &str, start: u64) {
     let template = template(node, constructor, Target::Constructor(Arc::new(ActorOptions::default())));
     node.send(Frame::HostActor(Box::new(HostActor {
         key,
@@ -140,7 +144,7 @@ async fn hosted(node: &mut Node, key: u32, start: u64) {
     assert_eq!(node.next().await, Frame::ActorStarted { key });
 }
 
-fn turn(node: &mut Node, key: u32, number: u64, method: &str, arguments: Payload) -> u64 {
+pub(crate) fn turn(node: &mut Node, key: u32, number: u64, method: &str, arguments: Payload) -> u64 {
     let caller = Caller::Driver(JobId(5));
     turn_by(node, key, number, method, arguments, caller, MethodOptions::default())
 }
@@ -170,14 +174,14 @@ fn turn_by(
     handle
 }
 
-async fn exited(node: &mut Node, key: u32) -> Option<ExitReason> {
+pub(crate) async fn exited(node: &mut Node, key: u32) -> Option<ExitReason> {
     match node.next().await {
         Frame::ActorExited { key: of, reason } if of == key => reason,
         frame => panic!("{frame:?} instead of the exit of {key}"),
     }
 }
 
-async fn called(node: &mut Node) -> Call {
+pub(crate) async fn called(node: &mut Node) -> Call {
     loop {
         match node.next().await {
             Frame::Template { .. } => {}
@@ -247,7 +251,7 @@ async fn calls_out_of_a_turn_are_the_actors() {
     assert_ne!(tasks[0], tasks[1]);
 }
 
-fn failure_of(outcome: &Outcome) -> FailureKind {
+pub(crate) fn failure_of(outcome: &Outcome) -> FailureKind {
     match outcome {
         Outcome::Failed(failure) => failure.root_cause().kind(),
         outcome => panic!("{outcome:?}"),

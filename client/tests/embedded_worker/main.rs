@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 
 mod actors;
+mod hooks;
 mod node;
 
 // ---- the functions

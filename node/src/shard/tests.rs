@@ -4,6 +4,7 @@ mod creations;
 mod groups;
 mod observers;
 mod peers;
+mod watches;
 
 use super::{Call, INBOX, Input, Shard, ShardParts};
 use crate::bring::{NotBrought, Wanted};

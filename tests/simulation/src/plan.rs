@@ -117,7 +117,7 @@ impl Plan {
         for driver in 0..drivers {
             let count = random.between(usize::from(driver == 0), 2);
             let job = job_of(driver);
-            plan.trees.push((0..count).map(|_| Arc::new(tree(random, job, 1))).collect());
+            plan.trees.push((0..count).map(|_| Arc::new(tree(random, (job, nodes), 1))).collect());
         }
         let count = random.between(1, 6);
         for _ in 0..count {
@@ -230,7 +230,7 @@ pub(crate) fn spec(job: JobId, class: &str, options: ActorOptions) -> Arc<ActorS
     Arc::new(ActorSpec { job, template: Arc::new(template), arguments: Payload::EMPTY, inputs: Vec::new() })
 }
 
-fn tree(random: &mut Random, job: JobId, level: usize) -> SupervisorSpec {
+fn tree(random: &mut Random, (job, nodes): (JobId, usize), level: usize) -> SupervisorSpec {
     let strategy = match random.below(10) {
         0..4 => SupervisorStrategy::OneForOne,
         4..6 => SupervisorStrategy::OneForAll,
@@ -248,17 +248,26 @@ fn tree(random: &mut Random, job: JobId, level: usize) -> SupervisorSpec {
         1 if level > 1 => AutoShutdown::AllSignificant,
         _ => AutoShutdown::Never,
     };
-    let placement = match random.below(6) {
+    let count = random.between(1, 4);
+    let placement = match random.below(7) {
         0 => Placement::Spread,
         1 => Placement::Affinity,
+        // There is a node for each in the end.
+        2 if count <= nodes => Placement::AntiAffinity,
         _ => Placement::Default,
     };
-    let count = random.between(1, 4);
-    let children = (0..count).map(|number| child(random, job, level, number, auto_shutdown)).collect();
+    let children =
+        (0..count).map(|number| child(random, (job, nodes), level, number, auto_shutdown)).collect();
     SupervisorSpec { strategy, intensity, auto_shutdown, placement, children }
 }
 
-fn child(random: &mut Random, job: JobId, level: usize, number: usize, auto: AutoShutdown) -> ChildSpec {
+fn child(
+    random: &mut Random,
+    (job, nodes): (JobId, usize),
+    level: usize,
+    number: usize,
+    auto: AutoShutdown,
+) -> ChildSpec {
     let restart = match random.below(10) {
         0..6 => RestartType::Permanent,
         6..9 => RestartType::Transient,
@@ -271,7 +280,7 @@ fn child(random: &mut Random, job: JobId, level: usize, number: usize, auto: Aut
     };
     let id: Arc<str> = format!("c{number}").into();
     if level < 3 && random.percent(25) {
-        let kind = ChildKind::Supervisor(Arc::new(tree(random, job, level + 1)));
+        let kind = ChildKind::Supervisor(Arc::new(tree(random, (job, nodes), level + 1)));
         return ChildSpec { id, restart, shutdown: ChildShutdown::Infinity, significant: false, kind };
     }
     let significant = auto != AutoShutdown::Never && restart != RestartType::Permanent && random.percent(50);

@@ -141,8 +141,12 @@ impl Actor {
         let this = if hook.exclusive { quote!(&mut *__this) } else { quote!(&*__this) };
         let wait = hook.is_async.then(|| quote!(.await));
         let (guard, ended) = (self.guard(hook.exclusive), hook.ended());
+        // Turns wait for a hook whatever it takes of its actor, but for a check that runs beside them.
+        let is_beside = kind == HookKind::Health && !hook.exclusive;
+        let access = if is_beside { quote!(Shared) } else { quote!(Exclusive) };
+        let access = quote!(::mobula::__private::actor::Access::#access);
         let run = quote! {
-            ::mobula::__private::actor::hook(&__object.clone(), |__context| async move {
+            ::mobula::__private::actor::hook(&__object.clone(), #access, |__context| async move {
                 #guard
                 let __output = #ty::#name(#this #(, #given)*) #wait;
                 #ended
@@ -155,10 +159,7 @@ impl Actor {
             HookKind::Stop => quote! {
                 __class.on_stop(|__object, __event| ::mobula::__private::actor::stopping(#run))
             },
-            HookKind::Health => {
-                let access = if hook.exclusive { quote!(Exclusive) } else { quote!(Shared) };
-                quote!(__class.health_check(::mobula::__private::actor::Access::#access, |__object| #run))
-            }
+            HookKind::Health => quote!(__class.health_check(#access, |__object| #run)),
         };
         let body = quote_spanned!(name.span()=> #body;);
         quote!({ #is_shareable #body })

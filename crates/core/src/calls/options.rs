@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct RouterOptions {
     /// This node.
     pub node: NodeId,
-    /// How many calls of a lane may be unanswered at once until the hosting node says otherwise (128).
+    /// How many calls of a lane may be unanswered at once until the hosting node says otherwise (8).
     pub window: u32,
     /// How long a lane without calls is kept (60 s).
     pub idle: Duration,
@@ -25,7 +25,7 @@ impl RouterOptions {
     pub fn new(node: NodeId) -> Self {
         RouterOptions {
             node,
-            window: 128,
+            window: 8,
             idle: Duration::from_secs(60),
             doubt: Duration::from_millis(500),
             retry_pause: Duration::from_millis(100),

@@ -4,7 +4,7 @@ use crate::assignment::Assignment;
 use crate::executor::RunKey;
 use mobula_types::frame::Input;
 use mobula_types::{
-    Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectId, Outcome, OwnerTerm, TaskId, WorkerId,
+    Attempt, Failure, FunctionInfo, JobId, NodeId, ObjectId, Outcome, OwnerTerm, Resources, TaskId, WorkerId,
 };
 use std::sync::Arc;
 
@@ -49,6 +49,17 @@ pub enum Event {
         owner: Owner,
         /// The task.
         assignment: Assignment,
+    },
+    /// An actor that the node hosts has so much for itself from now on. What runs meanwhile goes on, though it is more together
+    /// than there is: nothing else starts before that is made up for.
+    Reserved {
+        /// What it has.
+        resources: Resources,
+    },
+    /// The actor is gone.
+    Released {
+        /// What it had.
+        resources: Resources,
     },
     /// Every input that [`Effect::Fetch`](crate::executor::Effect::Fetch) named is here.
     InputsReady {

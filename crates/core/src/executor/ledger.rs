@@ -4,9 +4,9 @@ use mobula_types::{Quantity, Resources};
 
 /// The books of the node's resources: exact, in steps of 0.0001, never more used than there is.
 ///
-/// [`Ledger::take`] and [`Ledger::take_cpu`] must only follow a check that it fits. The one exception is a run that a
-/// worker started on CPUs which its slot had given back (see `start_head`): then the books say so, and nothing is
-/// admitted until that is made up for.
+/// [`Ledger::take`] and [`Ledger::take_cpu`] must only follow a check that it fits. The exceptions are a run that a
+/// worker started on CPUs which its slot had given back (see `start_head`), and an actor, which the head has placed by what
+/// it has granted: then the books say so, and nothing is admitted until that is made up for.
 #[derive(Debug)]
 pub(super) struct Ledger {
     total: Resources,

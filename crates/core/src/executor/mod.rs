@@ -199,6 +199,11 @@ impl Executor {
             Event::Confirm { owner, tasks } => self.confirm(&owner, &tasks, effects),
             Event::OwnerLost { node } => self.owner_lost(&Owner::Peer(node), effects),
             Event::Adopted { job, owner, owner_term } => self.adopted(job, owner, owner_term),
+            Event::Reserved { resources } => self.ledger.take(&resources),
+            Event::Released { resources } => {
+                self.ledger.give(&resources);
+                self.dispatch(effects);
+            }
             Event::Draining => self.drain(effects),
         }
         if !self.ending.is_empty() {

@@ -70,14 +70,15 @@ impl ActorHost {
         end: CallEnd,
         effects: &mut Vec<Effect>,
     ) {
-        let most = self.options.max_window;
+        let (first, usual, most) = (self.options.window, self.options.usual_window, self.options.max_window);
         let entry = &mut self.lanes[lane];
         if let Some(actor) = entry.actor {
             let actor = &self.actors[actor];
             if actor.pending > actor.mailbox {
                 entry.window = (entry.window / 2).max(1);
             } else if u64::from(actor.pending) * 2 < u64::from(actor.mailbox) {
-                entry.window = (entry.window + 1).min(most);
+                let step = if entry.window < usual { first } else { 1 };
+                entry.window = (entry.window + step).min(most);
             }
         }
         let (to, window) = (entry.from.clone(), entry.window);

@@ -3,7 +3,9 @@
 use crate::tasks::Place;
 use mobula_types::actor::{ActorReport, CallEnd, Caller, LaneId, StartActor};
 use mobula_types::frame::Input;
-use mobula_types::{Attempt, ExitReason, Failure, JobId, Payload, TaskId, TaskTemplate, Time, WorkerId};
+use mobula_types::{
+    Attempt, ExitReason, Failure, JobId, Payload, Resources, TaskId, TaskTemplate, Time, WorkerId,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +45,16 @@ pub enum Effect {
         job: JobId,
         /// Whether one actor alone is to be in it.
         isolated: bool,
+    },
+    /// An actor has so much of the node for itself, until it is released.
+    Reserve {
+        /// What it needs; never nothing.
+        resources: Resources,
+    },
+    /// What an actor had is free again.
+    Release {
+        /// What it had.
+        resources: Resources,
     },
     /// A worker has nothing to do any more: it is told to end.
     Retire {

@@ -8,9 +8,12 @@ use std::time::Duration;
 pub struct HostOptions {
     /// This node.
     pub node: NodeId,
-    /// How many calls of a lane may be unanswered at first (128), and at most (1,000).
+    /// How many calls of a lane may be unanswered at first (8): many callers together do not fill a mailbox before it has said
+    /// anything. Each answer makes it so much larger, up to [`usual_window`](Self::usual_window).
     pub window: u32,
-    /// The most that it grows to.
+    /// How many may be once a few were answered (128). From there on it grows by one with each answer.
+    pub usual_window: u32,
+    /// How many may be at most (1,000).
     pub max_window: u32,
     /// How many answers are kept for a driver that has not said that it has them (2,000).
     pub kept_answers: usize,
@@ -35,7 +38,8 @@ impl HostOptions {
     pub fn new(node: NodeId) -> Self {
         HostOptions {
             node,
-            window: 128,
+            window: 8,
+            usual_window: 128,
             max_window: 1_000,
             kept_answers: 2_000,
             orphaned_answers: Duration::from_secs(120),

@@ -6,7 +6,7 @@ use super::worker::{Occupant, WorkerKind, WorkerState};
 use super::{ActorHost, Effect, Isolation};
 use mobula_types::actor::{ActorReport, ExitKind, StartActor};
 use mobula_types::frame::Input;
-use mobula_types::{ExitReason, Failure, FailureKind, WorkerId};
+use mobula_types::{ExitReason, Failure, FailureKind, Resources, WorkerId};
 
 impl ActorHost {
     pub(super) fn start(&mut self, start: StartActor, effects: &mut Vec<Effect>) {
@@ -32,7 +32,15 @@ impl ActorHost {
         let place = self.actors.insert(Actor::new(start));
         self.actors_by_id.insert(&incarnation.actor, place, |place| self.actors[place].incarnation.actor);
         self.waiting.insert(place);
+        let resources = self.resources_of(place);
+        effects.extend(resources.map(|resources| Effect::Reserve { resources }));
         self.give_worker(place, effects);
+    }
+
+    /// What an actor has for itself, if anything.
+    pub(super) fn resources_of(&self, place: usize) -> Option<Resources> {
+        let resources = &self.actors[place].start.spec.template.options.resources;
+        (!resources.is_empty()).then(|| resources.clone())
     }
 
     /// Gives what waits for it a worker, where that is possible now.

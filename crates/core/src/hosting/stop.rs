@@ -205,6 +205,8 @@ impl ActorHost {
         let id = self.actors[place].incarnation.actor;
         self.actors_by_id.remove(&id, |place| self.actors[place].incarnation.actor);
         self.waiting.shift_remove(&place);
+        let resources = self.resources_of(place);
+        effects.extend(resources.map(|resources| Effect::Release { resources }));
         let Some(actor) = self.actors.remove(place) else { return true };
         self.timers.deaths.remove(&(actor.dead_at, number));
         self.timers.starts.remove(&(actor.started_by, number));

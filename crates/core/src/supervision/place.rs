@@ -4,8 +4,8 @@
 //!
 //! 1. **Nothing is granted where it cannot run**: only on nodes that live, take part and do not drain, that have CPUs (a
 //!    gateway hosts nothing), satisfy the strategy, and have the class: embedded, or brought along by the job.
-//! 2. **Nothing is granted beyond what a node has**: what was granted there and has not ended never exceeds it. What tasks
-//!    use there is the node's own affair.
+//! 2. **Nothing is granted beyond what a node has**: what was granted there and has not ended never exceeds it. Tasks get
+//!    what actors leave: the node sees to that.
 //! 3. **A child returns to its node** where that has room; otherwise nodes are level: the one with the fewest actors for
 //!    its CPUs.
 //! 4. **Supervisors' wishes hold**: `AntiAffinity` always, `Affinity` and `Spread` where there is room.

@@ -4,7 +4,7 @@
 use super::Supervision;
 use super::actor::Phase;
 use super::outbox::Said;
-use mobula_types::actor::{ActorOrder, Down, Watch, WatchKind};
+use mobula_types::actor::{Down, LinkDown, Watch, WatchBound, WatchKind};
 use mobula_types::{ActorId, Epoch, ExitKind, ExitReason, Incarnation, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,14 +75,14 @@ impl Supervision {
             Moment::Lives(epoch) => {
                 self.watches.insert(key, watch, epoch);
                 if watch.epoch.is_none() {
-                    let order = ActorOrder::Watching { number: watch.number, epoch };
-                    self.say(self.write_of(watch.target), Said::Order(node.clone(), order));
+                    let bound = WatchBound { number: watch.number, epoch };
+                    self.say(self.write_of(watch.target), Said::Watching(node.clone(), bound));
                 }
             }
             Moment::Exited(incarnation, reason) => {
                 let down = Down { number: watch.number, incarnation, reason };
                 let write = self.write_of(watch.target);
-                self.say(write, Said::Order(node.clone(), ActorOrder::Down(down)));
+                self.say(write, Said::Down(node.clone(), down));
             }
         }
     }
@@ -161,7 +161,7 @@ impl Supervision {
             if *bound < epoch {
                 *bound = epoch;
                 let (node, number) = key;
-                self.say(self.write_of(id), Said::Order(node, ActorOrder::Watching { number, epoch }));
+                self.say(self.write_of(id), Said::Watching(node, WatchBound { number, epoch }));
             }
         }
     }
@@ -196,7 +196,7 @@ impl Supervision {
             self.watches.remove(&key);
             let (node, number) = key;
             let down = Down { number, incarnation, reason: reason.clone() };
-            self.say(write, Said::Order(node, ActorOrder::Down(down)));
+            self.say(write, Said::Down(node, down));
         }
         let own = self.watches.by_watcher.get(&incarnation).cloned().unwrap_or_default();
         for key in own {
@@ -215,7 +215,7 @@ impl Supervision {
             let Some((_, epoch)) = self.watches.remove(&key) else { continue };
             let (node, number) = key;
             let down = Down { number, incarnation: Incarnation { actor: id, epoch }, reason: reason.clone() };
-            self.say(write, Said::Order(node, ActorOrder::Down(down)));
+            self.say(write, Said::Down(node, down));
         }
     }
 
@@ -225,7 +225,7 @@ impl Supervision {
         else {
             return;
         };
-        let order = ActorOrder::LinkDown { linked, exited, reason: reason.clone() };
+        let order = LinkDown { linked, exited, reason: reason.clone() };
         // It is told once more when it joins again: nobody there asks for it.
         if let Some(known) =
             self.nodes.get_mut(&node).filter(|known| !known.link_downs.iter().any(|(_, said)| *said == order))
@@ -235,6 +235,6 @@ impl Supervision {
             }
             known.link_downs.push_back((write, order.clone()));
         }
-        self.say(write, Said::Order(node, order));
+        self.say(write, Said::LinkDown(node, order));
     }
 }

@@ -2,7 +2,10 @@
 
 use super::cell::ActorCell;
 use super::class::Access;
-use mobula_types::actor::{Caller, Incarnation};
+use super::ending::{Ending, How};
+use super::run::Part;
+use mobula_runtime::TaskHandle;
+use mobula_types::actor::{Caller, ExitKind, Incarnation};
 use mobula_types::{ExitReason, Failure, FailureKind};
 use std::any::{Any, type_name};
 use std::fmt;
@@ -135,6 +138,23 @@ impl ActorExit {
     /// actor has started, it exits instead of taking calls.
     pub fn exit(&self, reason: ExitReason) {
         self.0.exit(reason);
+    }
+
+    /// Starts work of the actor's own beside its turns, on the threads that those run on: it must not block for long. It
+    /// ends with what this gives, which is nothing where the host is closed. A panic of it ends the actor, as one of a turn
+    /// does.
+    pub fn spawn(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<TaskHandle<()>> {
+        let cell = self.0.clone();
+        let part = Part::new(&cell, Box::pin(work));
+        self.0.shared.spawn_owned(name, async move {
+            if let Err(panic) = part.await {
+                cell.end(Ending::new(How::Dead, ExitReason::failed(ExitKind::Panicked, panic)));
+            }
+        })
     }
 }
 

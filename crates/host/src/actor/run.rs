@@ -190,7 +190,7 @@ pub(crate) struct Part<T> {
 }
 
 impl<T> Part<T> {
-    /// Of a hook or a constructor.
+    /// Of a hook, a constructor, or work beside the turns.
     pub(crate) fn new(cell: &Arc<ActorCell>, future: Pin<Box<dyn Future<Output = T> + Send>>) -> Self {
         Part { future: Some(future), cell: cell.clone(), handle: None }
     }

@@ -46,7 +46,7 @@ impl Shard {
                 let actor = match asker.map(|asker| asker.caller) {
                     Some(Caller::Actor(incarnation)) => {
                         let seat = self.actors.host.seat_of(incarnation);
-                        seat.map(|(worker, key)| (worker, key, incarnation))
+                        seat.map(|(_, key)| (key, incarnation))
                     }
                     _ => None,
                 };

@@ -127,7 +127,7 @@ impl Shard {
             }
             Frame::ActorStarted { key } => host::Event::ActorStarted { worker, key },
             Frame::ActorExited { key, reason } => {
-                self.watcher_gone(worker, key);
+                self.watcher_gone(session, key);
                 host::Event::ActorExited { worker, key, reason }
             }
             Frame::Call(call) => {

@@ -4,6 +4,7 @@ use super::super::{Input, Shard};
 use super::frames::TURN;
 use crate::bring::{NotBrought, Wanted};
 use mobula_core::calls;
+use mobula_core::executor;
 use mobula_core::hosting::{Effect, Event, TurnOrder};
 use mobula_core::tasks::Place;
 use mobula_objects::Pin;
@@ -34,6 +35,12 @@ impl Shard {
                 self.send_to_worker(worker, Frame::CancelRun { handle, failure });
             }
             Effect::StartWorker { worker, job, isolated: _ } => self.start_worker(worker, job, 1),
+            Effect::Reserve { resources } => {
+                self.tell_executor(executor::Event::Reserved { resources });
+            }
+            Effect::Release { resources } => {
+                self.tell_executor(executor::Event::Released { resources });
+            }
             Effect::Retire { worker } => self.send_to_worker(worker, Frame::Retire),
             Effect::Kill { worker, failure } => self.workers.kill(worker, failure),
             Effect::Fetch { handle, job, inputs } => self.fetch_for_turn(handle, job, inputs),

@@ -4,17 +4,27 @@ use super::super::Shard;
 use mobula_core::tasks::SessionKey;
 use mobula_types::actor::{ActorReport, Down, Epoch, Incarnation, Watch, WatchKind};
 use mobula_types::frame::Answer;
-use mobula_types::{ActorId, ExitReason, Frame, Time, WorkerId};
+use mobula_types::{ActorId, ExitReason, Failure, FailureKind, Frame, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// How long heads are told of the links of actors that have exited: longer than a failover takes.
 const LINKS_KEPT: Duration = Duration::from_secs(60);
+/// How long a watch waits for a head: longer than a failover takes, and as long as other questions to heads.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Watches of one actor.
+const MOST_OF_ACTOR: usize = 10_000;
+/// Watches of what else is in one session: of a driver, or of the tasks in a worker.
+const MOST_OF_SESSION: usize = 100_000;
 
-/// The watches of this node, by number. As many as its actors and sessions have asked for.
+/// The watches of this node, by number. How many there may be is bounded for each who watches.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     known: BTreeMap<u64, Watcher>,
+    /// The numbers of those that are not over.
+    by_watcher: BTreeMap<WatcherKey, BTreeSet<u64>>,
+    /// Those that no head has registered yet, and until when they wait for one.
+    unanswered: BTreeSet<(Time, u64)>,
     last: u64,
     /// Links of actors that have exited, and until when heads are told of them, in order.
     over: VecDeque<(Time, u64)>,
@@ -22,18 +32,25 @@ pub(crate) struct Watches {
     heard: BTreeMap<Incarnation, BTreeSet<Incarnation>>,
 }
 
-/// Who watches.
+/// Who watches: a session, or the actor of that number in it.
+type WatcherKey = (SessionKey, Option<u32>);
+
+/// A watch, and whose it is.
 #[derive(Debug)]
 struct Watcher {
-    session: SessionKey,
-    /// An actor of that session: its worker, and its number there.
-    actor: Option<(WorkerId, u32)>,
+    key: WatcherKey,
     watch: Watch,
-    /// The question that is answered once a head has registered the watch: it names an incarnation from then on, and what
-    /// the asker does next may end that.
-    asked: Option<u64>,
+    asked: Option<Asked>,
     /// The actor has exited, and hears nothing any more.
     is_over: bool,
+}
+
+/// The question that is answered once a head has registered the watch: it names an incarnation from then on, and what the
+/// asker does next may end that.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    number: u64,
+    give_up: Time,
 }
 
 impl Watches {
@@ -53,13 +70,78 @@ impl Watches {
     pub(super) fn all(&self) -> Vec<Watch> {
         self.known.values().map(|watcher| watcher.watch).collect()
     }
+
+    /// When something is due.
+    pub(super) fn next_deadline(&self) -> Time {
+        self.unanswered.first().map_or(Time::NEVER, |(give_up, _)| *give_up)
+    }
+
+    /// Why they may not begin another watch.
+    fn refuse(&self, key: WatcherKey) -> Option<Failure> {
+        let (who, most) = match key {
+            (_, Some(_)) => ("an actor", MOST_OF_ACTOR),
+            (_, None) => ("a program", MOST_OF_SESSION),
+        };
+        let count = self.by_watcher.get(&key).map_or(0, BTreeSet::len);
+        (count >= most).then(|| {
+            let text = format!("{who} may watch {most} actors, and this one does already");
+            Failure::new(FailureKind::ResourceExhausted, text)
+        })
+    }
+
+    fn add(&mut self, watcher: Watcher) {
+        let number = watcher.watch.number;
+        self.by_watcher.entry(watcher.key).or_default().insert(number);
+        self.unanswered.extend(watcher.asked.map(|asked| (asked.give_up, number)));
+        self.known.insert(number, watcher);
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Watcher> {
+        let watcher = self.known.remove(&number)?;
+        self.leave(&watcher);
+        Some(watcher)
+    }
+
+    /// It counts as its watcher's no more, and waits for no head.
+    fn leave(&mut self, watcher: &Watcher) {
+        let number = watcher.watch.number;
+        if let Some(asked) = watcher.asked {
+            self.unanswered.remove(&(asked.give_up, number));
+        }
+        if let Some(numbers) = self.by_watcher.get_mut(&watcher.key) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.by_watcher.remove(&watcher.key);
+            }
+        }
+    }
+
+    /// An actor that links itself has exited: a head that leads later has to hear of it, to tell the other end.
+    fn keep_link(&mut self, mut watcher: Watcher, until: Time) {
+        let number = watcher.watch.number;
+        watcher.is_over = true;
+        watcher.asked = None;
+        self.known.insert(number, watcher);
+        self.over.push_back((until, number));
+    }
+
+    /// The watches of a watcher.
+    fn of(&self, key: WatcherKey) -> Vec<u64> {
+        self.by_watcher.get(&key).into_iter().flatten().copied().collect()
+    }
+
+    /// The watches in a session, those of its actors too.
+    fn of_session(&self, session: SessionKey) -> Vec<u64> {
+        let all = (session, None)..=(session, Some(u32::MAX));
+        self.by_watcher.range(all).flat_map(|(_, numbers)| numbers).copied().collect()
+    }
 }
 
 /// Somebody who wants to watch.
 pub(super) struct NewWatch {
     pub(super) session: SessionKey,
     pub(super) asked: u64,
-    pub(super) actor: Option<(WorkerId, u32, Incarnation)>,
+    pub(super) actor: Option<(u32, Incarnation)>,
     pub(super) target: ActorId,
     pub(super) kind: WatchKind,
     /// The incarnation, where the asker knows it from its earlier home.
@@ -70,18 +152,20 @@ impl Shard {
     /// Begins a watch. Its number is the answer, once a head has it, or at once where the asker says what it names.
     pub(super) fn watch(&mut self, new: NewWatch) {
         let watches = &mut self.actors.watches;
+        let key = (new.session, new.actor.map(|(key, _)| key));
+        if let Some(failure) = watches.refuse(key) {
+            return self.answer_watch(new.session, new.asked, Answer::Failed(failure));
+        }
         watches.last += 1;
-        let watcher = new.actor.map(|(_, _, incarnation)| incarnation);
-        let watch =
-            Watch { number: watches.last, watcher, target: new.target, epoch: new.epoch, kind: new.kind };
-        let actor = new.actor.map(|(worker, key, _)| (worker, key));
-        let asked = Some(new.asked).filter(|_| new.epoch.is_none());
         let number = watches.last;
-        let watcher = Watcher { session: new.session, actor, watch, asked, is_over: false };
-        watches.known.insert(number, watcher);
+        let watcher = new.actor.map(|(_, incarnation)| incarnation);
+        let watch = Watch { number, watcher, target: new.target, epoch: new.epoch, kind: new.kind };
+        let asked = Asked { number: new.asked, give_up: self.now + PATIENCE };
+        let asked = Some(asked).filter(|_| new.epoch.is_none());
+        watches.add(Watcher { key, watch, asked, is_over: false });
         self.parts.head.report_actors(ActorReport::Watch(watch));
         if let Some(epoch) = new.epoch {
-            self.answer_watch(new.session, new.asked, number, epoch);
+            self.answer_watch(new.session, new.asked, Answer::Watching { number, epoch });
         }
     }
 
@@ -89,36 +173,53 @@ impl Shard {
     pub(super) fn on_watching(&mut self, number: u64, epoch: Epoch) {
         let Some(watcher) = self.actors.watches.known.get_mut(&number) else { return };
         watcher.watch.epoch = Some(epoch);
+        let (session, _) = watcher.key;
         if let Some(asked) = watcher.asked.take() {
-            let session = watcher.session;
-            self.answer_watch(session, asked, number, epoch);
+            self.actors.watches.unanswered.remove(&(asked.give_up, number));
+            self.answer_watch(session, asked.number, Answer::Watching { number, epoch });
         }
     }
 
-    fn answer_watch(&mut self, session: SessionKey, asked: u64, number: u64, epoch: Epoch) {
-        let answer = Box::new(Answer::Watching { number, epoch });
-        self.sessions.send(session, Frame::Answered { number: asked, answer });
+    /// Gives up the watches that no head has registered for too long.
+    pub(super) fn tick_watches(&mut self) {
+        while let Some(&(give_up, number)) = self.actors.watches.unanswered.first()
+            && give_up <= self.now
+        {
+            self.actors.watches.unanswered.pop_first();
+            let Some(watcher) = self.actors.watches.remove(number) else { continue };
+            self.parts.head.report_actors(ActorReport::Unwatch { number });
+            let Some(asked) = watcher.asked else { continue };
+            let target = watcher.watch.target;
+            let text = format!("no head has registered within {PATIENCE:?} that {target} is watched");
+            let answer = Answer::Failed(Failure::new(FailureKind::Unavailable, text));
+            self.answer_watch(watcher.key.0, asked.number, answer);
+        }
+    }
+
+    fn answer_watch(&mut self, session: SessionKey, number: u64, answer: Answer) {
+        self.sessions.send(session, Frame::Answered { number, answer: Box::new(answer) });
     }
 
     /// Ends a watch of a session. Another's is left alone.
     pub(super) fn unwatch(&mut self, session: SessionKey, number: u64) {
         let watches = &mut self.actors.watches;
-        if watches.known.get(&number).is_some_and(|watcher| watcher.session == session) {
-            watches.known.remove(&number);
+        if watches.known.get(&number).is_some_and(|watcher| watcher.key.0 == session && !watcher.is_over) {
+            watches.remove(number);
             self.parts.head.report_actors(ActorReport::Unwatch { number });
         }
     }
 
     /// A head says that something watched has exited: the watch is over, and one that is over already hears nothing.
     pub(super) fn on_down(&mut self, down: Down) {
-        let known = self.actors.watches.known.remove(&down.number);
+        let known = self.actors.watches.remove(down.number);
         let Some(watcher) = known.filter(|watcher| !watcher.is_over) else { return };
+        let (session, key) = watcher.key;
         if let Some(asked) = watcher.asked {
-            self.answer_watch(watcher.session, asked, down.number, down.incarnation.epoch);
+            let answer = Answer::Watching { number: down.number, epoch: down.incarnation.epoch };
+            self.answer_watch(session, asked.number, answer);
         }
-        let key = watcher.actor.map(|(_, key)| key);
         let kind = watcher.watch.kind;
-        self.sessions.send(watcher.session, Frame::Down { key, down: Box::new(down), kind });
+        self.sessions.send(session, Frame::Down { key, down: Box::new(down), kind });
     }
 
     /// An actor that linked itself to one of this node has exited.
@@ -133,41 +234,76 @@ impl Shard {
     }
 
     /// An actor that may have watched has exited.
-    pub(super) fn watcher_gone(&mut self, worker: WorkerId, key: u32) {
-        self.end_watches(|watcher| watcher.actor == Some((worker, key)));
+    pub(super) fn watcher_gone(&mut self, session: SessionKey, key: u32) {
+        self.end_watches(self.actors.watches.of((session, Some(key))));
     }
 
     /// A session that may have watched is over.
     pub(in super::super) fn watching_session_gone(&mut self, session: SessionKey) {
-        self.end_watches(|watcher| watcher.session == session);
+        self.end_watches(self.actors.watches.of_session(session));
     }
 
-    fn end_watches(&mut self, is_over: impl Fn(&Watcher) -> bool) {
-        if self.actors.watches.known.is_empty() {
-            return;
-        }
-        let now = self.now;
-        self.actors.watches.forget_links(now);
-        let known = self.actors.watches.known.iter();
-        let over = known.filter(|(_, watcher)| !watcher.is_over && is_over(watcher));
-        let over: Vec<u64> = over.map(|(number, _)| *number).collect();
-        for number in over {
-            let watches = &mut self.actors.watches;
-            // A head that leads later has to hear of a link, to tell the other end of it.
-            if let Some(watcher) = watches.known.get_mut(&number)
-                && watcher.actor.is_some()
-                && watcher.watch.kind == WatchKind::Link
-            {
-                watcher.is_over = true;
-                watches.over.push_back((now + LINKS_KEPT, number));
-                continue;
-            }
-            let watcher = watches.known.remove(&number);
-            // Those of an actor end with its exit, of which the head hears in a moment. Were they taken back before, nobody
-            // would tell whom it was linked to.
-            if watcher.is_some_and(|watcher| watcher.actor.is_none()) {
-                self.parts.head.report_actors(ActorReport::Unwatch { number });
+    fn end_watches(&mut self, numbers: Vec<u64>) {
+        let watches = &mut self.actors.watches;
+        watches.forget_links(self.now);
+        for number in numbers {
+            let Some(watcher) = watches.remove(number) else { continue };
+            match watcher.key {
+                // Those of an actor end with its exit, of which the head hears in a moment. Were they taken back before,
+                // nobody would tell whom it was linked to.
+                (_, Some(_)) if watcher.watch.kind == WatchKind::Link => {
+                    watches.keep_link(watcher, self.now + LINKS_KEPT);
+                }
+                (_, Some(_)) => {}
+                (_, None) => self.parts.head.report_actors(ActorReport::Unwatch { number }),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mobula_types::TaskId;
+
+    const NOW: Time = Time::ZERO;
+
+    fn watches(keys: impl IntoIterator<Item = WatcherKey>) -> Watches {
+        let mut watches = Watches::default();
+        for (number, key) in (1..).zip(keys) {
+            let target = ActorId(TaskId { high: 1, low: number });
+            let watch = Watch { number, watcher: None, target, epoch: None, kind: WatchKind::Link };
+            let asked = Some(Asked { number, give_up: NOW + PATIENCE });
+            watches.add(Watcher { key, watch, asked, is_over: false });
+        }
+        watches
+    }
+
+    #[test]
+    fn what_ends_is_found_by_who_watches() {
+        let (first, second) = (SessionKey(1), SessionKey(2));
+        let mut watches =
+            watches([(first, None), (first, Some(0)), (second, Some(0)), (first, Some(7)), (first, Some(0))]);
+        assert_eq!(watches.of((first, Some(0))), [2, 5]);
+        assert_eq!(watches.of_session(first), [1, 2, 5, 4]);
+        let link = watches.remove(2).unwrap();
+        watches.keep_link(link, NOW + LINKS_KEPT);
+        assert_eq!(watches.of_session(first), [1, 5, 4], "a link that is over has no watcher any more");
+        assert_eq!(watches.all().len(), 5, "but heads hear of it");
+        for number in [1, 3, 4, 5] {
+            watches.remove(number);
+        }
+        watches.forget_links(NOW + LINKS_KEPT);
+        assert!(watches.known.is_empty() && watches.by_watcher.is_empty() && watches.unanswered.is_empty());
+    }
+
+    #[test]
+    fn an_actor_has_a_bound_of_its_own() {
+        let (actor, other) = ((SessionKey(1), Some(1)), (SessionKey(1), Some(2)));
+        let mut watches = watches(std::iter::repeat_n(actor, MOST_OF_ACTOR));
+        assert_eq!(watches.refuse(actor).unwrap().kind(), FailureKind::ResourceExhausted);
+        assert_eq!(watches.refuse(other), None);
+        watches.remove(1);
+        assert_eq!(watches.refuse(actor), None);
     }
 }

@@ -5,6 +5,7 @@ mod call_order;
 mod exactly_one_down;
 mod exits_as_they_were;
 mod fenced_nodes;
+mod links;
 mod nothing_waits;
 mod one_incarnation;
 mod strategies;
@@ -16,6 +17,7 @@ use call_order::CallOrder;
 use exactly_one_down::ExactlyOneDown;
 use exits_as_they_were::ExitsAsTheyWere;
 use fenced_nodes::FencedNodes;
+use links::Links;
 use mobula_types::actor::{ActorReport, Down};
 use mobula_types::{ActorId, Attempt, Epoch, HeadTerm, Incarnation, JobId, NodeId, Outcome, TaskId};
 use one_incarnation::OneIncarnation;
@@ -44,6 +46,7 @@ pub(crate) struct Observer {
     exactly_one_down: ExactlyOneDown,
     exits: ExitsAsTheyWere,
     fenced: FencedNodes,
+    links: Links,
 }
 
 impl Observer {
@@ -69,6 +72,7 @@ impl Observer {
         self.exits.restored();
         self.fenced.restored();
         self.exactly_one_down.restored();
+        self.links.restored();
         self.call_order.restored();
         self.at_most_once.restored();
     }
@@ -133,6 +137,7 @@ impl Observer {
     pub(crate) fn reported(&mut self, process: ProcessId, report: &ActorReport) {
         if !self.is_of_earlier_registry(process) {
             self.exits.reported(report);
+            self.links.reported(report);
         }
     }
 
@@ -192,6 +197,13 @@ impl Observer {
     pub(crate) fn watch_bound(&mut self, home: ProcessId, number: u64, epoch: Epoch) {
         let result = self.exactly_one_down.bound(home, number, epoch);
         self.check("exactly_one_down", result);
+    }
+
+    /// A node was told that an actor of its is linked with another one.
+    pub(crate) fn linked(&mut self, key: (ProcessId, u64), watcher: Incarnation, target: Incarnation) {
+        if !self.is_of_earlier_registry(key.0) {
+            self.links.linked(key, watcher, target);
+        }
     }
 
     /// A leader has heard of a watch.

@@ -117,5 +117,6 @@ impl Observer {
         super::nothing_waits::check(world);
         super::strategies::check(world);
         super::exactly_one_down::check(world);
+        super::links::check(world);
     }
 }

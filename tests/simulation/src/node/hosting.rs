@@ -6,7 +6,11 @@ use crate::context::Context;
 use crate::message::PeerFrame;
 use mobula_core::hosting::{Effect, Event};
 use mobula_core::{calls, tasks::Place};
+use mobula_types::actor::ActorReport;
 use mobula_types::{Failure, FailureKind, WorkerId};
+
+/// How many of a hundred actors link themselves with another one.
+const LINKING: usize = 5;
 
 impl Node {
     pub(super) fn perform_host(&mut self, context: &mut Context, effect: Effect) {
@@ -25,6 +29,7 @@ impl Node {
             }
             Effect::Report(report) => {
                 context.observer.reported(self.id, &report);
+                self.look_at_links(context, &report);
                 self.report_actors(context, report);
             }
             Effect::Host { worker, key, start } => {
@@ -52,7 +57,24 @@ impl Node {
             Effect::Fetch { handle, inputs, .. } => {
                 self.tell_host(context, Event::InputsReady { handle, inputs: Ok(inputs) });
             }
-            Effect::CancelFetch { .. } => {}
+            Effect::CancelFetch { .. } | Effect::Reserve { .. } | Effect::Release { .. } => {}
+        }
+    }
+
+    /// Some of the actors that start link themselves with another one; links end with those that exit.
+    fn look_at_links(&mut self, context: &mut Context, report: &ActorReport) {
+        match report {
+            ActorReport::Started(started) => {
+                for incarnation in started {
+                    if context.random.percent(LINKING) {
+                        self.link_actor(context, *incarnation);
+                    }
+                }
+            }
+            ActorReport::Exited(exits) => {
+                exits.iter().for_each(|exit| self.linked_gone(context, exit.incarnation));
+            }
+            _ => {}
         }
     }
 

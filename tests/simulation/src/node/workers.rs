@@ -40,6 +40,8 @@ struct Actor {
     turn: Option<(u64, Time)>,
     /// It ends by itself then.
     exits_at: Time,
+    /// What it is linked with has exited.
+    unlinked: bool,
     /// It was told to stop: what with, and by when.
     stop: Option<(ExitReason, Time)>,
     /// It does not listen to that.
@@ -120,6 +122,7 @@ impl Workers {
             queue: VecDeque::new(),
             turn: None,
             exits_at: Time::NEVER,
+            unlinked: false,
             stop: None,
             deaf: !context.calm && self.random.percent(3),
         };
@@ -145,6 +148,14 @@ impl Workers {
         if let Some(actor) = hosting.and_then(|hosting| hosting.actors.get_mut(&key)) {
             actor.stop = Some((reason, until.unwrap_or(Time::NEVER)));
             actor.deaf &= !context.calm;
+        }
+    }
+
+    /// What an actor is linked with has exited: it ends once it has started, or its turn is over.
+    pub(super) fn unlink(&mut self, worker: WorkerId, key: u32) {
+        let hosting = self.workers.get_mut(&worker);
+        if let Some(actor) = hosting.and_then(|hosting| hosting.actors.get_mut(&key)) {
+            actor.unlinked = true;
         }
     }
 
@@ -292,6 +303,9 @@ impl Step<'_> {
                     return self.exit(actor, Some(ExitReason::failed(ExitKind::Panicked, failure)));
                 }
                 self.says.push(Says::Done(handle, Outcome::Value(ResultValue::inline(Payload::EMPTY))));
+            }
+            if actor.unlinked {
+                return self.exit(actor, Some(ExitReason::of(ExitKind::Linked)));
             }
             if self.now >= actor.exits_at {
                 let kinds = [ExitKind::Normal, ExitKind::Error, ExitKind::Panicked];

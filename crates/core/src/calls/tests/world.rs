@@ -283,6 +283,7 @@ impl World {
                 let event = calls::Event::Ended { place, lane, sequence, end, window };
                 self.send(node, to, Message::ToRouter(event));
             }
+            Reserve { .. } | Release { .. } => {}
             Report(report) => self.reported(node, report),
         }
     }

@@ -147,3 +147,20 @@ fn a_task_of_many_cpus_is_not_passed_over_for_ever() {
     }
     assert!(turns >= 4, "smaller ones go first for a while");
 }
+
+#[test]
+fn what_an_actor_has_for_itself_no_task_gets() {
+    let mut world = World::embedded(2);
+    world.assign("embedded", Resources::cpus(2));
+    let running = world.flush_runs();
+    world.event(Event::Reserved { resources: Resources::cpus(1) });
+    assert_eq!(world.used_cpus(), 3.0, "what runs goes on");
+    world.assign("embedded", Resources::cpus(2));
+    assert_eq!(world.flush_runs().len(), 0);
+    world.done(&running[0], 1);
+    assert_eq!(world.flush_runs().len(), 0, "one CPU is the actor's");
+    assert_eq!(world.used_cpus(), 1.0);
+    world.event(Event::Released { resources: Resources::cpus(1) });
+    assert_eq!(world.flush_runs().len(), 1);
+    assert_eq!(world.used_cpus(), 2.0);
+}

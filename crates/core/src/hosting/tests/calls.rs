@@ -14,7 +14,7 @@ fn a_call_becomes_a_turn_and_is_answered() {
     assert_eq!((turn.from, turn.incarnation), (&home(), incarnation(1, 1)));
     let end = CallEnd::Ran { outcome: value(), retryable: false, micros: 1, borrows: Vec::new() };
     let (to, task) = (home(), TaskId::of_driver(JOB, 1));
-    let answer = Effect::Answer { to, lane: LANE, sequence: 1, task, end, window: 129 };
+    let answer = Effect::Answer { to, lane: LANE, sequence: 1, task, end, window: 16 };
     assert_eq!(host.done(worker, order.handle), [answer]);
     assert_eq!(host.done(worker, order.handle), [], "once");
 }
@@ -128,7 +128,23 @@ fn a_full_mailbox_slows_or_refuses() {
             _ => None,
         })
         .collect();
-    assert_eq!(windows, [32, 32, 32, 33], "64 after the refusal");
+    assert_eq!(windows, [2, 2, 2, 10], "4 after the refusal");
+}
+
+#[test]
+fn a_window_grows_fast_up_to_the_usual_one() {
+    let (mut host, worker, _) = Host::with_actor(ActorOptions::default());
+    let window = |effects: Vec<Effect>| match effects[..] {
+        [Effect::Answer { window, .. }] => window,
+        _ => panic!("{effects:?}"),
+    };
+    let windows: Vec<u32> = (1..=17)
+        .map(|sequence| {
+            let handle = turns(&host.call(sequence))[0].0;
+            window(host.done(worker, handle))
+        })
+        .collect();
+    assert_eq!((windows[0], windows[14], windows[15], windows[16]), (16, 128, 129, 130));
 }
 
 #[test]

@@ -233,3 +233,27 @@ fn an_actor_that_stops_while_it_is_made_ready_waits_for_nothing() {
     let effects = host.event(Event::InputsReady { handle, inputs: Err(failure()) });
     assert_eq!(effects, [exited(2, 1, ExitReason::failed(ExitKind::ConstructorFailed, failure()), false)]);
 }
+
+#[test]
+fn what_an_actor_needs_is_its_own_from_its_start_to_its_exit() {
+    let mut host = Host::new();
+    let mut needy = start(1, 1);
+    let spec = Arc::make_mut(&mut needy.spec);
+    Arc::make_mut(&mut spec.template).options.resources = Resources::cpus(1);
+    let resources = Resources::cpus(1);
+    let effects = host.event(Event::Start(needy.clone()));
+    let [Effect::Reserve { resources: reserved }, Effect::StartWorker { worker, .. }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(*reserved, resources);
+    let worker = *worker;
+    let effects = host.event(Event::WorkerStarted { worker });
+    let [Effect::Host { key, .. }] = effects[..] else { panic!("{effects:?}") };
+    host.event(Event::ActorStarted { worker, key });
+    let effects = host.event(Event::Start(needy));
+    assert_eq!(effects.len(), 1, "it is here: {effects:?}");
+    let effects = host.event(Event::ActorExited { worker, key, reason: None });
+    assert!(effects.contains(&Effect::Release { resources }), "{effects:?}");
+    let effects = host.event(Event::Start(start(2, 1)));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Reserve { .. })), "it needs nothing");
+}

@@ -35,7 +35,8 @@ fn incarnation(actor: u64, epoch: u64) -> Incarnation {
 }
 
 fn template(target: Target, isolated: bool) -> Arc<TaskTemplate> {
-    let options = TaskOptions { target, isolated, ..TaskOptions::default() };
+    let resources = Resources::default();
+    let options = TaskOptions { target, isolated, resources, ..TaskOptions::default() };
     Arc::new(TaskTemplate { function: FunctionId::new("f", "1"), signature: None, options })
 }
 

@@ -16,6 +16,7 @@ mod rows;
 mod rows_asked;
 mod shapes;
 mod single;
+mod sizes;
 mod specs;
 mod stops;
 mod test_node;

@@ -24,7 +24,10 @@ fn main() {
 
 async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
     match words {
-        ["whole", count, victim, act] => whole::whole(count.parse().unwrap_or(100), victim, act).await,
+        ["whole", count, victim, act, then @ ..] => {
+            let (count, then) = (count.parse().unwrap_or(100), then.first().copied());
+            whole::whole(count, victim, act, then).await
+        }
         ["strategies"] => rules::strategies().await,
         ["order"] => rules::order().await,
         ["intensity"] => rules::intensity().await,

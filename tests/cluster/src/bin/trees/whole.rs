@@ -1,6 +1,6 @@
 //! A tree of many actors over all nodes loses one of those, and is whole again.
 
-use crate::member::{MemberHandle, act, ledger, until};
+use crate::member::{LedgerHandle, MemberHandle, act, ledger, until};
 use mobula::prelude::*;
 use mobula::{ActorInfo, ActorState};
 use serde_json::{Value, json};
@@ -20,7 +20,8 @@ struct Findings {
     fallen: AtomicU64,
 }
 
-pub(crate) async fn whole(count: u32, victim: &str, line: &str) -> mobula::Result<Value> {
+/// Has a shell do something to a node and, where it is said, one more thing once the first member has started again.
+pub(crate) async fn whole(count: u32, victim: &str, line: &str, then: Option<&str>) -> mobula::Result<Value> {
     let (ledger, _held) = ledger().await?;
     let id = |number: u32| format!("{number:05}");
     let began = Instant::now();
@@ -46,6 +47,7 @@ pub(crate) async fn whole(count: u32, victim: &str, line: &str) -> mobula::Resul
 
     let mut acting = act(line);
     let began = Instant::now();
+    let then = then.map(|then| mobula::spawn(in_the_middle(ledger.clone(), count, then.to_owned())));
     let is_whole = |actors: &[ActorInfo]| {
         actors.len() == before.len()
             && actors.iter().enumerate().all(|(position, actor)| {
@@ -56,6 +58,10 @@ pub(crate) async fn whole(count: u32, victim: &str, line: &str) -> mobula::Resul
     };
     let after = until(&tree, "the tree is whole", is_whole).await?;
     let millis = began.elapsed().as_millis() as u64;
+    let begun = match then {
+        Some(then) => then.await.expect("it does not panic")?,
+        None => 0,
+    };
 
     let mut answering = 0;
     for actor in &after {
@@ -75,6 +81,7 @@ pub(crate) async fn whole(count: u32, victim: &str, line: &str) -> mobula::Resul
         "start_millis": started.as_millis() as u64,
         "millis": millis,
         "lost": lost,
+        "begun": begun,
         "restarted": after.iter().filter(|actor| actor.epoch.0 > 1).count(),
         "first": first,
         "epochs": after.iter().map(|actor| actor.epoch.0).max(),
@@ -85,6 +92,18 @@ pub(crate) async fn whole(count: u32, victim: &str, line: &str) -> mobula::Resul
         "failed": figure(&findings.failed),
         "fallen": figure(&findings.fallen),
     }))
+}
+
+/// Has a shell do something once the first member has started again. Gives how many had by then.
+async fn in_the_middle(ledger: LedgerHandle, count: u32, line: String) -> mobula::Result<usize> {
+    loop {
+        let begun = ledger.starts().await?.len().saturating_sub(count as usize);
+        if begun > 0 {
+            let _over = act(&line);
+            return Ok(begun);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Whether the latest starts of members came in their order, from that one on.
