@@ -21,10 +21,10 @@ fn told(world: &mut World) -> Vec<(ChildShutdown, ExitKind)> {
     while world.commit() {}
     let stops = world.nodes.values_mut().flat_map(|known| known.inbox.drain(..));
     let stops = stops.filter_map(|order| match order {
-        ActorOrder::Stops(stops) => Some(stops),
+        ActorOrder::Stops(stops) => Some(stops.into_iter().map(|stop| (stop.shutdown, stop.reason.kind()))),
         _ => None,
     });
-    stops.flatten().map(|stop| (stop.shutdown, stop.reason.kind())).collect()
+    stops.flatten().collect()
 }
 
 fn within(seconds: u32, kind: ExitKind) -> (ChildShutdown, ExitKind) {
