@@ -13,7 +13,8 @@ use crate::wire;
 use crate::wire::actor_location::Location as WireLocation;
 use crate::wire::actor_order::Order;
 use mobula_types::actor::{
-    ActorLocation, ActorOrder, Down, Epoch, LinkDown, Location, StartActor, StopActor, Watch, WatchBound,
+    ActorLocation, ActorOrder, Down, Epoch, LinkChange, LinkDown, Location, StartActor, StopActor, Watch,
+    WatchBound,
 };
 
 impl From<&ActorOrder> for wire::ActorOrder {
@@ -34,6 +35,9 @@ impl From<&ActorOrder> for wire::ActorOrder {
                 let one =
                     |bound: &WatchBound| wire::WatchBound { number: bound.number, epoch: bound.epoch.0 };
                 Order::Watching(wire::WatchesBound { watches: watches.iter().map(one).collect() })
+            }
+            ActorOrder::Links(links) => {
+                Order::Links(wire::LinkChanges { links: links.iter().map(Into::into).collect() })
             }
             ActorOrder::LinkDowns(downs) => {
                 Order::LinkDowns(wire::LinkDowns { downs: downs.iter().map(Into::into).collect() })
@@ -65,6 +69,9 @@ impl TryFrom<wire::ActorOrder> for ActorOrder {
                 let one =
                     |bound: wire::WatchBound| WatchBound { number: bound.number, epoch: Epoch(bound.epoch) };
                 ActorOrder::Watching(list.watches.into_iter().map(one).collect())
+            }
+            Order::Links(list) => {
+                ActorOrder::Links(list.links.into_iter().map(LinkChange::try_from).collect::<Result<_, _>>()?)
             }
             Order::LinkDowns(list) => ActorOrder::LinkDowns(
                 list.downs.into_iter().map(LinkDown::try_from).collect::<Result<_, _>>()?,
@@ -153,6 +160,23 @@ impl TryFrom<wire::StopIncarnation> for StopActor {
             incarnation: incarnation(stop.incarnation, "stop_incarnation.incarnation")?,
             shutdown: shutdown(stop.shutdown),
             reason: reason(stop.reason, "stop_incarnation.reason")?,
+        })
+    }
+}
+
+impl From<&LinkChange> for wire::LinkChange {
+    fn from(link: &LinkChange) -> Self {
+        wire::LinkChange { linked: Some(link.linked.into()), by: Some(link.by.into()), holds: link.holds }
+    }
+}
+
+impl TryFrom<wire::LinkChange> for LinkChange {
+    type Error = ConvertError;
+    fn try_from(link: wire::LinkChange) -> Result<Self, ConvertError> {
+        Ok(LinkChange {
+            linked: incarnation(link.linked, "link_change.linked")?,
+            by: incarnation(link.by, "link_change.by")?,
+            holds: link.holds,
         })
     }
 }

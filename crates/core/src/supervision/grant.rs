@@ -288,6 +288,7 @@ impl Supervision {
         }
         self.set_phase(id, Phase::Running);
         self.moved.insert(id);
+        self.say_links(id);
         if let Some((supervisor, ordinal)) = child {
             self.child_started(supervisor, ordinal);
         }

@@ -151,6 +151,7 @@ impl Supervision {
             self.found(node, *incarnation, *state);
             if *state != ActorState::Starting && self.is_in_force(*incarnation, node) {
                 self.started(*incarnation);
+                self.say_links(incarnation.actor);
             }
         }
         ignored.into_iter().for_each(|incarnation| self.ignored_reported(node, incarnation));

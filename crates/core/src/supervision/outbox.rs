@@ -5,8 +5,8 @@ use super::nodes::Standing;
 use super::{Effect, RequestKey, Supervision};
 use indexmap::IndexMap;
 use mobula_types::actor::{
-    ActorAnswer, ActorLocation, ActorOrder, Down, EncodedSize, LinkDown, StartActor, StateChange, StopActor,
-    WatchBound, in_parts, starts_in_parts,
+    ActorAnswer, ActorLocation, ActorOrder, Down, EncodedSize, LinkChange, LinkDown, StartActor, StateChange,
+    StopActor, WatchBound, in_parts, starts_in_parts,
 };
 use mobula_types::{ActorId, Failure, Incarnation, NodeId};
 
@@ -30,6 +30,7 @@ pub(super) enum Said {
     Stop(NodeId, StopActor),
     Watching(NodeId, WatchBound),
     Down(NodeId, Down),
+    Link(NodeId, LinkChange),
     LinkDown(NodeId, LinkDown),
     /// For an observer of that node.
     Changed(NodeId, u64, StateChange),
@@ -53,6 +54,7 @@ pub(super) struct Outbox {
     reconciled: PerNode<Incarnation>,
     watching: PerNode<WatchBound>,
     downs: PerNode<Down>,
+    links: PerNode<LinkChange>,
     link_downs: PerNode<LinkDown>,
     stops: PerNode<StopActor>,
     located: PerNode<ActorLocation>,
@@ -91,6 +93,9 @@ impl Supervision {
             Said::Down(node, down) if self.listens(&node) => {
                 self.outbox.downs.entry(node).or_default().push(down);
             }
+            Said::Link(node, link) if self.listens(&node) => {
+                self.outbox.links.entry(node).or_default().push(link);
+            }
             Said::LinkDown(node, down) if self.listens(&node) => {
                 self.outbox.link_downs.entry(node).or_default().push(down);
             }
@@ -102,6 +107,7 @@ impl Supervision {
             | Said::Stop(..)
             | Said::Watching(..)
             | Said::Down(..)
+            | Said::Link(..)
             | Said::LinkDown(..)
             | Said::Changed(..) => {}
             Said::Answer { request, answer } => self.outbox.answers.push((request, answer)),
@@ -146,6 +152,7 @@ impl Supervision {
             effects.extend(parts.map(|part| Effect::Order { node: node.clone(), order: order(part) }));
         }
         orders(outbox.watching, ActorOrder::Watching, effects);
+        orders(outbox.links, ActorOrder::Links, effects);
         orders(outbox.downs, ActorOrder::Downs, effects);
         orders(outbox.link_downs, ActorOrder::LinkDowns, effects);
         orders(outbox.stops, ActorOrder::Stops, effects);

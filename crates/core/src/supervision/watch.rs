@@ -4,7 +4,7 @@
 use super::Supervision;
 use super::actor::Phase;
 use super::outbox::Said;
-use mobula_types::actor::{Down, LinkDown, Watch, WatchBound, WatchKind};
+use mobula_types::actor::{Down, LinkChange, LinkDown, Watch, WatchBound, WatchKind};
 use mobula_types::{ActorId, Epoch, ExitKind, ExitReason, Incarnation, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,6 +78,7 @@ impl Supervision {
                     let bound = WatchBound { number: watch.number, epoch };
                     self.say(self.write_of(watch.target), Said::Watching(node.clone(), bound));
                 }
+                self.say_link(&watch, epoch, true);
             }
             Moment::Exited(incarnation, reason) => {
                 let down = Down { number: watch.number, incarnation, reason };
@@ -167,7 +168,30 @@ impl Supervision {
     }
 
     pub(super) fn unwatch(&mut self, node: &NodeId, number: u64) {
-        self.watches.remove(&(node.clone(), number));
+        if let Some((watch, epoch)) = self.watches.remove(&(node.clone(), number)) {
+            self.say_link(&watch, epoch, false);
+        }
+    }
+
+    /// Tells the node of an actor that another one has linked itself with it, so that it tells later heads of that too. One
+    /// that has not started hears of it when it has.
+    fn say_link(&mut self, watch: &Watch, epoch: Epoch, holds: bool) {
+        let Some(by) = watch.watcher.filter(|_| watch.kind == WatchKind::Link) else { return };
+        let Some(actor) = self.actors.get(&watch.target) else { return };
+        let runs = actor.phase == Phase::Running && actor.epoch == epoch;
+        if let Some(node) = actor.node.clone().filter(|_| runs) {
+            let linked = Incarnation { actor: watch.target, epoch };
+            self.say(actor.write, Said::Link(node, LinkChange { linked, by, holds }));
+        }
+    }
+
+    /// An actor is there: its node hears who has linked itself with it.
+    pub(super) fn say_links(&mut self, id: ActorId) {
+        let Some(keys) = self.watches.by_target.get(&id) else { return };
+        let links = keys.iter().filter_map(|key| self.watches.watches.get(key).copied());
+        for (watch, epoch) in links.collect::<Vec<_>>() {
+            self.say_link(&watch, epoch, true);
+        }
     }
 
     /// A dead node watches nothing. Links of what keeps on there last as long as that: their other ends hear of its exit.

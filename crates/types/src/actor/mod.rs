@@ -25,8 +25,8 @@ pub use info::{ActorInfo, ActorState, ChildInfo, ChildState, GroupInfo, Supervis
 pub use observer::{Observation, StateChange};
 pub use options::{ActorOptions, Lifetime, MethodOptions, OnIsolation, Target};
 pub use order::{
-    ActorLocation, ActorOrder, ActorReport, Down, ExitReport, HostedActor, LinkDown, Location, StartActor,
-    StopActor, Watch, WatchBound, WatchKind,
+    ActorLocation, ActorOrder, ActorReport, Down, ExitReport, HostedActor, LinkChange, LinkDown, Location,
+    StartActor, StopActor, Watch, WatchBound, WatchKind,
 };
 pub use record::{
     ActorRecord, ChildRecord, DecisionEnd, DecisionRecord, RecordChange, SpecKey, SpecRecord,

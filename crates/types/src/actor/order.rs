@@ -41,6 +41,18 @@ pub struct WatchBound {
     pub epoch: super::Epoch,
 }
 
+/// An actor has linked itself with one of the receiver, or takes that back. The receiver tells every head of it from its side
+/// too: the link holds though both the other node and the head are lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinkChange {
+    /// The incarnation of the receiver.
+    pub linked: Incarnation,
+    /// The one that has linked itself.
+    pub by: Incarnation,
+    /// Whether the link holds.
+    pub holds: bool,
+}
+
 /// An actor that linked itself to one of the receiver has exited: where that is abnormal, the linked one exits with
 /// `Linked`, unless it traps exits. Nobody there asked for it, so it has no number.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,6 +81,8 @@ pub enum ActorOrder {
     Downs(Vec<Down>),
     /// Watches of this node are registered.
     Watching(Vec<WatchBound>),
+    /// Actors have linked themselves with ones of this node, or take that back.
+    Links(Vec<LinkChange>),
     /// Actors that linked themselves to ones of this node have exited.
     LinkDowns(Vec<LinkDown>),
     /// The head has compared what the node reported with the registry; of the actors that the node has, these are not the

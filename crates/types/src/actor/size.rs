@@ -7,8 +7,8 @@ use super::id::{ActorId, Incarnation};
 use super::observer::StateChange;
 use super::options::Target;
 use super::order::{
-    ActorLocation, ActorOrder, Down, ExitReport, HostedActor, LinkDown, Location, StartActor, StopActor,
-    Watch, WatchBound,
+    ActorLocation, ActorOrder, Down, ExitReport, HostedActor, LinkChange, LinkDown, Location, StartActor,
+    StopActor, Watch, WatchBound,
 };
 use super::record::{ActorRecord, ChildRecord, DecisionEnd, RecordChange, SupervisorRecord};
 use super::request::CreateActor;
@@ -191,6 +191,7 @@ impl EncodedSize for ActorOrder {
                 ActorOrder::ExitsRecorded(exits) => sum(exits),
                 ActorOrder::Downs(downs) => sum(downs),
                 ActorOrder::Watching(watches) => sum(watches),
+                ActorOrder::Links(links) => sum(links),
                 ActorOrder::LinkDowns(downs) => sum(downs),
                 ActorOrder::Reconciled { unknown } => sum(unknown),
                 ActorOrder::Rosters(updates) => sum(updates),
@@ -227,6 +228,12 @@ impl EncodedSize for StopActor {
 impl EncodedSize for Down {
     fn encoded_size(&self) -> usize {
         2 * FIELD + INCARNATION + self.reason.encoded_size()
+    }
+}
+
+impl EncodedSize for LinkChange {
+    fn encoded_size(&self) -> usize {
+        2 * FIELD + 2 * INCARNATION
     }
 }
 

@@ -167,6 +167,7 @@ impl Shard {
             ActorOrder::Watching(watches) => {
                 watches.into_iter().for_each(|bound| self.on_watching(bound.number, bound.epoch));
             }
+            ActorOrder::Links(links) => links.into_iter().for_each(|link| self.on_link(link)),
             ActorOrder::LinkDowns(downs) => {
                 downs.into_iter().for_each(|down| self.on_link_down(down.linked, down.exited, down.reason));
             }

@@ -8,9 +8,9 @@ use mobula_types::Failure;
 use mobula_types::actor::{
     ActorInfo, ActorLocation, ActorOptions, ActorOrder, ActorReport, ActorSpec, ActorState, AutoShutdown,
     ChildInfo, ChildKind, ChildShutdown, ChildSpec, ChildState, Down, Epoch, ExitCause, ExitDetail,
-    ExitReason, ExitReport, GroupInfo, HostedActor, Intensity, Lifetime, LinkDown, Location, MethodOptions,
-    OnIsolation, Placement, RestartType, StartActor, StopActor, SupervisorInfo, SupervisorSpec,
-    SupervisorStrategy, Target, Watch, WatchBound, WatchKind,
+    ExitReason, ExitReport, GroupInfo, HostedActor, Intensity, Lifetime, LinkChange, LinkDown, Location,
+    MethodOptions, OnIsolation, Placement, RestartType, StartActor, StopActor, SupervisorInfo,
+    SupervisorSpec, SupervisorStrategy, Target, Watch, WatchBound, WatchKind,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -288,6 +288,11 @@ pub(crate) fn order() -> impl Strategy<Value = ActorOrder> {
         reason,
     });
     let bound = (any::<u64>(), incarnation()).prop_map(|(number, of)| WatchBound { number, epoch: of.epoch });
+    let link = (incarnation(), incarnation(), any::<bool>()).prop_map(|(linked, by, holds)| LinkChange {
+        linked,
+        by,
+        holds,
+    });
     let link_down =
         (incarnation(), exit()).prop_map(|(linked, (exited, reason))| LinkDown { linked, exited, reason });
     let located = (actor_id(), location()).prop_map(|(actor, location)| ActorLocation { actor, location });
@@ -297,6 +302,7 @@ pub(crate) fn order() -> impl Strategy<Value = ActorOrder> {
         vec(located, 0..3).prop_map(ActorOrder::Located),
         vec(incarnation(), 0..3).prop_map(ActorOrder::ExitsRecorded),
         vec(down(), 0..3).prop_map(ActorOrder::Downs),
+        vec(link, 0..3).prop_map(ActorOrder::Links),
         vec(link_down, 0..3).prop_map(ActorOrder::LinkDowns),
         vec(bound, 0..3).prop_map(ActorOrder::Watching),
         vec(incarnation(), 0..3).prop_map(|unknown| ActorOrder::Reconciled { unknown }),

@@ -341,11 +341,10 @@ impl Node {
             ActorOrder::Watching(watches) => {
                 for WatchBound { number, epoch } in watches {
                     context.observer.watch_bound(self.id, number, epoch);
-                    if let Some((watcher, target)) = self.watches.bind(number, epoch) {
-                        context.observer.linked((self.id, number), watcher, target);
-                    }
+                    self.watches.bind(number, epoch);
                 }
             }
+            ActorOrder::Links(links) => links.into_iter().for_each(|link| self.on_link(context, link)),
             ActorOrder::LinkDowns(downs) => {
                 for down in downs {
                     self.on_link_down(context, down.linked, &down.reason);

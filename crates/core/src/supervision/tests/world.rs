@@ -351,11 +351,8 @@ impl World {
                     known.downs.push(down);
                 }
             }
-            ActorOrder::Watching(watches) => {
-                for bound in watches {
-                    known.watches.get_mut(&bound.number).expect("a watch").epoch = Some(bound.epoch);
-                }
-            }
+            ActorOrder::Watching(watches) => known.bind(&watches),
+            ActorOrder::Links(links) => known.take_links(&links),
             ActorOrder::Changes { number, changes } => known.take_changes(number, changes),
             ActorOrder::Rosters(_) => unreachable!("groups are not the supervision's"),
             ActorOrder::LinkDowns(downs) => {
