@@ -131,7 +131,7 @@ pub use mobula_macros::remote;
 /// | `cancel_safe` | an async `&mut self` method that may be dropped at an await when its call is cancelled |
 /// | `cast` | nobody waits for it: calling it gives no result |
 /// | `max_task_retries = 3` | how often a call that may have started is sent again (0) |
-/// | `retry_on = path` | a function `fn(&E) -> bool`: which errors are tried again, as often as `max_task_retries` says |
+/// | `retry_on = path` | a function `fn(&E) -> bool`: which errors are tried again, as often as `max_task_retries` says, which is to be given beside it |
 /// | `timeout = "5s"` | how long a call may run |
 pub use mobula_macros::actor;
 
