@@ -1,4 +1,4 @@
-//! Mobula: distributed tasks and objects.
+//! Mobula: distributed tasks, actors and objects.
 //!
 //! A function that is marked with `#[mobula::remote]` runs on a cluster: calling its `remote` and submitting that gives
 //! an [`ObjectRef`] at once, which can be awaited, or passed to further calls before it is ready.
@@ -16,6 +16,7 @@
 //! | connecting | [`Cluster`], [`ClusterBuilder`], `ClusterArgs`, [`init`] |
 //! | calling | [`RemoteCall`], [`Arg`], [`RemoteAll`], [`submit_all`] |
 //! | actors | [`actor`](mod@actor), [`ActorHandle`], [`supervisor`], [`Supervisor`] |
+//! | many actors | [`ActorPool`], [`spawn_many`], [`group`], [`topic`], [`subscribe`] |
 //! | how things stand | [`observer`], [`StateChanges`], [`NodeChanges`] |
 //! | results | [`ObjectRef`], [`get_batch`], [`wait`], [`as_completed`], [`cancel`] |
 //! | values | [`put`], [`put_batch`], [`codec`] |
@@ -66,14 +67,19 @@ pub use cluster::LocalBuilder;
 pub use cluster::{CLUSTER_VARIABLE, Cluster, ClusterBuilder, IntoAddresses, init};
 pub use context::{Context, Scope, TaskContext, context, spawn, task_context};
 pub use error::{Error, ErrorKind, Result};
+pub use mobula_host::CancelToken;
 pub use mobula_rpc::ClusterToken;
 pub use mobula_types::actor::{
-    ActorId, ActorInfo, ActorState, AutoShutdown, ChildInfo, ChildShutdown, ChildState, Down, Epoch,
-    ExitKind, ExitReason, Incarnation, OnIsolation, Placement, RestartType, StateChange, SupervisorInfo,
+    ActorId, ActorInfo, ActorOptions, ActorSpec, ActorState, AutoShutdown, ChildInfo, ChildKind,
+    ChildShutdown, ChildSpec, ChildState, Down, Epoch, ExitCause, ExitDetail, ExitKind, ExitReason,
+    Incarnation, Intensity, OnIsolation, Placement, RestartType, StateChange, SupervisorInfo, SupervisorSpec,
+    SupervisorStrategy,
 };
+pub use mobula_types::view::NodeLoad;
 pub use mobula_types::{
-    Failure, LabelExpression, Labels, NodeId, NodeInfo, NodeName, NodeState, ObjectId, Quantity, Resources,
-    Strategy, TaskId, TaskOptions,
+    Attempt, ClusterView, Failure, FunctionId, FunctionInfo, FunctionKind, JobId, LabelExpression, Labels,
+    NodeId, NodeInfo, NodeName, NodeState, ObjectId, Payload, Quantity, Resources, Strategy, TaskId,
+    TaskOptions, TaskTemplate,
 };
 pub use observer::{NodeChange, NodeChanges, NodeReason, StateChanges};
 pub use put::{Put, put, put_batch};
