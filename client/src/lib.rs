@@ -1,4 +1,4 @@
-//! Mobula: distributed tasks, actors and objects.
+//! Mobula: distributed actors, tasks and objects.
 //!
 //! A function that is marked with `#[mobula::remote]` runs on a cluster: calling its `remote` and submitting that gives
 //! an [`ObjectRef`] at once, which can be awaited, or passed to further calls before it is ready.
@@ -15,8 +15,9 @@
 //! |---|---|
 //! | connecting | [`Cluster`], [`ClusterBuilder`], `ClusterArgs`, [`init`] |
 //! | calling | [`RemoteCall`], [`Arg`], [`RemoteAll`], [`submit_all`] |
-//! | actors | [`actor`](mod@actor), [`ActorHandle`], [`supervisor`], [`Supervisor`] |
-//! | many actors | [`ActorPool`], [`spawn_many`], [`group`], [`topic`], [`subscribe`] |
+//! | actors | [`actor`](mod@actor), [`ActorHandle`], [`ActorContext`], [`ActorPool`], [`spawn_many`] |
+//! | supervision | [`supervisor`], [`Supervisor`], [`SupervisorHandle`] |
+//! | groups and topics | [`group`], [`topic`], [`subscribe`] |
 //! | how things stand | [`observer`], [`StateChanges`], [`NodeChanges`] |
 //! | results | [`ObjectRef`], [`get_batch`], [`wait`], [`as_completed`], [`cancel`] |
 //! | values | [`put`], [`put_batch`], [`codec`] |
@@ -26,6 +27,11 @@
 //!
 //! All input and output is done on a thread of this crate's own: a reference can be awaited on any runtime, and waited for
 //! without one.
+
+/// The guide's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/actors.md")]
+mod guide {}
 
 #[doc(hidden)]
 #[path = "private.rs"]

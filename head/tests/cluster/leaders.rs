@@ -6,7 +6,7 @@ async fn leads(client: &HeadClient) -> bool {
     client.status().await.is_ok_and(|status| status.leading)
 }
 
-async fn until_leading(head: &HeadHandle) {
+pub(super) async fn until_leading(head: &HeadHandle) {
     let client = client(&[head]);
     let leading = async {
         while !leads(&client).await {
@@ -214,42 +214,4 @@ async fn no_head_leads_over_a_newer_schema() {
     // Once the record is gone, it leads without anybody's help.
     registry.commit(Transaction::new().delete(key)).await.unwrap();
     until_leading(&second).await;
-}
-
-#[tokio::test]
-async fn a_registry_that_was_restored_counts_above_what_nodes_have_seen() {
-    let registry = memory();
-    let head = head(options(&registry)).await;
-    until_leading(&head).await;
-    let client = client(&[&head]);
-    let before = client.status().await.unwrap().term;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    drop(listener);
-    // What a node says that has seen incarnation 9 of this cluster's registry.
-    let cluster = client.status().await.unwrap().cluster.unwrap();
-    let answer = raw_join(&head, cluster.0, 9).await;
-    assert!(answer.is_err());
-    let raised = async {
-        while client.status().await.unwrap().term.incarnation <= 9 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, raised).await.expect("the incarnation is raised");
-    assert!(client.status().await.unwrap().term > before);
-}
-
-/// A `Join` of a node that has seen another term.
-async fn raw_join(head: &HeadHandle, cluster: u64, incarnation: u64) -> Result<(), tonic::Status> {
-    use mobula_proto::wire;
-    let channel = tonic::transport::Endpoint::from_shared(head.address().to_owned()).unwrap().connect_lazy();
-    let mut stub = wire::head_client::HeadClient::new(channel);
-    let registration = wire::NodeRegistration { name: "late".into(), ..Default::default() };
-    let join = wire::JoinRequest {
-        registration: Some(registration),
-        cluster,
-        seen_term: Some(wire::HeadTerm { incarnation, revision: 1 }),
-        ..Default::default()
-    };
-    let message = wire::NodeMessage { message: Some(wire::node_message::Message::Join(join)) };
-    stub.join(tokio_stream::once(message)).await.map(drop)
 }

@@ -1,5 +1,6 @@
 //! Heads and nodes' links over loopback, with a registry in memory or in a file.
 
+mod actors;
 mod away;
 #[cfg(feature = "etcd")]
 mod etcd;
@@ -7,6 +8,7 @@ mod jobs;
 mod leaders;
 mod members;
 mod restart;
+mod restored;
 
 use mobula_head::{Head, HeadHandle, HeadOptions, RegistryChoice};
 use mobula_registry::{EmbeddedRegistry, MemoryOptions, Registry};
@@ -45,6 +47,20 @@ fn client(heads: &[&HeadHandle]) -> HeadClient {
     HeadClient::new(HeadClientOptions { patience: PATIENCE, ..HeadClientOptions::new(heads, None) }).unwrap()
 }
 
+fn registration(name: &str, address: SocketAddr) -> NodeRegistration {
+    NodeRegistration {
+        name: name.into(),
+        address: format!("http://{address}").as_str().into(),
+        own_address: address.to_string().as_str().into(),
+        resources: Resources::cpus(2),
+        labels: Default::default(),
+        functions: Vec::new(),
+        object_store_memory: 1 << 20,
+        version: "test".into(),
+        data_folder: None,
+    }
+}
+
 /// A node as far as heads see it: something that listens, and a link.
 struct TestNode {
     link: HeadLinkHandle,
@@ -55,19 +71,7 @@ struct TestNode {
 impl TestNode {
     async fn start(name: &str, heads: &[&HeadHandle]) -> TestNode {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let registration = NodeRegistration {
-            name: name.into(),
-            address: format!("http://{address}").as_str().into(),
-            own_address: address.to_string().as_str().into(),
-            resources: Resources::cpus(2),
-            labels: Default::default(),
-            functions: Vec::new(),
-            object_store_memory: 1 << 20,
-            version: "test".into(),
-            data_folder: None,
-        };
-        let mut node = TestNode::of(registration, heads);
+        let mut node = TestNode::of(registration(name, listener.local_addr().unwrap()), heads);
         node.listener = Some(listener);
         node
     }

@@ -29,6 +29,28 @@ pub(super) enum Phase {
 pub(super) struct Stop {
     pub(super) shutdown: ChildShutdown,
     pub(super) reason: ExitReason,
+    /// When its time is over: a later order counts where that is before.
+    pub(super) dead_at: Time,
+}
+
+impl Stop {
+    pub(super) fn new(now: Time, shutdown: ChildShutdown, reason: ExitReason) -> Self {
+        Stop { shutdown, reason, dead_at: Self::end(now, shutdown) }
+    }
+
+    /// It is said once more: its time may begin anew.
+    pub(super) fn again(&mut self, now: Time) {
+        self.dead_at = Self::end(now, self.shutdown);
+    }
+
+    fn end(now: Time, shutdown: ChildShutdown) -> Time {
+        match shutdown {
+            // A kill is before everything.
+            ChildShutdown::Brutal => Time::ZERO,
+            ChildShutdown::Within(time) => now + time,
+            ChildShutdown::Infinity => Time::NEVER,
+        }
+    }
 }
 
 /// An actor that is not dead for good.

@@ -98,16 +98,20 @@ impl Supervision {
             self.launch_child(id, exit.ordinal);
             return Verdict::Nothing;
         }
+        let Some(child) = self.child_mut(id, exit.ordinal) else { return Verdict::Nothing };
+        if exit.started {
+            child.trial = Trial::None;
+        }
+        // Also while its supervisor starts: who added it hears of that, and the others go on.
+        if child.trial != Trial::None && !exit.started {
+            return self.trial_failed(id, exit);
+        }
         if is_start && starting && !exit.started {
             return Verdict::StartFailed;
         }
         if is_start {
             self.defer(id, exit);
             return Verdict::Nothing;
-        }
-        let Some(child) = self.child_mut(id, exit.ordinal) else { return Verdict::Nothing };
-        if child.trial != Trial::None && !exit.started {
-            return self.trial_failed(id, exit);
         }
         let Some(child) = self.child_mut(id, exit.ordinal) else { return Verdict::Nothing };
         let wanted = match child.restart {

@@ -6,7 +6,7 @@ use super::nodes::Standing;
 use super::outbox::Said;
 use super::place::Wish;
 use super::supervisor::Trial;
-use mobula_types::actor::{ActorOrder, ChildShutdown, Placement};
+use mobula_types::actor::{ChildShutdown, Placement, StopActor};
 use mobula_types::{ActorId, ExitKind, ExitReason, Incarnation, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
@@ -233,7 +233,8 @@ impl Supervision {
         }
     }
 
-    /// Tells an actor to stop. Whether there will be an exit: nothing that runs, nothing that exits.
+    /// Tells an actor to stop; where it was told before, only what leaves it less time counts. Whether there will be an exit:
+    /// nothing that runs, nothing that exits.
     pub(super) fn order_stop(
         &mut self,
         id: ActorId,
@@ -244,15 +245,12 @@ impl Supervision {
         if self.withdraw(id) {
             return false;
         }
+        let stop = Stop::new(self.now, shutdown, reason);
         let Some(actor) = self.actors.get_mut(&id) else { return false };
-        let weaker = actor
-            .stop
-            .as_ref()
-            .is_some_and(|stop| stop.shutdown == ChildShutdown::Brutal || shutdown != ChildShutdown::Brutal);
-        if weaker {
+        if actor.stop.as_ref().is_some_and(|before| before.dead_at <= stop.dead_at) {
             return true;
         }
-        actor.stop = Some(Box::new(Stop { shutdown, reason }));
+        actor.stop = Some(Box::new(stop));
         actor.since_millis = self.wall_millis;
         self.observers.touch(id);
         self.say_stop(id, after);
@@ -263,13 +261,13 @@ impl Supervision {
     pub(super) fn say_stop(&mut self, id: ActorId, after: u64) {
         let Some(actor) = self.actors.get(&id) else { return };
         let (Some(stop), Some(node)) = (&actor.stop, &actor.node) else { return };
-        let order = ActorOrder::Stop {
+        let order = StopActor {
             incarnation: actor.incarnation(id),
             shutdown: stop.shutdown,
             reason: stop.reason.clone(),
         };
         let (node, after) = (node.clone(), after.max(actor.write));
-        self.say(after, Said::Order(node, order));
+        self.say(after, Said::Stop(node, order));
     }
 
     /// An incarnation has started.
@@ -290,6 +288,7 @@ impl Supervision {
         }
         self.set_phase(id, Phase::Running);
         self.moved.insert(id);
+        self.say_links(id);
         if let Some((supervisor, ordinal)) = child {
             self.child_started(supervisor, ordinal);
         }

@@ -1,12 +1,12 @@
 //! A head begins to lead: it takes up what an earlier one left, in the middle of its decisions.
 
-use super::actor::Phase;
+use super::actor::{Actor, Phase};
 use super::create::Job;
 use super::dead::Dead;
 use super::nodes::{Node, Standing};
 use super::quarantine::Unreadable;
 use super::records::last_exit;
-use super::supervisor::{Child, ChildExit};
+use super::supervisor::{Child, ChildExit, Trial};
 use super::write::{Key, Writes};
 use super::{Effect, Supervision, SupervisionOptions};
 use mobula_types::actor::{ActorRecord, ChildRecord, ChildState, SpecRecord, SupervisorRecord};
@@ -143,14 +143,18 @@ impl Supervision {
         }
         for record in records {
             if let Some(child) = &record.child {
-                self.inherit_child(child, record.supervisor, true);
+                self.inherit_child(child, record.supervisor, true, record.last_reason.is_none());
             }
         }
         roots
     }
 
-    fn inherit_child(&mut self, record: &ChildRecord, actor: ActorId, is_supervisor: bool) {
+    fn inherit_child(&mut self, record: &ChildRecord, actor: ActorId, is_supervisor: bool, is_first: bool) {
         let mut child = self.child_of(record, actor, is_supervisor);
+        // One that was added may not have started yet.
+        if is_first && !child.declared {
+            child.trial = Trial::Added;
+        }
         let Some(supervisor) = self.supervisors.get_mut(&record.supervisor) else { return };
         if supervisor.running && record.above < supervisor.epoch {
             child.wanted_anew();
@@ -180,13 +184,13 @@ impl Supervision {
             };
             let actor = self.actor_of(record, spec);
             if let Some(child) = &record.child {
-                self.inherit_child(child, id, false);
-            }
-            if let Some(node) = record.node.as_ref().filter(|_| record.granted) {
-                self.inherit_grant(id, node);
+                self.inherit_child(child, id, false, record.last_exit.is_none());
             }
             self.by_job.insert((record.job, id));
             self.jobs.entry(record.job).or_insert(Job { ended: true, ..Job::default() }).users += 1;
+            if let Some(node) = record.node.as_ref().filter(|_| record.granted) {
+                self.inherit_grant(id, &actor, node);
+            }
             self.actors.insert(id, actor);
         }
     }
@@ -244,7 +248,11 @@ impl Supervision {
         self.remember(record.actor, dead);
     }
 
-    fn inherit_grant(&mut self, id: ActorId, node: &NodeId) {
+    fn inherit_grant(&mut self, id: ActorId, actor: &Actor, node: &NodeId) {
+        let wish = self.wish(actor);
+        let mut placer = std::mem::take(&mut self.placer);
+        placer.inherit(node, &wish);
+        self.placer = placer;
         // A node that nobody knows is dead and fenced; its actors are found to be lost below.
         if let Some(node) = self.nodes.get_mut(node) {
             node.actors.insert(id);

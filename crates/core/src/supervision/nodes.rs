@@ -3,9 +3,7 @@
 use super::Supervision;
 use super::actor::Phase;
 use super::outbox::Said;
-use mobula_types::actor::{
-    ActorOrder, ActorReport, ActorState, ChildShutdown, ExitReport, HostedActor, Watch,
-};
+use mobula_types::actor::{ActorReport, ActorState, ChildShutdown, ExitReport, HostedActor, LinkDown, Watch};
 use mobula_types::{ActorId, ClusterView, ExitKind, ExitReason, Incarnation, NodeId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -33,7 +31,7 @@ pub(super) struct Node {
     pub(super) after_fence: BTreeSet<ActorId>,
     /// The latest ends of links of its actors, and the writes that have them. It is told of them again when it joins again,
     /// and knows those that it has heard of.
-    pub(super) link_downs: VecDeque<(u64, ActorOrder)>,
+    pub(super) link_downs: VecDeque<(u64, LinkDown)>,
     /// Actors of whose places it could not be told: of those that it asked for before.
     pub(super) untold: BTreeSet<ActorId>,
 }
@@ -148,23 +146,21 @@ impl Supervision {
         let known =
             |incarnation: &&Incarnation| in_force(incarnation) || self.is_left_alone(incarnation.actor);
         let unknown = hosted.keys().filter(|incarnation| !known(incarnation)).copied().collect();
-        self.say(0, Said::Order(node.clone(), ActorOrder::Reconciled { unknown }));
+        self.say(0, Said::Reconciled(node.clone(), unknown));
         for (incarnation, state) in &hosted {
             self.found(node, *incarnation, *state);
             if *state != ActorState::Starting && self.is_in_force(*incarnation, node) {
                 self.started(*incarnation);
+                self.say_links(incarnation.actor);
             }
         }
         ignored.into_iter().for_each(|incarnation| self.ignored_reported(node, incarnation));
         self.exits_reported(node, exits);
         self.absent(node, &hosted, &exited);
         self.stop_again(node, &hosted);
-        link_downs.retain(|(_, order)| match order {
-            ActorOrder::LinkDown { linked, .. } => self.is_in_force(*linked, node),
-            _ => false,
-        });
-        for (write, order) in &link_downs {
-            self.say(*write, Said::Order(node.clone(), order.clone()));
+        link_downs.retain(|(_, down)| self.is_in_force(down.linked, node));
+        for (write, down) in &link_downs {
+            self.say(*write, Said::LinkDown(node.clone(), down.clone()));
         }
         if let Some(known) = self.nodes.get_mut(node) {
             known.link_downs.extend(link_downs);
@@ -229,6 +225,9 @@ impl Supervision {
             }
             // An earlier head wanted it moved; whoever asked for that asks again.
             actor.again &= actor.stop.is_some();
+            if let Some(stop) = &mut actor.stop {
+                stop.again(self.now);
+            }
             self.say_stop(incarnation.actor, 0);
         }
     }

@@ -242,12 +242,23 @@ impl Placer {
         self.change(node, wish, false);
     }
 
+    /// An actor was granted there by an earlier head. What it uses is counted by [`adopt`](Self::adopt), once the node is in a
+    /// view; which siblings are together does not wait for that.
+    pub(super) fn inherit(&mut self, node: &NodeId, wish: &Wish<'_>) {
+        self.count_sibling(node, wish, true);
+    }
+
     /// An actor was granted there before the node was in a view.
     pub(super) fn adopt(&mut self, node: &NodeId, wish: &Wish<'_>) {
         self.change_host(node, wish, true);
     }
 
     fn change(&mut self, node: &NodeId, wish: &Wish<'_>, takes: bool) {
+        self.count_sibling(node, wish, takes);
+        self.change_host(node, wish, takes);
+    }
+
+    fn count_sibling(&mut self, node: &NodeId, wish: &Wish<'_>, takes: bool) {
         if let Some((supervisor, _)) =
             wish.supervisor.filter(|(_, placement)| *placement != Placement::Default)
         {
@@ -257,7 +268,6 @@ impl Placer {
                 self.siblings.remove(&supervisor);
             }
         }
-        self.change_host(node, wish, takes);
     }
 
     fn change_host(&mut self, node: &NodeId, wish: &Wish<'_>, takes: bool) {

@@ -238,18 +238,19 @@ impl Supervision {
         self.stop_children(id, DecisionEnd::Exit(reason), None);
         match shutdown {
             ChildShutdown::Within(time) => {
-                let kill_at = self.now + time;
-                self.timers.insert((kill_at, id, u64::MAX));
-                self.set_kill_at(id, kill_at);
+                self.kill_at(id, self.now + time);
             }
             ChildShutdown::Brutal => self.stop_brutally(id),
             ChildShutdown::Infinity => {}
         }
     }
 
-    fn set_kill_at(&mut self, id: ActorId, at: Time) {
-        if let Some(decision) = self.supervisors.get_mut(&id).and_then(|known| known.decision.as_mut()) {
+    /// What a supervisor that stops has left is killed then, if not before.
+    fn kill_at(&mut self, id: ActorId, at: Time) {
+        let decision = self.supervisors.get_mut(&id).and_then(|known| known.decision.as_mut());
+        if let Some(decision) = decision.filter(|decision| at < decision.kill_at) {
             decision.kill_at = at;
+            self.timers.insert((at, id, u64::MAX));
         }
     }
 
@@ -325,7 +326,7 @@ impl Supervision {
         false
     }
 
-    fn has_started(&self, id: ActorId, is_supervisor: bool) -> bool {
+    pub(super) fn has_started(&self, id: ActorId, is_supervisor: bool) -> bool {
         if is_supervisor {
             let started = |known: &super::supervisor::Supervisor| {
                 known.running && !known.decision.as_ref().is_some_and(|decision| decision.is_start)

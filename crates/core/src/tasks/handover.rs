@@ -1,7 +1,7 @@
 //! What becomes of a job here whose driver goes on through another node.
 
 use crate::tasks::keys::{JobKey, ObjectKey, TaskKey};
-use crate::tasks::object::{Holder, Object, Value};
+use crate::tasks::object::{Holder, Object, Value, Waiter};
 use crate::tasks::task::{InputHold, Phase};
 use crate::tasks::{Effect, Place, SessionKind, TaskEngine};
 use mobula_types::{JobId, NodeId, ObjectAddress, ObjectId, OwnerTerm, ResultValue, TaskId};
@@ -76,6 +76,7 @@ impl TaskEngine {
     /// them again. What runs is found like what runs elsewhere; values stay.
     pub(super) fn forget_driver_tasks(&mut self, key: JobKey, effects: &mut Vec<Effect>) {
         let job = self.jobs[key.at()].id;
+        self.give_up_calls(key, effects);
         self.give_up_tasks(key);
         let own = self.objects.iter_mut().map(|(_, object)| object);
         for object in own.filter(|object| object.job == key && object.id.is_of_driver(job)) {
@@ -86,7 +87,8 @@ impl TaskEngine {
         self.run_steps(effects);
     }
 
-    /// The new owner sends the driver's calls.
+    /// The new owner sends the driver's calls, those too that wait for arguments here. Where this node is the new owner, it
+    /// sends those that it is offered: the others ended elsewhere, and would hold up what is behind them.
     fn give_up_calls(&self, key: JobKey, effects: &mut Vec<Effect>) {
         let job = self.jobs[key.at()].id;
         let of_driver = self.tasks.iter().map(|(_, task)| task).filter(|task| task.job == key);
@@ -133,8 +135,13 @@ impl TaskEngine {
     }
 
     fn give_up_object(&mut self, key: ObjectKey, owner: &NodeId, effects: &mut Vec<Effect>) {
-        let (sessions, object) = (&self.sessions, &mut self.objects[key.at()]);
+        let (sessions, tasks, object) = (&self.sessions, &self.tasks, &mut self.objects[key.at()]);
         let id = object.id;
+        // Tasks that were given up wait no more.
+        object.waiters.retain(|waiter| match waiter {
+            Waiter::Task(task, ticket) => tasks.get(task.at()).is_some_and(|task| task.ticket == *ticket),
+            Waiter::Requester(_) => true,
+        });
         // The driver holds nothing through this node any more.
         object.holds.retain(|hold| {
             hold.holder.session_key().is_none_or(|session| {

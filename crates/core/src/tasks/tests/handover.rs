@@ -3,7 +3,7 @@
 use super::world::*;
 use crate::tasks::{CallTarget, Effect, Event, Place, Requester, SessionKey, SessionKind};
 use mobula_types::actor::{Caller, MethodOptions, Target};
-use mobula_types::frame::{AssignmentEnd, FoundJob};
+use mobula_types::frame::{AssignmentEnd, FoundJob, SubmitExtras};
 use mobula_types::{
     ActorId, Attempt, FailureKind, JobId, ObjectAddress, ObjectId, ObjectIndex, Outcome, OwnerTerm, Payload,
     ResultValue, TaskId,
@@ -332,19 +332,20 @@ fn what_a_driver_held_is_kept_for_a_while_after_its_session_broke_off() {
     assert_eq!(freed(&effects), [(Place::Local, vec![result(1)])]);
 }
 
-#[test]
-fn calls_go_together_when_their_driver_has_another_home() {
-    let mut world = owner();
+/// The driver's calls of one actor: tasks 11 to 13. The last one waits for the result of task 1.
+fn call(world: &mut World) {
     let target = Target::Method(MethodOptions::default());
     let template = template("add", |options| (options.target, options.max_retries) = (target, 0));
     for number in 11..=13 {
+        let extras = (number == 13)
+            .then(|| Box::new(SubmitExtras { references: vec![whole(result(1))], ..Default::default() }));
         world.tell_and_flush(Event::Called {
             requester: Requester::Session(DRIVER),
             job: JOB,
             task: task(number),
             template: template.clone(),
             arguments: Payload::EMPTY,
-            extras: None,
+            extras,
             call: Box::new(CallTarget {
                 caller: Caller::Driver(JOB),
                 actor: ActorId(task(9)),
@@ -354,10 +355,35 @@ fn calls_go_together_when_their_driver_has_another_home() {
             }),
         });
     }
-    let effects = world.tell_and_flush(taken_over(1));
-    let [Effect::CallsGivenUp { tasks }] = &effects[..] else { panic!("{effects:?}") };
-    let mut tasks = tasks.clone();
+}
+
+fn given_up(effects: &[Effect]) -> Vec<TaskId> {
+    let given_up = effects.iter().filter_map(|effect| match effect {
+        Effect::CallsGivenUp { tasks } => Some(tasks),
+        _ => None,
+    });
+    let mut tasks: Vec<TaskId> = given_up.flatten().copied().collect();
     tasks.sort_unstable();
-    assert_eq!(tasks, [task(11), task(12), task(13)]);
+    tasks
+}
+
+#[test]
+fn calls_go_together_when_their_driver_has_another_home() {
+    let mut world = World::new(1);
+    world.tell(view([node(here(), 1), node(there(), 0), node(elsewhere(), 1)]));
+    world.submit(1);
+    call(&mut world);
+    let effects = world.tell_and_flush(taken_over(1));
+    assert_eq!(given_up(&effects), [task(11), task(12), task(13)], "the one that waits for its argument too");
     assert!(world.is_empty());
+}
+
+#[test]
+fn calls_of_a_driver_that_comes_back_are_those_that_it_offers_again() {
+    let mut world = World::new(1);
+    world.tell(view([node(here(), 1), node(there(), 0), node(elsewhere(), 1)]));
+    world.submit(1);
+    call(&mut world);
+    let effects = world.tell_and_flush(opened(2));
+    assert_eq!(given_up(&effects), [task(11), task(12), task(13)]);
 }

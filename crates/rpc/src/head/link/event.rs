@@ -44,7 +44,7 @@ pub enum HeadEvent {
         /// The node.
         node: NodeId,
     },
-    /// This generation was declared dead or replaced: close its sessions, give up what it owns, then call
+    /// This generation was declared dead or replaced, or the registry that granted it was restored: close its sessions, give up what it owns, then call
     /// [`rejoin`](super::HeadLinkHandle::rejoin), and a new generation is granted.
     Fenced {
         /// The generation.

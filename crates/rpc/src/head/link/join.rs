@@ -34,6 +34,8 @@ enum End {
     Abandoned,
     /// This generation is dead.
     Fenced(Failure),
+    /// This generation was granted by an earlier incarnation of the registry than there is now.
+    Outdated(Failure),
     /// Refused; trying again may help.
     Refused(Failure),
     /// The stream broke, or the head cannot be reached.
@@ -96,6 +98,15 @@ impl Joiner {
                 }
                 End::Abandoned => return,
                 End::Fenced(failure) => {
+                    // Perhaps it was another cluster's: the next grant begins anew.
+                    self.cluster = None;
+                    self.seen_term = HeadTerm::default();
+                    if !self.give_up(failure).await {
+                        return;
+                    }
+                    continue;
+                }
+                End::Outdated(failure) => {
                     if !self.give_up(failure).await {
                         return;
                     }
@@ -127,9 +138,6 @@ impl Joiner {
 
     /// This generation is dead: waits until the node has given everything up. `false` when nobody listens.
     async fn give_up(&mut self, failure: Failure) -> bool {
-        // Perhaps it was another cluster's: the next grant begins anew.
-        self.cluster = None;
-        self.seen_term = HeadTerm::default();
         let held = self.shared.lease.lock().take().map(|held| held.node);
         let Some(node) = held.or_else(|| self.previous.clone()) else {
             self.previous = None;
@@ -170,10 +178,12 @@ impl Joiner {
             Ok(item) => read(item).map_err(End::Broken)?,
             Err(_) => return Err(End::Broken(silent(&target.address))),
         };
-        self.check_term(message.term).map_err(|failure| {
-            client.targets().move_on(&target);
-            End::Broken(failure)
-        })?;
+        if let Err(end) = self.check_term(message.term) {
+            if matches!(end, End::Broken(_)) {
+                client.targets().move_on(&target);
+            }
+            return Err(end);
+        }
         match message.order {
             HeadOrder::Granted(grant) => self.granted(grant, sent, incoming, outgoing).await,
             HeadOrder::Fenced { failure } => Err(End::Fenced(failure)),
@@ -232,7 +242,7 @@ impl Joiner {
     }
 
     async fn received(&mut self, message: HeadMessage) -> Result<(), End> {
-        self.check_term(message.term).map_err(End::Broken)?;
+        self.check_term(message.term)?;
         let event = match message.order {
             HeadOrder::Granted(grant) => HeadEvent::Granted(grant),
             HeadOrder::View(delta) => HeadEvent::View(delta),
@@ -277,16 +287,24 @@ impl Joiner {
         }));
     }
 
-    fn check_term(&mut self, term: HeadTerm) -> Result<(), Failure> {
-        if term < self.seen_term {
-            let message = format!(
-                "a head of term {term} was heard after one of term {}; it is ignored",
-                self.seen_term
-            );
-            return Err(Failure::new(FailureKind::Fenced, message));
+    /// Refuses a head of an earlier term. One of a later incarnation of the registry ends what this node holds: the
+    /// registry was restored, so that what was granted after its backup may be granted again, to others.
+    fn check_term(&mut self, term: HeadTerm) -> Result<(), End> {
+        let seen = self.seen_term;
+        if term < seen {
+            let message = format!("a head of term {term} was heard after one of term {seen}; it is ignored");
+            return Err(End::Broken(Failure::new(FailureKind::Fenced, message)));
         }
         self.seen_term = term;
-        Ok(())
+        match &self.previous {
+            Some(node) if seen != HeadTerm::default() && term.incarnation > seen.incarnation => {
+                let message = format!(
+                    "the registry was restored: a head of term {term} was heard, and {node} was granted under {seen}; it gives up what it owned and registers as a new generation"
+                );
+                Err(End::Outdated(Failure::new(FailureKind::Fenced, message).on_node(node.clone())))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 //! - Facts are told to each new head whole, and afterwards by their changes.
 //! - The lease is counted from the sending of a renewal, on a clock that counts suspended time.
 //! - Messages of a lower term than the highest one seen are ignored, and their sender is left for another head.
+//! - A head of a later incarnation of the registry ends the generation that was granted under an earlier one: it is
+//!   given up and another one is asked for.
 //! - A head that is away costs nothing: the link goes on trying, with pauses up to a second, and says so once.
 
 mod actors;
