@@ -49,6 +49,7 @@
 /// | `timeout = "5s"` | how long one attempt may run |
 /// | `num_returns = n` | a tuple of n values gives a tuple of n references; 0 gives none |
 /// | `priority = 0` | higher runs first within its job |
+/// | `health_period = "10s"` | how long it is from one `health_check` to the next, at least 100 ms |
 /// | `isolation = "process"` | a worker process that runs nothing else |
 /// | `fail_if_infeasible` | a task that no node could ever run fails instead of waiting |
 ///
@@ -105,8 +106,8 @@ pub use mobula_macros::remote;
 ///   they come. One that is not `async` runs on the thread of the actors and must not block, unless it is marked
 ///   `#[method(blocking)]`.
 /// - A *hook* is found by its name, `pub` or not: `on_start` runs behind the constructor, `on_stop` before the exit (it may
-///   take a `reason: &ExitReason`), `on_down` when something that is watched has exited (`down: Down`), `health_check` every
-///   10 s: three failures in a row end the actor as `Unhealthy`. Each returns nothing or a `Result<(), E>`, async or not.
+///   take a `reason: &ExitReason`), `on_down` when something that is watched has exited (`down: Down`), `health_check`
+///   every `health_period` (10 s): three failures in a row end the actor as `Unhealthy`. Each returns nothing or a `Result<(), E>`, async or not.
 ///   A `health_check` waits for the turn that runs, and does not look at it: a turn that hangs is found by nobody. Bound
 ///   those that may: `#[method(timeout = "30s")]` drops an async `&self` turn at its next await, and with `cancel_safe` a
 ///   `&mut self` one; in any other, what it waits for needs a time limit of its own.

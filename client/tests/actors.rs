@@ -20,6 +20,7 @@ struct Tally {
     mailbox = 1000,
     max_pending_calls = 5000,
     on_isolation = "keep",
+    health_period = "2s",
     isolation = "process",
     memory = "1MiB",
     labels(zone = "a")

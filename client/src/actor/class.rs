@@ -10,6 +10,7 @@ use mobula_types::actor::Down;
 use mobula_types::{ExitReason, Failure, FailureKind};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Every class of the program.
 #[linkme::distributed_slice]
@@ -114,9 +115,14 @@ impl ClassBuilder {
         self.hooks.on_down = Some(hook);
     }
 
-    /// What runs now and then.
-    pub fn health_check(&mut self, access: Access, body: fn(Object) -> BoxFuture<Result<(), Failure>>) {
-        self.hooks.health_check = Some(HealthCheck { access, body });
+    /// What runs once a period, and the period where the class names one.
+    pub fn health_check(
+        &mut self,
+        access: Access,
+        period: Option<Duration>,
+        body: fn(Object) -> BoxFuture<Result<(), Failure>>,
+    ) {
+        self.hooks.health_check = Some(HealthCheck { access, period, body });
     }
 
     /// The class.

@@ -12,6 +12,7 @@ fn nothing_here() -> ActorReport {
         ignored: Vec::new(),
         located: Vec::new(),
         watches: Vec::new(),
+        last: true,
     }
 }
 

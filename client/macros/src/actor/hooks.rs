@@ -18,7 +18,7 @@ pub(super) enum HookKind {
     Stop,
     /// Something that the actor watches has exited.
     Down,
-    /// Every 10 s.
+    /// Once a period.
     Health,
 }
 
@@ -159,7 +159,10 @@ impl Actor {
             HookKind::Stop => quote! {
                 __class.on_stop(|__object, __event| ::mobula::__private::actor::stopping(#run))
             },
-            HookKind::Health => quote!(__class.health_check(#access, |__object| #run)),
+            HookKind::Health => {
+                let period = self.options.health_period();
+                quote!(__class.health_check(#access, #period, |__object| #run))
+            }
         };
         let body = quote_spanned!(name.span()=> #body;);
         quote!({ #is_shareable #body })

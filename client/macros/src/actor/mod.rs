@@ -8,6 +8,7 @@ mod method_options;
 mod options;
 
 use crate::mistakes::Mistakes;
+use hooks::HookKind;
 use member::Members;
 use options::Options;
 use proc_macro2::{Ident, TokenStream};
@@ -44,6 +45,11 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
         None => mistakes.keep(Members::of(&mut block, ty.as_ref(), &options)),
         Some(_) => None,
     };
+    if let (Some(members), Some((_, path))) = (&members, &options.health_period)
+        && !members.hooks.iter().any(|hook| hook.kind == HookKind::Health)
+    {
+        mistakes.add(path, "there is no `health_check` that could run in this period");
+    }
     match (mistakes.into_result(), ty, members) {
         (Ok(()), Some(ty), Some(members)) => Actor { block, ty, options, members }.output(),
         (mistakes, ..) => {

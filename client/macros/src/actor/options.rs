@@ -6,7 +6,7 @@ use crate::mistakes::Mistakes;
 use crate::options::{handle, placement, refuse_labels_and_strategy};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::{Meta, Result};
+use syn::{Meta, Path, Result};
 
 const KNOWN: &[&str] = &[
     "handle",
@@ -15,6 +15,7 @@ const KNOWN: &[&str] = &[
     "mailbox",
     "max_pending_calls",
     "on_isolation",
+    "health_period",
     "isolation",
     "num_cpus",
     "num_gpus",
@@ -24,6 +25,9 @@ const KNOWN: &[&str] = &[
     "strategy",
 ];
 
+/// Checks that come more often would take more of a worker than they tell of it, in nanoseconds.
+const SHORTEST_HEALTH_PERIOD: u64 = 100_000_000;
+
 /// What was given.
 #[derive(Default)]
 pub(crate) struct Options {
@@ -31,6 +35,8 @@ pub(crate) struct Options {
     pub(super) handle: Option<Ident>,
     /// The concurrency groups' names.
     pub(super) groups: Vec<String>,
+    /// How long it is from one health check to the next, in nanoseconds, and the option's name as it is written.
+    pub(super) health_period: Option<(u64, Path)>,
     /// Statements that change an `ActorOptions` named `actor`.
     actor: Vec<TokenStream>,
     /// Statements that change a `TaskOptions` named `options`.
@@ -61,6 +67,16 @@ impl Options {
         }
     }
 
+    /// An expression for the period of health checks, where one is named.
+    pub(super) fn health_period(&self) -> TokenStream {
+        match &self.health_period {
+            Some((nanos, _)) => {
+                quote!(::core::option::Option::Some(::core::time::Duration::from_nanos(#nanos)))
+            }
+            None => quote!(::core::option::Option::None),
+        }
+    }
+
     fn set(&mut self, name: &str, meta: &Meta) -> Result<()> {
         let statement = match name {
             "handle" => {
@@ -68,6 +84,14 @@ impl Options {
                 return Ok(());
             }
             "groups" => return self.set_groups(meta),
+            "health_period" => {
+                let nanos = literal::nanos(value(meta)?)?;
+                if nanos < SHORTEST_HEALTH_PERIOD {
+                    return Err(expected(meta, "a period of at least 100ms"));
+                }
+                self.health_period = Some((nanos, meta.path().clone()));
+                return Ok(());
+            }
             "max_concurrency" => {
                 let count = positive(meta, "how many `&self` methods run at once, such as 1000")?;
                 quote!(actor.max_concurrency = #count;)

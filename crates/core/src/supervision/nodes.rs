@@ -2,6 +2,7 @@
 
 use super::Supervision;
 use super::actor::Phase;
+use super::inventory::Inventory;
 use super::outbox::Said;
 use mobula_types::actor::{ActorReport, ActorState, ChildShutdown, ExitReport, HostedActor, LinkDown, Watch};
 use mobula_types::{ActorId, ClusterView, ExitKind, ExitReason, Incarnation, NodeId};
@@ -34,12 +35,22 @@ pub(super) struct Node {
     pub(super) link_downs: VecDeque<(u64, LinkDown)>,
     /// Actors of whose places it could not be told: of those that it asked for before.
     pub(super) untold: BTreeSet<ActorId>,
+    /// What has come of its inventory.
+    pub(super) parts: Inventory,
 }
 
 impl Node {
     pub(super) fn new(standing: Standing, draining: bool) -> Self {
         let (actors, after_fence, untold) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Node { standing, draining, actors, after_fence, link_downs: VecDeque::new(), untold }
+        Node {
+            standing,
+            draining,
+            actors,
+            after_fence,
+            link_downs: VecDeque::new(),
+            untold,
+            parts: Inventory::default(),
+        }
     }
 }
 
@@ -68,6 +79,7 @@ impl Supervision {
         let known = self.nodes.entry(node.clone()).or_insert_with(|| Node::new(Standing::Joining, false));
         if known.standing != Standing::Lost {
             known.standing = Standing::Joining;
+            known.parts = Inventory::default();
             self.placer.set_joined(&node, false);
         }
         self.earlier_ones_are_gone(&node);
@@ -76,6 +88,7 @@ impl Supervision {
     pub(super) fn node_parted(&mut self, node: &NodeId) {
         if let Some(known) = self.nodes.get_mut(node).filter(|known| known.standing != Standing::Lost) {
             known.standing = Standing::Parted;
+            known.parts = Inventory::default();
             self.placer.set_joined(node, false);
         }
     }
@@ -83,11 +96,9 @@ impl Supervision {
     pub(super) fn reported(&mut self, node: &NodeId, report: ActorReport) {
         let standing = self.nodes.get(node).map(|known| known.standing);
         match (standing, report) {
-            (
-                Some(Standing::Joining | Standing::Joined),
-                ActorReport::Inventory { actors, exits, ignored, located, watches },
-            ) => {
-                self.inventory(node, actors, (exits, ignored), located, watches);
+            (_, ActorReport::Inventory { actors, exits, ignored, located, watches, last }) => {
+                let part = Inventory { actors, exits, ignored, located, watches };
+                self.inventory_part(node, part, last);
             }
             (Some(Standing::Joined), report) => self.report(node, report),
             // Its inventory says it again; a dead node says nothing that counts.
@@ -119,7 +130,7 @@ impl Supervision {
         }
     }
 
-    fn inventory(
+    pub(super) fn inventory(
         &mut self,
         node: &NodeId,
         actors: Vec<HostedActor>,
@@ -292,6 +303,7 @@ impl Supervision {
     pub(super) fn node_lost(&mut self, node: &NodeId, proven: bool) {
         let known = self.nodes.entry(node.clone()).or_insert_with(|| Node::new(Standing::Lost, false));
         known.standing = Standing::Lost;
+        known.parts = Inventory::default();
         known.link_downs.clear();
         known.untold = BTreeSet::new();
         let granted: Vec<ActorId> = known.actors.iter().copied().collect();

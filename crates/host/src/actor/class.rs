@@ -6,6 +6,7 @@ use crate::{AsyncCall, Call, CallResult};
 use mobula_types::actor::Down;
 use mobula_types::{ExitReason, Failure};
 use std::fmt;
+use std::time::Duration;
 
 /// Whether a method has its actor for itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,12 +88,14 @@ pub enum MethodBody {
     Async(fn(Object, Call) -> AsyncCall),
 }
 
-/// A health check: run every ten seconds. After three failures in a row the actor exits as `Unhealthy`; a check that is
+/// A health check, run once a period. After three failures in a row the actor exits as `Unhealthy`; a check that is
 /// not done when the next is due has failed.
 #[derive(Clone, Copy)]
 pub struct HealthCheck {
     /// Whether it runs alone: `Exclusive` for classes whose state is not shared.
     pub access: Access,
+    /// How long it is from one to the next; as the host has it where it does not say.
+    pub period: Option<Duration>,
     /// What to run.
     pub body: fn(Object) -> HookFuture,
 }

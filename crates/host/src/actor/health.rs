@@ -5,6 +5,7 @@ use super::shared::Shared;
 use foldhash::HashMap;
 use mobula_runtime::clock;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -49,16 +50,21 @@ impl Checks {
     }
 }
 
+/// The actors that are checked in a period, in their groups.
+type Ring = Vec<HashMap<u32, Weak<ActorCell>>>;
+
 /// The actors that are checked.
 #[derive(Debug, Default)]
 pub(crate) struct HealthWatch {
-    groups: Mutex<Vec<HashMap<u32, Weak<ActorCell>>>>,
+    /// By period: there are at most as many as there are classes.
+    rings: Mutex<BTreeMap<Duration, Ring>>,
 }
 
 impl HealthWatch {
-    /// Checks that actor from now on, until it is gone. True for the first one of all.
-    fn add(&self, cell: &Arc<ActorCell>) -> bool {
-        let mut groups = self.groups.lock();
+    /// Checks that actor from now on, until it is gone. True for the first one of that period.
+    fn add(&self, cell: &Arc<ActorCell>, period: Duration) -> bool {
+        let mut rings = self.rings.lock();
+        let groups = rings.entry(period).or_default();
         let first = groups.is_empty();
         if first {
             groups.resize_with(GROUPS as usize, HashMap::default);
@@ -70,10 +76,11 @@ impl HealthWatch {
         first
     }
 
-    /// The actors of a group that are still there.
-    fn group(&self, place: u32) -> Vec<Arc<ActorCell>> {
-        let mut groups = self.groups.lock();
-        let Some(group) = groups.get_mut(place as usize) else { return Vec::new() };
+    /// The actors of a period's group that are still there.
+    fn group(&self, period: Duration, place: u32) -> Vec<Arc<ActorCell>> {
+        let mut rings = self.rings.lock();
+        let group = rings.get_mut(&period).and_then(|groups| groups.get_mut(place as usize));
+        let Some(group) = group else { return Vec::new() };
         let mut alive = Vec::with_capacity(group.len());
         group.retain(|_, cell| cell.upgrade().map(|cell| alive.push(cell)).is_some());
         alive
@@ -82,21 +89,20 @@ impl HealthWatch {
 
 /// Has an actor checked, if its class wants that.
 pub(crate) fn watch(cell: &Arc<ActorCell>) {
-    if cell.class.hooks().health_check.is_none() {
-        return;
-    }
+    let Some(check) = cell.class.hooks().health_check else { return };
     let shared = &cell.shared;
-    if shared.health.add(cell) {
-        shared.spawn("actor-health", ring(Arc::downgrade(shared), shared.health_period / GROUPS));
+    let period = check.period.unwrap_or(shared.health_period);
+    if shared.health.add(cell, period) {
+        shared.spawn("actor-health", ring(Arc::downgrade(shared), period));
     }
 }
 
-/// Rings for one group after the other, as long as the host is there.
-async fn ring(shared: Weak<Shared>, pause: Duration) {
+/// Rings for one group of a period after the other, as long as the host is there.
+async fn ring(shared: Weak<Shared>, period: Duration) {
     for place in (0..GROUPS).cycle() {
-        clock::sleep(pause).await;
+        clock::sleep(period / GROUPS).await;
         let Some(shared) = shared.upgrade() else { return };
-        for cell in shared.health.group(place) {
+        for cell in shared.health.group(period, place) {
             cell.check_due();
         }
     }

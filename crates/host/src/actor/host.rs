@@ -32,7 +32,7 @@ pub struct ActorHostOptions {
     pub events: Arc<dyn ActorEvents>,
     /// Called first on each thread.
     pub on_thread_start: fn(),
-    /// How long it is from one health check of an actor to the next (10 s).
+    /// How long it is from one health check of an actor to the next, where its class does not say (10 s).
     pub health_period: Duration,
 }
 

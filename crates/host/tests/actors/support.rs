@@ -304,7 +304,7 @@ pub(crate) fn hooks() -> Hooks {
         on_start: Some(on_start),
         on_stop: Some(on_stop),
         on_down: Some(on_down),
-        health_check: Some(HealthCheck { access: Access::Shared, body: health_check }),
+        health_check: Some(HealthCheck { access: Access::Shared, period: None, body: health_check }),
     }
 }
 

@@ -8,6 +8,7 @@ mod info;
 mod observer;
 mod options;
 mod order;
+mod parts;
 mod record;
 mod request;
 mod size;

@@ -198,7 +198,8 @@ pub struct HostedActor {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ActorReport {
     /// Everything that the node has, right after it joined and before any other report: actors, exits that were not yet
-    /// recorded, actors whose locations it wants to hear of, watches.
+    /// recorded, actors whose locations it wants to hear of, watches. In parts where it is large: the head does nothing about
+    /// them before it has the last one.
     Inventory {
         /// The actors.
         actors: Vec<HostedActor>,
@@ -210,6 +211,8 @@ pub enum ActorReport {
         located: Vec<ActorId>,
         /// Watches without a `Down` so far.
         watches: Vec<Watch>,
+        /// Whether nothing more of it follows.
+        last: bool,
     },
     /// These have started.
     Started(Vec<Incarnation>),

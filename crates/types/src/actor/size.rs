@@ -2,13 +2,13 @@
 //! messages and writes to a size.
 
 use super::exit::ExitReason;
-use super::group::{RosterNews, RosterUpdate};
+use super::group::{GroupReport, RosterNews, RosterPart, RosterUpdate};
 use super::id::{ActorId, Incarnation};
-use super::observer::StateChange;
+use super::observer::{Observation, StateChange};
 use super::options::Target;
 use super::order::{
-    ActorLocation, ActorOrder, Down, ExitReport, HostedActor, LinkChange, LinkDown, Location, StartActor,
-    StopActor, Watch, WatchBound,
+    ActorLocation, ActorOrder, ActorReport, Down, ExitReport, HostedActor, LinkChange, LinkDown, Location,
+    StartActor, StopActor, Watch, WatchBound,
 };
 use super::record::{ActorRecord, ChildRecord, DecisionEnd, RecordChange, SupervisorRecord};
 use super::request::CreateActor;
@@ -24,9 +24,13 @@ const FIELD: usize = 12;
 const ACTOR: usize = 2 * FIELD;
 /// What an incarnation takes.
 const INCARNATION: usize = ACTOR + 2 * FIELD;
+/// What an entry of a roster takes.
+const ENTRY: usize = 2 * INCARNATION;
+/// What a roster takes: its namespace and name have 200 bytes each at most.
+const ROSTER: usize = 512;
 /// The most bytes of a message of a node or a head about actors. A message takes 16 MiB; this is what a stream is held up by
 /// one.
-const MESSAGE: usize = 1024 * 1024;
+pub(super) const MESSAGE: usize = 1024 * 1024;
 
 /// What can be encoded.
 pub trait EncodedSize {
@@ -67,6 +71,10 @@ fn in_parts_by<T>(list: Vec<T>, count: usize, size_of: impl Fn(Option<&T>, &T) -
 
 fn text(text: &str) -> usize {
     FIELD + text.len()
+}
+
+fn sum<T: EncodedSize>(list: &[T]) -> usize {
+    list.iter().map(T::encoded_size).sum()
 }
 
 impl EncodedSize for ActorId {
@@ -180,9 +188,6 @@ impl EncodedSize for SupervisorSpec {
 
 impl EncodedSize for ActorOrder {
     fn encoded_size(&self) -> usize {
-        fn sum<T: EncodedSize>(list: &[T]) -> usize {
-            list.iter().map(T::encoded_size).sum()
-        }
         FIELD
             + match self {
                 ActorOrder::Start(starts) => starts.iter().map(|start| start.spec.encoded_size()).sum(),
@@ -202,10 +207,6 @@ impl EncodedSize for ActorOrder {
 
 impl EncodedSize for RosterUpdate {
     fn encoded_size(&self) -> usize {
-        /// What an entry takes.
-        const ENTRY: usize = 2 * INCARNATION;
-        /// What a roster takes: its namespace and name have 200 bytes each at most.
-        const ROSTER: usize = 512;
         let news = match &self.news {
             RosterNews::Full(nodes) => {
                 nodes.iter().map(|(node, entries)| node.encoded_size() + ENTRY * entries.len()).sum()
@@ -268,6 +269,46 @@ impl EncodedSize for StateChange {
         let reason = self.reason.as_ref().map_or(0, ExitReason::encoded_size);
         let below = self.below.as_ref().map_or(0, |below| ACTOR * below.len());
         2 * ACTOR + text(&self.name) + text(&self.child) + node + reason + below + 9 * FIELD
+    }
+}
+
+impl EncodedSize for ActorReport {
+    fn encoded_size(&self) -> usize {
+        FIELD
+            + match self {
+                ActorReport::Inventory { actors, exits, ignored, located, watches, last: _ } => {
+                    FIELD + sum(actors) + sum(exits) + sum(ignored) + sum(located) + sum(watches)
+                }
+                ActorReport::Started(list) => sum(list),
+                ActorReport::Exited(list) => sum(list),
+                ActorReport::Locate(list) | ActorReport::Unlocate(list) | ActorReport::Unreferenced(list) => {
+                    sum(list)
+                }
+                ActorReport::Observe(list) => sum(list),
+                ActorReport::Ignored(_) => INCARNATION,
+                ActorReport::Watch(watch) => watch.encoded_size(),
+                ActorReport::Unwatch { .. } | ActorReport::Unobserve { .. } => FIELD,
+                ActorReport::Groups(report) => report.encoded_size(),
+            }
+    }
+}
+
+impl EncodedSize for GroupReport {
+    fn encoded_size(&self) -> usize {
+        let part = |part: &RosterPart| ROSTER + ENTRY * part.entries.len();
+        match self {
+            GroupReport::All { held, followed } => {
+                held.iter().map(part).sum::<usize>() + (ROSTER + FIELD) * followed.len()
+            }
+            GroupReport::Changed(changes) => (ROSTER + ENTRY + FIELD) * changes.len(),
+            GroupReport::Follow(_) | GroupReport::Unfollow(_) => ROSTER + FIELD,
+        }
+    }
+}
+
+impl EncodedSize for Observation {
+    fn encoded_size(&self) -> usize {
+        ACTOR + 3 * FIELD
     }
 }
 

@@ -188,7 +188,7 @@ impl Shard {
         located.extend(self.actors.creations.located());
         self.actors.watches.forget_links(self.now);
         let watches = self.actors.watches.all();
-        let inventory = ActorReport::Inventory { actors, exits, ignored, located, watches };
+        let inventory = ActorReport::Inventory { actors, exits, ignored, located, watches, last: true };
         self.parts.head.report_actors(inventory);
         self.tell_head_of_groups();
         self.tell_head_of_observers();

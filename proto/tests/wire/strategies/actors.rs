@@ -324,14 +324,15 @@ pub(crate) fn report() -> impl Strategy<Value = ActorReport> {
         (incarnation(), actor_state()).prop_map(|(incarnation, state)| HostedActor { incarnation, state });
     let actors = || vec(actor_id(), 0..3);
     let ends = (vec(exit_report(), 0..3), vec(incarnation(), 0..3));
-    let inventory = (vec(hosted, 0..3), ends, actors(), vec(watch(), 0..3));
+    let inventory = (vec(hosted, 0..3), ends, actors(), vec(watch(), 0..3), any::<bool>());
     prop_oneof![
-        inventory.prop_map(|(actors, (exits, ignored), located, watches)| ActorReport::Inventory {
+        inventory.prop_map(|(actors, (exits, ignored), located, watches, last)| ActorReport::Inventory {
             actors,
             exits,
             ignored,
             located,
-            watches
+            watches,
+            last
         }),
         vec(incarnation(), 0..3).prop_map(ActorReport::Started),
         incarnation().prop_map(ActorReport::Ignored),

@@ -303,7 +303,10 @@ impl Node {
         let located = machines.router.located();
         let watches = self.watches.all();
         self.link.inventoried = true;
-        self.report_actors(context, ActorReport::Inventory { actors, exits, ignored, located, watches });
+        self.report_actors(
+            context,
+            ActorReport::Inventory { actors, exits, ignored, located, watches, last: true },
+        );
         self.create_again(context);
     }
 

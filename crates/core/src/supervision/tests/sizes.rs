@@ -29,6 +29,7 @@ impl Quick {
             ignored: Vec::new(),
             located: Vec::new(),
             watches: Vec::new(),
+            last: true,
         });
         let creates = (1..=count).map(|number| CreateActor { actor: id(number), spec: spec("a") }).collect();
         let ask = ActorRequest::Create(creates);

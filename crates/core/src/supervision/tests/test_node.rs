@@ -46,6 +46,32 @@ impl TestNode {
         }
     }
 
+    /// What it has, in two parts.
+    pub(super) fn inventory(&self, now: Time) -> [ActorReport; 2] {
+        let actors = self.actors.iter();
+        let actors =
+            actors.map(|(incarnation, state)| HostedActor { incarnation: *incarnation, state: *state });
+        let exits = self.exits.iter();
+        let exits = exits.map(|(exit, at)| ExitReport { age: now.since(*at), ..exit.clone() });
+        let first = ActorReport::Inventory {
+            actors: actors.collect(),
+            exits: Vec::new(),
+            ignored: self.ignored.iter().copied().collect(),
+            located: Vec::new(),
+            watches: Vec::new(),
+            last: false,
+        };
+        let rest = ActorReport::Inventory {
+            actors: Vec::new(),
+            exits: exits.collect(),
+            ignored: Vec::new(),
+            located: self.located.keys().copied().collect(),
+            watches: self.watches.values().copied().collect(),
+            last: true,
+        };
+        [first, rest]
+    }
+
     /// What an observer is told of one actor is in order.
     pub(super) fn take_changes(&mut self, number: u64, changes: Vec<StateChange>) {
         let told = self.changes.entry(number).or_default();

@@ -132,22 +132,10 @@ impl World {
         let Some(known) = self.nodes.get_mut(id) else { return };
         known.connected = true;
         known.inbox.clear();
-        let actors = known.actors.iter();
-        let report = ActorReport::Inventory {
-            actors: actors
-                .map(|(incarnation, state)| HostedActor { incarnation: *incarnation, state: *state })
-                .collect(),
-            exits: known
-                .exits
-                .iter()
-                .map(|(exit, at)| ExitReport { age: now.since(*at), ..exit.clone() })
-                .collect(),
-            ignored: known.ignored.iter().copied().collect(),
-            located: known.located.keys().copied().collect(),
-            watches: known.watches.values().copied().collect(),
-        };
-        let observations = known.observations.clone();
-        self.tell(Event::Reported { node: id.clone(), report });
+        let (observations, inventory) = (known.observations.clone(), known.inventory(now));
+        for report in inventory {
+            self.tell(Event::Reported { node: id.clone(), report });
+        }
         if !observations.is_empty() {
             let report = ActorReport::Observe(observations);
             self.tell(Event::Reported { node: id.clone(), report });
