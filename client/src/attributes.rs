@@ -107,7 +107,10 @@ pub use mobula_macros::remote;
 ///   `#[method(blocking)]`.
 /// - A *hook* is found by its name, `pub` or not: `on_start` runs behind the constructor, `on_stop` before the exit (it may
 ///   take a `reason: &ExitReason`), `on_down` when something that is watched has exited (`down: Down`), `health_check`
-///   every `health_period`: three failures in a row end the actor as `Unhealthy`. Each returns nothing or a `Result<(), E>`, async or not.
+///   every `health_period` (10 s): three failures in a row end the actor as `Unhealthy`. Each returns nothing or a `Result<(), E>`, async or not.
+///   A `health_check` waits for the turn that runs, and does not look at it: a turn that hangs is found by nobody. Bound
+///   those that may: `#[method(timeout = "30s")]` drops an async `&self` turn at its next await, and with `cancel_safe` a
+///   `&mut self` one; in any other, what it waits for needs a time limit of its own.
 /// - A parameter of type [`ActorContext`](crate::ActorContext), or a reference to it, is filled in by the host.
 /// - Everything else stays plain Rust. Parameters and results are as for [`remote`].
 ///
@@ -132,7 +135,7 @@ pub use mobula_macros::remote;
 /// | `cancel_safe` | an async `&mut self` method that may be dropped at an await when its call is cancelled |
 /// | `cast` | nobody waits for it: calling it gives no result |
 /// | `max_task_retries = 3` | how often a call that may have started is sent again (0) |
-/// | `retry_on = path` | a function `fn(&E) -> bool`: which errors are tried again, as often as `max_task_retries` says |
+/// | `retry_on = path` | a function `fn(&E) -> bool`: which errors are tried again, as often as `max_task_retries` says, which is to be given beside it |
 /// | `timeout = "5s"` | how long a call may run |
 pub use mobula_macros::actor;
 

@@ -73,14 +73,19 @@ pub use cluster::LocalBuilder;
 pub use cluster::{CLUSTER_VARIABLE, Cluster, ClusterBuilder, IntoAddresses, init};
 pub use context::{Context, Scope, TaskContext, context, spawn, task_context};
 pub use error::{Error, ErrorKind, Result};
+pub use mobula_host::CancelToken;
 pub use mobula_rpc::ClusterToken;
 pub use mobula_types::actor::{
-    ActorId, ActorInfo, ActorState, AutoShutdown, ChildInfo, ChildShutdown, ChildState, Down, Epoch,
-    ExitKind, ExitReason, Incarnation, OnIsolation, Placement, RestartType, StateChange, SupervisorInfo,
+    ActorId, ActorInfo, ActorOptions, ActorSpec, ActorState, AutoShutdown, ChildInfo, ChildKind,
+    ChildShutdown, ChildSpec, ChildState, Down, Epoch, ExitCause, ExitDetail, ExitKind, ExitReason,
+    Incarnation, Intensity, OnIsolation, Placement, RestartType, StateChange, SupervisorInfo, SupervisorSpec,
+    SupervisorStrategy,
 };
+pub use mobula_types::view::NodeLoad;
 pub use mobula_types::{
-    Failure, LabelExpression, Labels, NodeId, NodeInfo, NodeName, NodeState, ObjectId, Quantity, Resources,
-    Strategy, TaskId, TaskOptions,
+    Attempt, ClusterView, Failure, FunctionId, FunctionInfo, FunctionKind, JobId, LabelExpression, Labels,
+    NodeId, NodeInfo, NodeName, NodeState, ObjectId, Payload, Quantity, Resources, Strategy, TaskId,
+    TaskOptions, TaskTemplate,
 };
 pub use observer::{NodeChange, NodeChanges, NodeReason, StateChanges};
 pub use put::{Put, put, put_batch};

@@ -66,6 +66,22 @@ async fn a_child_is_found_and_stays_the_same(_cluster: Cluster) -> mobula::Resul
 }
 
 #[mobula::test]
+async fn a_supervisor_below_has_its_own_shutdown(_cluster: Cluster) -> mobula::Result<()> {
+    let below = |name: &str| Supervisor::one_for_one(name).child("a", StoreHandle::new("a rug"));
+    let shop = Supervisor::one_for_one("shop")
+        .supervisor(below("slow"))
+        .supervisor(below("quick").shutdown(ChildShutdown::Within(2.secs())))
+        .start()
+        .await?;
+    assert_eq!(shop.child_spec("slow").await?.shutdown, ChildShutdown::Infinity);
+    assert_eq!(shop.child_spec("quick").await?.shutdown, ChildShutdown::Within(2.secs()));
+    let late = below("late").shutdown(ChildShutdown::Brutal);
+    shop.start_supervisor(late).await?;
+    assert_eq!(shop.child_spec("late").await?.shutdown, ChildShutdown::Brutal);
+    shop.stop().await
+}
+
+#[mobula::test]
 async fn what_is_started_inside_of_an_actor(_cluster: Cluster) -> mobula::Result<()> {
     let store = StoreHandle::new("a root").spawn().await?;
     let opened = store.open().await?;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Functions that are linked into the node's process.
 pub type Embedded = Arc<dyn EmbeddedWorker<Session>>;
@@ -327,6 +327,7 @@ impl Process {
             head: head.clone(),
             scratch: self.data.scratch(),
             idle_worker: self.options.idle_worker,
+            isolated_starts: Arc::new(Semaphore::new(self.options.isolated_starts.max(1))),
             secrets,
             requests,
             server: server.clone(),

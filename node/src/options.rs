@@ -41,6 +41,9 @@ pub struct NodeOptions {
     pub resume_within: Duration,
     /// How long a worker stays without work (60 s).
     pub idle_worker: Duration,
+    /// How many workers of isolated actors start at once, at least 1 (as many as the machine has CPUs, and at least 2). The
+    /// others wait, without their time to start running.
+    pub isolated_starts: usize,
     /// How long a put waits for room in the store before it fails (10 s).
     pub store_patience: Duration,
 }
@@ -64,6 +67,7 @@ impl NodeOptions {
             executable_cache: 10 << 30,
             resume_within: Duration::from_secs(30),
             idle_worker: Duration::from_secs(60),
+            isolated_starts: std::thread::available_parallelism().map_or(2, |cpus| cpus.get().max(2)),
             store_patience: Duration::from_secs(10),
         }
     }

@@ -3,14 +3,27 @@
 use super::{ActorCall, ActorHandle};
 use crate::{Error, ErrorKind, ObjectRef, Result};
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use mobula_runtime::clock;
+use mobula_types::actor::ActorState;
 use serde::de::DeserializeOwned;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::future::IntoFuture;
+use std::time::Duration;
+
+/// How often, and how long apart, it is looked whether an actor whose incarnation has ended is dead for good.
+const LOOKS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 
 type Work<H, T> = Box<dyn FnOnce(&H) -> ActorCall<ObjectRef<T>> + Send>;
 
 /// Actors that share work: each has one call at a time, and whoever is done first gets the next.
+///
+/// An actor that is dead for good is retired: the call that it had fails as it did, and what waits goes to the others. One
+/// that is started again by its supervisor stays. Where no actor is left, what waits fails with `ActorDied`;
+/// [`push`](Self::push) adds one.
 ///
 /// ```no_run
 /// # use mobula::{ActorCall, ActorHandle, ActorPool, ObjectRef};
@@ -23,18 +36,23 @@ type Work<H, T> = Box<dyn FnOnce(&H) -> ActorCall<ObjectRef<T>> + Send>;
 /// ```
 pub struct ActorPool<H, T> {
     idle: VecDeque<H>,
-    running: Vec<Running<H, T>>,
+    /// The calls that run, one for each actor, and the looks at actors that may have died.
+    running: FuturesUnordered<BoxFuture<'static, Event<H, T>>>,
     /// What has ended, and was not taken yet.
-    ended: Vec<(u64, Result<T>)>,
+    ended: BTreeMap<u64, Result<T>>,
     waiting: VecDeque<(u64, Work<H, T>)>,
+    /// What was submitted and not taken yet.
+    left: BTreeSet<u64>,
     submitted: u64,
-    taken: u64,
+    /// Actors that are dead.
+    retired: usize,
 }
 
-struct Running<H, T> {
-    number: u64,
-    actor: H,
-    reference: ObjectRef<T>,
+enum Event<H, T> {
+    /// A call has ended.
+    Ended { number: u64, actor: H, result: Result<T> },
+    /// Whether an actor goes on.
+    Looked(Option<H>),
 }
 
 impl<H: ActorHandle, T: DeserializeOwned + 'static> ActorPool<H, T> {
@@ -42,25 +60,38 @@ impl<H: ActorHandle, T: DeserializeOwned + 'static> ActorPool<H, T> {
     pub fn new(actors: impl IntoIterator<Item = H>) -> Self {
         ActorPool {
             idle: actors.into_iter().collect(),
-            running: Vec::new(),
-            ended: Vec::new(),
+            running: FuturesUnordered::new(),
+            ended: BTreeMap::new(),
             waiting: VecDeque::new(),
+            left: BTreeSet::new(),
             submitted: 0,
-            taken: 0,
+            retired: 0,
         }
     }
 
     /// Has the next free actor do that; its result comes by [`next`](Self::next) or
     /// [`next_unordered`](Self::next_unordered), which also hand on what waits. That is kept here, without a bound.
     pub fn submit(&mut self, call: impl FnOnce(&H) -> ActorCall<ObjectRef<T>> + Send + 'static) {
+        self.left.insert(self.submitted);
         self.waiting.push_back((self.submitted, Box::new(call)));
         self.submitted += 1;
         self.start_waiting();
     }
 
+    /// One more actor, which gets what waits.
+    pub fn push(&mut self, actor: H) {
+        self.idle.push_back(actor);
+        self.start_waiting();
+    }
+
+    /// Takes a free actor out of the pool, if there is one.
+    pub fn pop_idle(&mut self) -> Option<H> {
+        self.idle.pop_front()
+    }
+
     /// Whether anything that was submitted has yet to be taken.
     pub fn has_next(&self) -> bool {
-        !self.running.is_empty() || !self.ended.is_empty() || !self.waiting.is_empty()
+        !self.left.is_empty()
     }
 
     /// Whether an actor is free.
@@ -68,19 +99,19 @@ impl<H: ActorHandle, T: DeserializeOwned + 'static> ActorPool<H, T> {
         !self.idle.is_empty()
     }
 
-    /// The result of what was submitted first of all that is left. Cancellation safe. Not to be mixed with
-    /// [`next_unordered`](Self::next_unordered).
+    /// The result of what was submitted first of all that is left. Cancellation safe.
     ///
     /// # Errors
-    /// The call's; `InvalidArgument` where nothing is left, or the pool has no actor.
+    /// The call's; `ActorDied` for a call that was not made, as no actor is left; `InvalidArgument` where nothing is left, or
+    /// the pool never had an actor.
     pub async fn next(&mut self) -> Result<T> {
         loop {
-            let wanted = self.taken;
-            if let Some(place) = self.ended.iter().position(|(number, _)| *number == wanted) {
-                self.taken += 1;
-                return self.ended.swap_remove(place).1;
+            let first = *self.left.first().ok_or_else(nothing_left)?;
+            if let Some(result) = self.ended.remove(&first) {
+                self.left.remove(&first);
+                return result;
             }
-            self.one_ends().await?;
+            self.go_on().await;
         }
     }
 
@@ -89,11 +120,32 @@ impl<H: ActorHandle, T: DeserializeOwned + 'static> ActorPool<H, T> {
     /// # Errors
     /// As [`next`](Self::next).
     pub async fn next_unordered(&mut self) -> Result<T> {
-        if self.ended.is_empty() {
-            self.one_ends().await?;
+        loop {
+            if self.left.is_empty() {
+                return Err(nothing_left());
+            }
+            if let Some((number, result)) = self.ended.pop_first() {
+                self.left.remove(&number);
+                return result;
+            }
+            self.go_on().await;
         }
-        self.taken += 1;
-        self.ended.pop().map_or_else(|| Err(nothing_left()), |(_, result)| result)
+    }
+
+    /// As [`next`](Self::next), but no longer than `timeout`, if there is one.
+    ///
+    /// # Errors
+    /// `TimedOut`, after which the result is still to be taken; as [`next`](Self::next).
+    pub async fn get_next(&mut self, timeout: Option<Duration>) -> Result<T> {
+        within(timeout, self.next()).await
+    }
+
+    /// As [`next_unordered`](Self::next_unordered), but no longer than `timeout`, if there is one.
+    ///
+    /// # Errors
+    /// As [`get_next`](Self::get_next).
+    pub async fn get_next_unordered(&mut self, timeout: Option<Duration>) -> Result<T> {
+        within(timeout, self.next_unordered()).await
     }
 
     /// Does that for each item; the results in the order of the items.
@@ -152,35 +204,80 @@ impl<H: ActorHandle, T: DeserializeOwned + 'static> ActorPool<H, T> {
             && let Some(actor) = self.idle.pop_front()
             && let Some((number, work)) = self.waiting.pop_front()
         {
-            let reference = work(&actor).submit();
-            self.running.push(Running { number, actor, reference });
+            let result = work(&actor).submit().into_future();
+            self.running.push(Box::pin(async move { Event::Ended { number, actor, result: result.await } }));
         }
     }
 
-    /// Waits until a call ends, and hands its actor the next.
-    async fn one_ends(&mut self) -> Result<()> {
-        if self.running.is_empty() {
-            return Err(nothing_left());
+    /// Waits until a call ends, and hands its actor the next. Where nothing can run, the first that waits has failed.
+    async fn go_on(&mut self) {
+        match self.running.next().await {
+            Some(Event::Ended { number, actor, result }) => {
+                self.take_back(actor, result.as_ref().err());
+                self.ended.insert(number, result);
+            }
+            Some(Event::Looked(Some(actor))) => self.idle.push_back(actor),
+            Some(Event::Looked(None)) => self.retired += 1,
+            None => {
+                let unmade = self.waiting.pop_front();
+                self.ended.extend(unmade.map(|(number, _)| (number, Err(no_actor(self.retired)))));
+            }
         }
-        let waits = self.running.iter().enumerate().map(|(place, running)| {
-            let get = running.reference.get();
-            async move { (place, get.await) }
-        });
-        let first = waits.collect::<FuturesUnordered<_>>().next().await;
-        let Some((place, result)) = first else { return Err(nothing_left()) };
-        let Running { number, actor, .. } = self.running.swap_remove(place);
-        self.ended.push((number, result));
-        self.idle.push_back(actor);
         self.start_waiting();
-        Ok(())
+    }
+
+    /// A call of an actor has ended: it is free, unless it is dead.
+    fn take_back(&mut self, actor: H, error: Option<&Error>) {
+        match error.map(|error| (error.kind(), error.may_have_run())) {
+            // It has no next incarnation, or its calls would wait for that.
+            Some((ErrorKind::ActorDied, false)) => self.retired += 1,
+            Some((ErrorKind::ActorDied | ErrorKind::TaskPanicked, _)) => {
+                self.running
+                    .push(Box::pin(async move { Event::Looked(goes_on(&actor).await.then_some(actor)) }));
+            }
+            _ => self.idle.push_back(actor),
+        }
+    }
+}
+
+/// Whether an actor whose incarnation has ended takes further calls. Its head may hear of the end later than its callers.
+async fn goes_on<H: ActorHandle>(actor: &H) -> bool {
+    for _ in 0..LOOKS {
+        match actor.info().await {
+            Ok(info) if info.state == ActorState::Dead => return false,
+            Ok(info) if info.supervisor.is_some() => return true,
+            Ok(_) => clock::sleep(PAUSE).await,
+            Err(error) => return error.kind() != ErrorKind::NotFound,
+        }
+    }
+    true
+}
+
+async fn within<T>(timeout: Option<Duration>, next: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(timeout) = timeout else { return next.await };
+    tokio::select! {
+        biased;
+        result = next => result,
+        () = clock::sleep(timeout) => {
+            let message = format!("no actor of the pool was done within {timeout:?}");
+            Err(Error::new(ErrorKind::TimedOut, message))
+        }
     }
 }
 
 fn nothing_left() -> Error {
-    Error::new(
-        ErrorKind::InvalidArgument,
-        "nothing was submitted whose result is left, or the pool has no actor",
-    )
+    Error::new(ErrorKind::InvalidArgument, "nothing was submitted whose result is left")
+}
+
+fn no_actor(retired: usize) -> Error {
+    match retired {
+        0 => Error::new(ErrorKind::InvalidArgument, "the pool has no actor"),
+        _ => {
+            let message =
+                format!("the call was not made: all actors of the pool are gone, of which {retired} died");
+            Error::new(ErrorKind::ActorDied, message)
+        }
+    }
 }
 
 impl<H, T> fmt::Debug for ActorPool<H, T> {
@@ -189,6 +286,7 @@ impl<H, T> fmt::Debug for ActorPool<H, T> {
             .field("idle", &self.idle.len())
             .field("running", &self.running.len())
             .field("waiting", &self.waiting.len())
+            .field("retired", &self.retired)
             .finish_non_exhaustive()
     }
 }

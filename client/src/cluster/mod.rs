@@ -179,6 +179,26 @@ impl Cluster {
     }
 
     /// The cluster as the home node sees it: it is pushed, so this asks nobody.
+    ///
+    /// ```no_run
+    /// use mobula::{Cluster, ClusterView, FunctionId, FunctionInfo, FunctionKind, JobId, NodeInfo, NodeLoad, NodeState};
+    ///
+    /// fn asynchronous(functions: &[FunctionInfo]) -> impl Iterator<Item = &FunctionId> {
+    ///     functions.iter().filter(|function| matches!(function.kind, FunctionKind::Async)).map(|function| &function.id)
+    /// }
+    ///
+    /// fn show(cluster: &Cluster) {
+    ///     let (job, view): (JobId, ClusterView) = (cluster.job(), cluster.view());
+    ///     for node in view.nodes.values() {
+    ///         let NodeInfo { id, state, functions, load, .. } = &**node;
+    ///         let NodeLoad { running, queued, .. } = load;
+    ///         match state {
+    ///             NodeState::Alive => println!("{id} runs {running} of {queued}, {}", asynchronous(functions).count()),
+    ///             NodeState::Draining | NodeState::Dead => println!("{id} does not take {job}"),
+    ///         }
+    ///     }
+    /// }
+    /// ```
     pub fn view(&self) -> ClusterView {
         self.0.context.link().view()
     }

@@ -8,8 +8,8 @@ use crate::context::{self, Context};
 use crate::{Cluster, Result};
 use mobula_types::Failure;
 use mobula_types::actor::{
-    ActorAnswer, ActorOptions, ActorRequest, AutoShutdown, Intensity, Placement, RestartType, SupervisorSpec,
-    SupervisorStrategy,
+    ActorAnswer, ActorOptions, ActorRequest, AutoShutdown, ChildShutdown, Intensity, Placement, RestartType,
+    SupervisorSpec, SupervisorStrategy,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +64,7 @@ pub struct Supervisor {
     pub(super) rules: SupervisorSpec,
     pub(super) children: Vec<Child>,
     pub(super) restart: RestartType,
+    pub(super) shutdown: ChildShutdown,
     pub(super) significant: bool,
     pub(super) failure: Option<Failure>,
 }
@@ -100,6 +101,7 @@ impl Supervisor {
             rules: SupervisorSpec { strategy, ..SupervisorSpec::default() },
             children: Vec::new(),
             restart: RestartType::Permanent,
+            shutdown: ChildShutdown::Infinity,
             significant: false,
             failure: None,
         }
@@ -127,6 +129,13 @@ impl Supervisor {
     /// As a child of another supervisor: after which exits it is started again (`Permanent`).
     pub fn restart(mut self, restart: RestartType) -> Self {
         self.restart = restart;
+        self
+    }
+
+    /// As a child of another supervisor: how long it may take to stop, with all that is below it (`Infinity`: each child
+    /// below has a bound of its own). What is left of it then is killed.
+    pub fn shutdown(mut self, shutdown: ChildShutdown) -> Self {
+        self.shutdown = shutdown;
         self
     }
 

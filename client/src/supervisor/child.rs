@@ -44,11 +44,12 @@ impl Child {
         Ok(Child { id, restart, shutdown, significant, kind: Kind::Actor(declared) })
     }
 
-    /// A supervisor, which stops when what is below it has stopped.
+    /// A supervisor, which is kept as it says itself.
     pub(super) fn supervisor(id: Arc<str>, supervisor: Supervisor) -> Self {
-        let (restart, significant) = (supervisor.restart, supervisor.significant);
+        let (restart, shutdown, significant) =
+            (supervisor.restart, supervisor.shutdown, supervisor.significant);
         let kind = Kind::Supervisor(Box::new(supervisor));
-        Child { id, restart, shutdown: ChildShutdown::Infinity, significant, kind }
+        Child { id, restart, shutdown, significant, kind }
     }
 
     /// As a head is told of it.

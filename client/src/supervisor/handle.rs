@@ -20,6 +20,48 @@ const MOST_STARTING: usize = 256;
 /// A supervisor that was started. It is no more than an id: it may be copied and sent anywhere, and does not keep the
 /// supervisor alive. What it asks, it asks in the current context.
 ///
+/// What it tells of itself and its children can be named and matched on:
+///
+/// ```no_run
+/// use mobula::{ActorSpec, ChildKind, ChildSpec, ChildState, Intensity, SupervisorInfo};
+/// use mobula::{SupervisorHandle, SupervisorSpec, SupervisorStrategy};
+///
+/// fn after(strategy: SupervisorStrategy) -> &'static str {
+///     match strategy {
+///         SupervisorStrategy::OneForOne | SupervisorStrategy::SimpleOneForOne => "itself",
+///         SupervisorStrategy::OneForAll => "all",
+///         SupervisorStrategy::RestForOne => "itself and those after it",
+///     }
+/// }
+///
+/// fn kind(spec: &ChildSpec) -> String {
+///     match &spec.kind {
+///         ChildKind::Actor(actor) => {
+///             let ActorSpec { template, .. } = &**actor;
+///             template.function.name.to_string()
+///         }
+///         ChildKind::Supervisor(below) => {
+///             let SupervisorSpec { strategy, children, .. } = &**below;
+///             format!("{} children, {}", children.len(), after(*strategy))
+///         }
+///     }
+/// }
+///
+/// async fn show(tree: &SupervisorHandle) -> mobula::Result<()> {
+///     let SupervisorInfo { strategy, intensity, children, .. } = tree.info().await?;
+///     let Intensity { max_restarts, within } = intensity;
+///     println!("{}, {max_restarts} in {within:?}", after(strategy));
+///     for child in children {
+///         let kind = kind(&tree.child_spec(child.id.clone()).await?);
+///         match child.state {
+///             ChildState::Present => println!("{kind}: {}", child.actor),
+///             ChildState::Ignored | ChildState::Stopped => println!("{kind}"),
+///         }
+///     }
+///     Ok(())
+/// }
+/// ```
+///
 /// An actor becomes its child by [`start_child`](Self::start_child), or by
 /// [`Creation::supervised_by`](crate::Creation::supervised_by).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]

@@ -18,6 +18,14 @@ impl Tally {
     pub fn count(&mut self) {}
     #[method(retry_on = String::is_empty)]
     pub fn never_fails(&self) {}
+    #[method(retry_on = String::is_empty)]
+    pub fn never_tried_again(&self) -> Result<(), String> {
+        Ok(())
+    }
+    #[method(max_task_retries = 0, retry_on = String::is_empty)]
+    pub fn tried_again_where_asked(&self) -> Result<(), String> {
+        Ok(())
+    }
     #[method(cast, max_task_retries = 3)]
     pub fn tell(&self) {}
     #[method(blocking)]

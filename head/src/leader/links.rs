@@ -1,5 +1,6 @@
 //! Nodes' streams.
 
+use super::outgoing::{NotRead, Outgoing};
 use super::{End, Leader};
 use crate::command::{Command, Reply};
 use futures::StreamExt;
@@ -9,13 +10,11 @@ use mobula_core::{jobs, supervision};
 use mobula_rpc::head::{
     Grant, HeadMessage, HeadMessages, HeadOrder, HeadRefusal, JoinRequest, NodeReport, NodeReports,
 };
-use mobula_runtime::TaskHandle;
+use mobula_runtime::{TaskHandle, clock};
 use mobula_types::actor::ActorReport;
 use mobula_types::{Failure, FailureKind, HeadTerm, NodeId};
 use tokio::sync::mpsc;
 
-/// Messages that wait for a node beside the jobs that it is told of as it joins; past it the node loses its stream.
-const OUTGOING: usize = 1024;
 /// A leader believes a node that claims to have seen a later registry, up to this many incarnations ahead.
 const PLAUSIBLE_INCARNATIONS: u64 = 1 << 20;
 
@@ -24,7 +23,7 @@ pub(super) struct Link {
     /// The member at its end; `None` until it is granted.
     pub(super) node: Option<NodeId>,
     joining: Option<Joining>,
-    sender: Option<mpsc::Sender<HeadMessage>>,
+    sender: Option<Outgoing>,
     /// Reads what the node sends, for as long as the link is kept.
     _reader: TaskHandle<()>,
 }
@@ -91,10 +90,9 @@ impl Leader {
 
     /// The node at the end of a stream is a member.
     pub(super) fn open_link(&mut self, key: LinkKey, node: NodeId, grant: Grant) {
-        let capacity = OUTGOING + self.jobs.len();
         let Some(link) = self.links.get_mut(&key) else { return };
         let Some(Joining { request, reply }) = link.joining.take() else { return };
-        let (sender, messages) = mpsc::channel(capacity);
+        let (sender, messages) = Outgoing::new();
         link.sender = Some(sender);
         link.node = Some(node.clone());
         self.links_by_node.insert(node.clone(), key);
@@ -138,8 +136,8 @@ impl Leader {
 
     pub(super) fn send(&mut self, link: LinkKey, order: HeadOrder) {
         let message = HeadMessage { term: self.leadership.term, order };
-        let Some(Link { sender: Some(sender), node, .. }) = self.links.get(&link) else { return };
-        if let Err(mpsc::error::TrySendError::Full(_)) = sender.try_send(message) {
+        let Some(Link { sender: Some(sender), node, .. }) = self.links.get_mut(&link) else { return };
+        if let Err(NotRead) = sender.send(clock::now(), message) {
             tracing::warn!(node = ?node, "a node does not read what it is told; its stream is closed");
             self.too_slow(link);
         }

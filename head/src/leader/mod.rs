@@ -8,6 +8,7 @@ mod actors;
 mod answers;
 mod groups;
 mod links;
+mod outgoing;
 mod perform;
 mod purpose;
 

@@ -1,5 +1,6 @@
 //! Heads and nodes' links over loopback, with a registry in memory or in a file.
 
+mod actors;
 mod away;
 #[cfg(feature = "etcd")]
 mod etcd;

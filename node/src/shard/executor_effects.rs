@@ -40,7 +40,7 @@ impl Shard {
             Effect::Run(order) => self.run_on_worker(order),
             Effect::Fetch { run, inputs } => self.fetch_inputs(run, inputs),
             Effect::CancelFetch { run } => self.jobs.cancel_fetch(run),
-            Effect::StartWorker { worker, job, slots, isolated: _ } => self.start_worker(worker, job, slots),
+            Effect::StartWorker { worker, job, .. } => self.start_worker(worker, job, None),
             Effect::RecallRuns { worker, handles } => self.send_to_worker(worker, Frame::Recall { handles }),
             Effect::CancelRun { worker, handle, failure } => {
                 self.send_to_worker(worker, Frame::CancelRun { handle, failure });

@@ -56,7 +56,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use worker_start::Workers;
 
 /// Inputs that may wait; a reader of frames that meets a full queue waits, and so does its peer.
@@ -81,6 +81,8 @@ pub(crate) struct ShardParts {
     pub(crate) head: HeadLinkHandle,
     pub(crate) scratch: PathBuf,
     pub(crate) idle_worker: Duration,
+    /// One for each worker of a single actor that may be starting at a time.
+    pub(crate) isolated_starts: Arc<Semaphore>,
     pub(crate) server: mobula_rpc::node::NodeServer,
     pub(crate) secrets: Secrets,
     pub(crate) requests: Requests,

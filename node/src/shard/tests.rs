@@ -5,6 +5,7 @@ mod groups;
 mod observers;
 mod peers;
 mod watches;
+mod worker_start;
 
 use super::{Call, INBOX, Input, Shard, ShardParts};
 use crate::bring::{NotBrought, Wanted};
@@ -29,9 +30,10 @@ use mobula_types::{
     ClusterView, ExecutableHash, Failure, FailureKind, Frame, JobId, JobInfo, JobSpec, NodeId, NodeInfo,
     NodeRegistration, NodeState, ObjectId, Resources, SessionRole, TaskId, TaskOptions, WorkerId,
 };
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// What lives as long as a test's node.
 struct World {
@@ -62,7 +64,15 @@ fn info(id: NodeId) -> NodeInfo {
 
 impl World {
     fn new() -> Self {
+        World::with_executables(|_none| ())
+    }
+
+    /// A node whose cache of executables has what an earlier life left there.
+    fn with_executables(leave: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let cache_folder = folder.path().join("executables");
+        std::fs::create_dir(&cache_folder).unwrap();
+        leave(&cache_folder);
         let own = info(node("own", 1));
         let registration = NodeRegistration {
             name: own.id.name.clone(),
@@ -82,7 +92,7 @@ impl World {
         let (inbox, inputs) = mpsc::channel(INBOX);
         let store = ObjectStore::new(1 << 20);
         let cache = CacheOptions { limit: 1 << 20, durable: false };
-        let cache = ExecutableCache::open(folder.path().join("executables"), cache).unwrap();
+        let cache = ExecutableCache::open(cache_folder, cache).unwrap();
         let executables = Arc::new(cache);
         let bulk = BulkThread::start(store.clone()).unwrap();
         let transfer = Transfer::new(TransferParts {
@@ -128,6 +138,7 @@ impl World {
             head,
             scratch: folder.path().join("jobs"),
             idle_worker: Duration::from_secs(60),
+            isolated_starts: Arc::new(Semaphore::new(2)),
             server,
             secrets,
             requests,
@@ -330,7 +341,7 @@ async fn a_worker_that_does_not_start_leaves_no_secret() {
     let job = JobId(1);
     world.open_job(job, Some(ExecutableHash([7; 32])));
     let worker = WorkerId(3);
-    world.shard.start_worker(worker, job, 1);
+    world.shard.start_worker(worker, job, None);
     let secret = world.shard.workers.secret(worker).unwrap();
     assert_eq!(world.service.job_of(&secret), Some(job));
     let failure = Failure::new(FailureKind::NotFound, "no node holds the executable");

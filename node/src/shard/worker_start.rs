@@ -21,7 +21,7 @@ use mobula_types::{Failure, FailureKind, FunctionInfo, JobId, ObjectId, SessionR
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// How long a worker may take from its start to its announcement.
 const START_PATIENCE: Duration = Duration::from_secs(20);
@@ -80,7 +80,8 @@ impl Workers {
 }
 
 impl Shard {
-    pub(super) fn start_worker(&mut self, worker: WorkerId, job: JobId, _slots: u32) {
+    /// Starts a worker, once it is its `turn`, where it has to wait for one.
+    pub(super) fn start_worker(&mut self, worker: WorkerId, job: JobId, turn: Option<Arc<Semaphore>>) {
         let Some((info, folder)) = self.jobs.info(job).zip(self.jobs.folder(job)) else {
             self.on_worker_failed(worker, Shard::job_ended(job));
             return;
@@ -95,6 +96,7 @@ impl Shard {
         environment.insert("MOBULA_JOB".into(), job.to_string());
         let starting = Starting {
             worker,
+            turn,
             hash,
             folder: folder.clone(),
             launch: Launch {
@@ -292,6 +294,8 @@ enum Ending {
 /// Everything that the owner of a worker process needs.
 struct Starting {
     worker: WorkerId,
+    /// As many workers as it has permits start at once.
+    turn: Option<Arc<Semaphore>>,
     hash: mobula_types::ExecutableHash,
     folder: JobFolder,
     launch: Launch,
@@ -312,10 +316,10 @@ impl Starting {
             Some(Ending::Now(failure) | Ending::Detached(failure)) = killed.recv() => Err(failure),
         };
         let input = match started {
-            Ok(mut process) => {
+            Ok((mut process, permit)) => {
                 let _shard_ended = inbox.send(Input::WorkerLaunched { worker, process: process.pid }).await;
                 let mut serving = self.serve(&mut process);
-                let exit = wait(&mut process, &mut killed, ready).await;
+                let exit = wait(&mut process, &mut killed, too_late(ready, permit)).await;
                 if let Some(session) = serving.first_mut() {
                     // What it had sent is read to its end, unless something else holds its socket open.
                     let _in_time = tokio::time::timeout(END_PATIENCE, session).await;
@@ -328,10 +332,16 @@ impl Starting {
         let _shard_ended = inbox.send(input).await;
     }
 
-    async fn start(&mut self) -> Result<workers::WorkerProcess, Failure> {
+    /// Starts the process. The permit is its turn, until it is ready.
+    async fn start(&mut self) -> Result<(workers::WorkerProcess, Option<OwnedSemaphorePermit>), Failure> {
         self.launch.executable = self.transfer.executable(self.hash).await?;
         self.folder.prepare(&self.transfer).await?;
-        workers::launch(&self.launch).await
+        let permit = match self.turn.take() {
+            // It is never closed.
+            Some(turn) => turn.acquire_owned().await.ok(),
+            None => None,
+        };
+        Ok((workers::launch(&self.launch).await?, permit))
     }
 
     fn serve(&mut self, process: &mut workers::WorkerProcess) -> Vec<TaskHandle<()>> {
@@ -371,9 +381,12 @@ impl Starting {
 }
 
 /// Ends when the worker has had its time to get ready; never, once it is ready.
-async fn too_late(ready: oneshot::Receiver<()>) {
+async fn too_late(ready: oneshot::Receiver<()>, permit: Option<OwnedSemaphorePermit>) {
     tokio::select! {
-        Ok(()) = ready => std::future::pending().await,
+        Ok(()) = ready => {
+            drop(permit);
+            std::future::pending().await
+        }
         () = clock::sleep(START_PATIENCE) => {}
     }
 }
@@ -382,12 +395,12 @@ async fn too_late(ready: oneshot::Receiver<()>) {
 async fn wait(
     process: &mut workers::WorkerProcess,
     killed: &mut mpsc::Receiver<Ending>,
-    ready: oneshot::Receiver<()>,
+    too_late: impl Future<Output = ()>,
 ) -> WorkerExit {
     let mut reason = tokio::select! {
         exit = process.wait() => return exit,
         reason = killed.recv() => reason,
-        () = too_late(ready) => {
+        () = too_late => {
             let message = format!("the worker did not connect within {START_PATIENCE:?} of its start");
             Some(Ending::Now(Failure::new(FailureKind::WorkerStartFailed, message)))
         }

@@ -12,29 +12,36 @@ use crate::identity::{actor, incarnation};
 use crate::wire;
 use crate::wire::actor_location::Location as WireLocation;
 use crate::wire::actor_order::Order;
-use mobula_types::actor::{ActorLocation, ActorOrder, Down, Epoch, Location, StartActor, Watch};
+use mobula_types::actor::{
+    ActorLocation, ActorOrder, Down, Epoch, LinkChange, LinkDown, Location, StartActor, StopActor, Watch,
+    WatchBound,
+};
 
 impl From<&ActorOrder> for wire::ActorOrder {
     fn from(order: &ActorOrder) -> Self {
         let order = match order {
             ActorOrder::Start(actors) => Order::Start(start_to_wire(actors)),
-            ActorOrder::Stop { incarnation, shutdown, reason } => Order::Stop(wire::StopIncarnation {
-                incarnation: Some((*incarnation).into()),
-                shutdown: Some((*shutdown).into()),
-                reason: Some(reason.into()),
-            }),
+            ActorOrder::Stops(stops) => {
+                Order::Stops(wire::StopIncarnations { stops: stops.iter().map(Into::into).collect() })
+            }
             ActorOrder::Located(locations) => {
                 Order::Located(wire::ActorLocations { locations: locations.iter().map(Into::into).collect() })
             }
             ActorOrder::ExitsRecorded(list) => Order::ExitsRecorded(incarnations_to_wire(list)),
-            ActorOrder::Down(down) => Order::Down(down.into()),
-            ActorOrder::Watching { number, epoch } => {
-                Order::Watching(wire::Watching { number: *number, epoch: epoch.0 })
+            ActorOrder::Downs(downs) => {
+                Order::Downs(wire::Downs { downs: downs.iter().map(Into::into).collect() })
             }
-            ActorOrder::LinkDown { linked, exited, reason } => Order::LinkDown(wire::LinkDown {
-                linked: Some((*linked).into()),
-                exited: Some(exit_to_wire(*exited, reason)),
-            }),
+            ActorOrder::Watching(watches) => {
+                let one =
+                    |bound: &WatchBound| wire::WatchBound { number: bound.number, epoch: bound.epoch.0 };
+                Order::Watching(wire::WatchesBound { watches: watches.iter().map(one).collect() })
+            }
+            ActorOrder::Links(links) => {
+                Order::Links(wire::LinkChanges { links: links.iter().map(Into::into).collect() })
+            }
+            ActorOrder::LinkDowns(downs) => {
+                Order::LinkDowns(wire::LinkDowns { downs: downs.iter().map(Into::into).collect() })
+            }
             ActorOrder::Reconciled { unknown } => Order::Reconciled(incarnations_to_wire(unknown)),
             ActorOrder::Rosters(updates) => Order::Rosters(updates_to_wire(updates)),
             ActorOrder::Changes { number, changes } => Order::Changes(changes_to_wire(*number, changes)),
@@ -48,24 +55,27 @@ impl TryFrom<wire::ActorOrder> for ActorOrder {
     fn try_from(order: wire::ActorOrder) -> Result<Self, ConvertError> {
         Ok(match order.order.required("actor_order.order")? {
             Order::Start(start) => ActorOrder::Start(start_from_wire(start)?),
-            Order::Stop(stop) => ActorOrder::Stop {
-                incarnation: incarnation(stop.incarnation, "stop_incarnation.incarnation")?,
-                shutdown: shutdown(stop.shutdown),
-                reason: reason(stop.reason, "stop_incarnation.reason")?,
-            },
+            Order::Stops(list) => {
+                ActorOrder::Stops(list.stops.into_iter().map(StopActor::try_from).collect::<Result<_, _>>()?)
+            }
             Order::Located(list) => ActorOrder::Located(
                 list.locations.into_iter().map(ActorLocation::try_from).collect::<Result<_, _>>()?,
             ),
             Order::ExitsRecorded(list) => ActorOrder::ExitsRecorded(incarnations_from_wire(list)),
-            Order::Down(down) => ActorOrder::Down(down.try_into()?),
-            Order::Watching(wire::Watching { number, epoch }) => {
-                ActorOrder::Watching { number, epoch: Epoch(epoch) }
+            Order::Downs(list) => {
+                ActorOrder::Downs(list.downs.into_iter().map(Down::try_from).collect::<Result<_, _>>()?)
             }
-            Order::LinkDown(down) => {
-                let (exited, reason) = exit_from_wire(down.exited.required("link_down.exited")?)?;
-                let linked = incarnation(down.linked, "link_down.linked")?;
-                ActorOrder::LinkDown { linked, exited, reason }
+            Order::Watching(list) => {
+                let one =
+                    |bound: wire::WatchBound| WatchBound { number: bound.number, epoch: Epoch(bound.epoch) };
+                ActorOrder::Watching(list.watches.into_iter().map(one).collect())
             }
+            Order::Links(list) => {
+                ActorOrder::Links(list.links.into_iter().map(LinkChange::try_from).collect::<Result<_, _>>()?)
+            }
+            Order::LinkDowns(list) => ActorOrder::LinkDowns(
+                list.downs.into_iter().map(LinkDown::try_from).collect::<Result<_, _>>()?,
+            ),
             Order::Reconciled(list) => ActorOrder::Reconciled { unknown: incarnations_from_wire(list) },
             Order::Rosters(list) => ActorOrder::Rosters(updates_from_wire(list)?),
             Order::Changes(list) => {
@@ -130,6 +140,61 @@ impl TryFrom<wire::ActorLocation> for ActorLocation {
             }
         };
         Ok(ActorLocation { actor: actor(located.actor, "actor_location.actor")?, location })
+    }
+}
+
+impl From<&StopActor> for wire::StopIncarnation {
+    fn from(stop: &StopActor) -> Self {
+        wire::StopIncarnation {
+            incarnation: Some(stop.incarnation.into()),
+            shutdown: Some(stop.shutdown.into()),
+            reason: Some((&stop.reason).into()),
+        }
+    }
+}
+
+impl TryFrom<wire::StopIncarnation> for StopActor {
+    type Error = ConvertError;
+    fn try_from(stop: wire::StopIncarnation) -> Result<Self, ConvertError> {
+        Ok(StopActor {
+            incarnation: incarnation(stop.incarnation, "stop_incarnation.incarnation")?,
+            shutdown: shutdown(stop.shutdown),
+            reason: reason(stop.reason, "stop_incarnation.reason")?,
+        })
+    }
+}
+
+impl From<&LinkChange> for wire::LinkChange {
+    fn from(link: &LinkChange) -> Self {
+        wire::LinkChange { linked: Some(link.linked.into()), by: Some(link.by.into()), holds: link.holds }
+    }
+}
+
+impl TryFrom<wire::LinkChange> for LinkChange {
+    type Error = ConvertError;
+    fn try_from(link: wire::LinkChange) -> Result<Self, ConvertError> {
+        Ok(LinkChange {
+            linked: incarnation(link.linked, "link_change.linked")?,
+            by: incarnation(link.by, "link_change.by")?,
+            holds: link.holds,
+        })
+    }
+}
+
+impl From<&LinkDown> for wire::LinkDown {
+    fn from(down: &LinkDown) -> Self {
+        wire::LinkDown {
+            linked: Some(down.linked.into()),
+            exited: Some(exit_to_wire(down.exited, &down.reason)),
+        }
+    }
+}
+
+impl TryFrom<wire::LinkDown> for LinkDown {
+    type Error = ConvertError;
+    fn try_from(down: wire::LinkDown) -> Result<Self, ConvertError> {
+        let (exited, reason) = exit_from_wire(down.exited.required("link_down.exited")?)?;
+        Ok(LinkDown { linked: incarnation(down.linked, "link_down.linked")?, exited, reason })
     }
 }
 

@@ -14,13 +14,14 @@ use std::time::Duration;
 impl From<&ActorReport> for wire::ActorReport {
     fn from(report: &ActorReport) -> Self {
         let report = match report {
-            ActorReport::Inventory { actors, exits, ignored, located, watches } => {
+            ActorReport::Inventory { actors, exits, ignored, located, watches, last } => {
                 Report::Inventory(wire::ActorInventory {
                     actors: actors.iter().map(Into::into).collect(),
                     exits: exits.iter().map(Into::into).collect(),
                     ignored: incarnations_to_wire(ignored).incarnations,
                     located: actors_to_wire(located).actors,
                     watches: watches.iter().map(Into::into).collect(),
+                    more: !last,
                 })
             }
             ActorReport::Started(list) => Report::Started(incarnations_to_wire(list)),
@@ -53,6 +54,7 @@ impl TryFrom<wire::ActorReport> for ActorReport {
                 ignored: inventory.ignored.into_iter().map(Into::into).collect(),
                 located: inventory.located.into_iter().map(ActorId::from).collect(),
                 watches: inventory.watches.into_iter().map(Watch::try_from).collect::<Result<_, _>>()?,
+                last: !inventory.more,
             },
             Report::Started(list) => ActorReport::Started(incarnations_from_wire(list)),
             Report::Ignored(incarnation) => ActorReport::Ignored(incarnation.into()),
@@ -73,7 +75,15 @@ impl TryFrom<wire::ActorReport> for ActorReport {
 }
 
 fn exits(exits: Vec<wire::ExitReport>) -> Result<Vec<ExitReport>, ConvertError> {
-    exits.into_iter().map(ExitReport::try_from).collect()
+    let mut read: Vec<ExitReport> = Vec::with_capacity(exits.len());
+    for exit in exits {
+        let exit = ExitReport::try_from(exit)?;
+        // What exited together did so for one reason, of which there need be one in memory.
+        let reason = read.last().map(|before| &before.reason).filter(|reason| **reason == exit.reason);
+        let reason = reason.cloned().unwrap_or(exit.reason);
+        read.push(ExitReport { reason, ..exit });
+    }
+    Ok(read)
 }
 
 impl From<&ExitReport> for wire::ExitReport {

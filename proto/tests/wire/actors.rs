@@ -5,8 +5,8 @@ use crate::strategies;
 use mobula_proto::wire;
 use mobula_types::actor::{
     ActorAnswer, ActorId, ActorOptions, ActorOrder, ActorReport, ActorRequest, ActorSpec, ChildKind,
-    ChildShutdown, ChildSpec, Epoch, ExitCause, ExitKind, ExitReason, GroupInfo, Incarnation, Intensity,
-    RestartType, StartActor, SupervisorSpec, Target,
+    ChildShutdown, ChildSpec, EncodedSize, Epoch, ExitCause, ExitKind, ExitReason, GroupInfo, Incarnation,
+    Intensity, RestartType, StartActor, SupervisorSpec, Target,
 };
 use mobula_types::{Failure, FailureKind, FunctionId, JobId, Payload, TaskId, TaskOptions, TaskTemplate};
 use proptest::prelude::*;
@@ -23,13 +23,18 @@ fn sent<M: Message + Default>(message: M) -> M {
 proptest! {
     #[test]
     fn orders_survive_their_journey(order in strategies::actors::order()) {
-        let read = ActorOrder::try_from(sent(wire::ActorOrder::from(&order))).unwrap();
+        let wire = wire::ActorOrder::from(&order);
+        // What is cut to a size by this bound has no more.
+        prop_assert!(wire.encoded_len() <= order.encoded_size() + 8, "{} > {}", wire.encoded_len(), order.encoded_size());
+        let read = ActorOrder::try_from(sent(wire)).unwrap();
         prop_assert_eq!(read, order);
     }
 
     #[test]
     fn reports_survive_their_journey(report in strategies::actors::report()) {
-        let read = ActorReport::try_from(sent(wire::ActorReport::from(&report))).unwrap();
+        let wire = wire::ActorReport::from(&report);
+        prop_assert!(wire.encoded_len() <= report.encoded_size() + 8, "{} > {}", wire.encoded_len(), report.encoded_size());
+        let read = ActorReport::try_from(sent(wire)).unwrap();
         prop_assert_eq!(read, report);
     }
 
@@ -197,7 +202,10 @@ fn an_error_names_the_field() {
     let field = |order| ActorOrder::try_from(wire::ActorOrder { order: Some(order) }).unwrap_err().field;
     use wire::actor_order::Order;
     assert_eq!(ActorOrder::try_from(wire::ActorOrder::default()).unwrap_err().field, "actor_order.order");
-    assert_eq!(field(Order::Stop(Default::default())), "stop_incarnation.incarnation");
+    assert_eq!(
+        field(Order::Stops(wire::StopIncarnations { stops: vec![Default::default()] })),
+        "stop_incarnation.incarnation"
+    );
     let start = wire::StartActor { incarnation: Some(incarnation(1).into()), spec: 3 };
     let start = wire::StartActors { specs: None, actors: vec![start] };
     assert_eq!(field(Order::Start(start)), "start_actor.spec");

@@ -140,6 +140,14 @@ fn links() -> Result<()> {
 }
 
 #[test]
+fn links_of_one_that_is_lost_with_its_node() -> Result<()> {
+    let cluster = cluster()?;
+    let seen = with_a_node_killed(&cluster, "linker-lost")?;
+    assert_eq!(seen, json!([["Linked", "NodeLost"], ["NodeLost of epoch 1"]]));
+    Ok(())
+}
+
+#[test]
 fn monitors() -> Result<()> {
     let cluster = cluster()?;
     let seen = with_a_node_killed(&cluster, "monitors")?;

@@ -62,6 +62,10 @@ impl MethodOptions {
         }
         if let (Some(path), false) = (&self.retry_on, fallible) {
             mistakes.add(path, "`retry_on` needs a method that returns a `Result`");
+        } else if let (Some(path), None) = (&self.retry_on, self.max_task_retries) {
+            let message = "a call is sent again as often as `max_task_retries` says, which is never unless it is given: add \
+                           `max_task_retries = 3`, or `max_task_retries = 0` where each call says it itself";
+            mistakes.add(path, message);
         }
         if let Some((group, at)) = &self.group
             && !groups.contains(group)

@@ -12,6 +12,7 @@ use mobula_node::{Node, NodeOptions};
 use mobula_runtime::telemetry::LogFormat;
 use mobula_types::{NodeName, Quantity};
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,6 +113,10 @@ struct NodeSettings {
     #[arg(long, value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_worker: Option<HumanDuration>,
+    /// How many worker processes of isolated actors start at once [default: the machine's CPUs, at least 2]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isolated_starts: Option<NonZeroUsize>,
     /// How long a value waits for room in the object store before it is refused [default: 10s]
     #[arg(long, value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,6 +151,7 @@ const KEYS: &[&str] = &[
     "executable_cache",
     "resume_within",
     "idle_worker",
+    "isolated_starts",
     "store_patience",
     "grace",
     "insecure",
@@ -237,6 +243,9 @@ fn options(settings: &NodeSettings) -> Outcome<NodeOptions> {
     }
     for Pair(name, value) in &settings.labels {
         options.labels.insert(Arc::from(name.as_str()), Arc::from(value.as_str()));
+    }
+    if let Some(count) = settings.isolated_starts {
+        options.isolated_starts = count.get();
     }
     let set = |target: &mut Duration, value: Option<HumanDuration>| {
         if let Some(HumanDuration(value)) = value {

@@ -48,8 +48,7 @@ impl Supervision {
         self.check_readable(actor)?;
         let supervisor = self.supervisors.get(&above).ok_or_else(|| no_supervisor(above))?;
         if !supervisor.running || supervisor.is_ending() {
-            let text = format!("supervisor {above} has ended, or is about to");
-            return Err(Failure::new(FailureKind::SupervisorEnded, text));
+            return Err(has_ended(above));
         }
         if let Some((pattern, key)) = &supervisor.rules.pattern {
             child = self.like_pattern(pattern, *key, actor, child)?;
@@ -228,9 +227,14 @@ impl Supervision {
         };
         let ready =
             self.supervisors.get(&supervisor).is_some_and(|known| known.running && !known.is_ending());
+        if !ready {
+            return self.answer(0, request, Err(has_ended(supervisor)));
+        }
+        let started = self.has_child_started(supervisor, ordinal);
         let Some(child) = self.child_mut(supervisor, ordinal) else { return };
-        if child.state == ChildState::Present || !ready {
-            let text = format!("child '{id}' of supervisor {supervisor} runs, or its supervisor does not");
+        if child.state == ChildState::Present {
+            let stands = if started { "runs already" } else { "is being started already" };
+            let text = format!("child '{id}' of supervisor {supervisor} {stands}");
             return self.answer(0, request, Err(Failure::new(FailureKind::AlreadyExists, text)));
         }
         child.state = ChildState::Present;
@@ -241,6 +245,11 @@ impl Supervision {
         self.moved.insert(actor);
         self.wait(request, actor, Wait::Started);
         self.launch_child(supervisor, ordinal);
+    }
+
+    fn has_child_started(&self, supervisor: ActorId, ordinal: u64) -> bool {
+        let child = self.supervisors.get(&supervisor).and_then(|known| known.children.get(&ordinal));
+        child.is_some_and(|child| self.has_started(child.actor, child.is_supervisor))
     }
 
     pub(super) fn delete_child(&mut self, request: RequestKey, target: &ActorTarget, id: &str) {
@@ -308,6 +317,11 @@ impl Supervision {
             Err(failure) => self.answer(0, request, Err(failure)),
         }
     }
+}
+
+fn has_ended(supervisor: ActorId) -> Failure {
+    let text = format!("supervisor {supervisor} has ended, or is about to");
+    Failure::new(FailureKind::SupervisorEnded, text)
 }
 
 pub(super) fn no_supervisor(id: ActorId) -> Failure {

@@ -6,6 +6,7 @@ use super::write::Key;
 use mobula_types::actor::{ActorAnswer, ActorInfo, ActorState};
 use mobula_types::{ActorId, ExitReason, Incarnation, JobId, Time};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 
 /// An actor or supervisor that is dead for good.
 #[derive(Clone, Debug)]
@@ -32,6 +33,11 @@ pub(super) struct Graveyard {
 impl Graveyard {
     pub(super) fn get(&self, id: ActorId) -> Option<&Dead> {
         self.dead.get(&id).map(|(_, dead)| dead)
+    }
+
+    /// What is remembered of actors behind that one, by their ids.
+    pub(super) fn infos(&self, after: Bound<ActorId>) -> impl Iterator<Item = &ActorInfo> {
+        self.dead.range((after, Bound::Unbounded)).filter_map(|(_, (_, dead))| dead.info.as_deref())
     }
 
     pub(super) fn next_deadline(&self) -> Time {

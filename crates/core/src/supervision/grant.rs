@@ -6,7 +6,7 @@ use super::nodes::Standing;
 use super::outbox::Said;
 use super::place::Wish;
 use super::supervisor::Trial;
-use mobula_types::actor::{ActorOrder, ChildShutdown, Placement};
+use mobula_types::actor::{ChildShutdown, Placement, StopActor};
 use mobula_types::{ActorId, ExitKind, ExitReason, Incarnation, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
@@ -261,13 +261,13 @@ impl Supervision {
     pub(super) fn say_stop(&mut self, id: ActorId, after: u64) {
         let Some(actor) = self.actors.get(&id) else { return };
         let (Some(stop), Some(node)) = (&actor.stop, &actor.node) else { return };
-        let order = ActorOrder::Stop {
+        let order = StopActor {
             incarnation: actor.incarnation(id),
             shutdown: stop.shutdown,
             reason: stop.reason.clone(),
         };
         let (node, after) = (node.clone(), after.max(actor.write));
-        self.say(after, Said::Order(node, order));
+        self.say(after, Said::Stop(node, order));
     }
 
     /// An incarnation has started.
@@ -288,6 +288,7 @@ impl Supervision {
         }
         self.set_phase(id, Phase::Running);
         self.moved.insert(id);
+        self.say_links(id);
         if let Some((supervisor, ordinal)) = child {
             self.child_started(supervisor, ordinal);
         }

@@ -6,7 +6,7 @@ use super::{RequestKey, Supervision};
 use mobula_types::actor::{
     ActorAnswer, ActorFilter, ActorInfo, ActorState, ActorTarget, ChildInfo, DecisionEnd, SupervisorInfo,
 };
-use mobula_types::{ActorId, Failure, FailureKind};
+use mobula_types::{ActorId, Failure, FailureKind, JobId};
 use std::ops::Bound;
 
 pub(super) fn child_info(child: &Child) -> ChildInfo {
@@ -96,18 +96,34 @@ impl Supervision {
 
     pub(super) fn list(&mut self, request: RequestKey, filter: &ActorFilter, limit: usize) {
         let limit = limit.min(self.options.longest_list);
+        let (actors, more) = self.listed(filter, limit);
+        self.answer(0, request, Ok(ActorAnswer::List { actors, more }));
+    }
+
+    /// So many of those that the filter is for, and whether there are more.
+    fn listed(&self, filter: &ActorFilter, limit: usize) -> (Vec<ActorInfo>, bool) {
         let after = filter.after.map_or(Bound::Unbounded, Bound::Excluded);
-        let fits = |info: &ActorInfo| {
-            filter.job.is_none_or(|job| info.job == job)
-                && filter.namespace.as_ref().is_none_or(|namespace| info.namespace == *namespace)
-                && filter.state.is_none_or(|state| info.state == state)
-        };
-        let of_job = |actor: &Actor| filter.job.is_none_or(|job| actor.spec.job == job);
-        let all = self.actors.range((after, Bound::Unbounded)).filter(|(_, actor)| of_job(actor));
-        let mut fitting = all.map(|(id, actor)| self.actor_info(*id, actor)).filter(fits);
+        let of_job = |job: JobId| filter.job.is_none_or(|wanted| job == wanted);
+        let of_state = |state: ActorState| filter.state.is_none_or(|wanted| state == wanted);
+        let in_namespace =
+            |info: &ActorInfo| filter.namespace.as_ref().is_none_or(|namespace| info.namespace == *namespace);
+        let fits = |actor: &Actor| of_job(actor.spec.job) && of_state(self.state_of_actor(actor));
+        let all = self.actors.range((after, Bound::Unbounded)).filter(|(_, actor)| fits(actor));
+        let mut known = all.map(|(id, actor)| self.actor_info(*id, actor)).filter(in_namespace).peekable();
+        // The dead are many, and of no concern to who asks for no state.
+        let buried = filter.state.filter(|state| *state == ActorState::Dead).map(|_| self.dead.infos(after));
+        let is_gone = |info: &&ActorInfo| of_job(info.job) && !self.actors.contains_key(&info.actor);
+        let buried = buried.into_iter().flatten().filter(is_gone).filter(|info| in_namespace(info));
+        let mut buried = buried.cloned().peekable();
+        // Both are in the order of their ids.
+        let mut fitting = std::iter::from_fn(|| match (known.peek(), buried.peek()) {
+            (Some(known_one), Some(dead)) if dead.actor < known_one.actor => buried.next(),
+            (Some(_), _) => known.next(),
+            (None, _) => buried.next(),
+        });
         let actors: Vec<ActorInfo> = fitting.by_ref().take(limit).collect();
         let more = fitting.next().is_some();
-        self.answer(0, request, Ok(ActorAnswer::List { actors, more }));
+        (actors, more)
     }
 
     pub(super) fn children(&mut self, request: RequestKey, target: &ActorTarget) {

@@ -28,6 +28,7 @@ mod event;
 mod exits;
 mod grant;
 mod invariants;
+mod inventory;
 mod isolated;
 mod lead;
 mod lists;

@@ -2,10 +2,9 @@
 
 use super::Supervision;
 use super::actor::Phase;
+use super::inventory::Inventory;
 use super::outbox::Said;
-use mobula_types::actor::{
-    ActorOrder, ActorReport, ActorState, ChildShutdown, ExitReport, HostedActor, Watch,
-};
+use mobula_types::actor::{ActorReport, ActorState, ChildShutdown, ExitReport, HostedActor, LinkDown, Watch};
 use mobula_types::{ActorId, ClusterView, ExitKind, ExitReason, Incarnation, NodeId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -33,15 +32,25 @@ pub(super) struct Node {
     pub(super) after_fence: BTreeSet<ActorId>,
     /// The latest ends of links of its actors, and the writes that have them. It is told of them again when it joins again,
     /// and knows those that it has heard of.
-    pub(super) link_downs: VecDeque<(u64, ActorOrder)>,
+    pub(super) link_downs: VecDeque<(u64, LinkDown)>,
     /// Actors of whose places it could not be told: of those that it asked for before.
     pub(super) untold: BTreeSet<ActorId>,
+    /// What has come of its inventory.
+    pub(super) parts: Inventory,
 }
 
 impl Node {
     pub(super) fn new(standing: Standing, draining: bool) -> Self {
         let (actors, after_fence, untold) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Node { standing, draining, actors, after_fence, link_downs: VecDeque::new(), untold }
+        Node {
+            standing,
+            draining,
+            actors,
+            after_fence,
+            link_downs: VecDeque::new(),
+            untold,
+            parts: Inventory::default(),
+        }
     }
 }
 
@@ -70,6 +79,7 @@ impl Supervision {
         let known = self.nodes.entry(node.clone()).or_insert_with(|| Node::new(Standing::Joining, false));
         if known.standing != Standing::Lost {
             known.standing = Standing::Joining;
+            known.parts = Inventory::default();
             self.placer.set_joined(&node, false);
         }
         self.earlier_ones_are_gone(&node);
@@ -78,6 +88,7 @@ impl Supervision {
     pub(super) fn node_parted(&mut self, node: &NodeId) {
         if let Some(known) = self.nodes.get_mut(node).filter(|known| known.standing != Standing::Lost) {
             known.standing = Standing::Parted;
+            known.parts = Inventory::default();
             self.placer.set_joined(node, false);
         }
     }
@@ -85,11 +96,9 @@ impl Supervision {
     pub(super) fn reported(&mut self, node: &NodeId, report: ActorReport) {
         let standing = self.nodes.get(node).map(|known| known.standing);
         match (standing, report) {
-            (
-                Some(Standing::Joining | Standing::Joined),
-                ActorReport::Inventory { actors, exits, ignored, located, watches },
-            ) => {
-                self.inventory(node, actors, (exits, ignored), located, watches);
+            (_, ActorReport::Inventory { actors, exits, ignored, located, watches, last }) => {
+                let part = Inventory { actors, exits, ignored, located, watches };
+                self.inventory_part(node, part, last);
             }
             (Some(Standing::Joined), report) => self.report(node, report),
             // Its inventory says it again; a dead node says nothing that counts.
@@ -121,7 +130,7 @@ impl Supervision {
         }
     }
 
-    fn inventory(
+    pub(super) fn inventory(
         &mut self,
         node: &NodeId,
         actors: Vec<HostedActor>,
@@ -148,23 +157,21 @@ impl Supervision {
         let known =
             |incarnation: &&Incarnation| in_force(incarnation) || self.is_left_alone(incarnation.actor);
         let unknown = hosted.keys().filter(|incarnation| !known(incarnation)).copied().collect();
-        self.say(0, Said::Order(node.clone(), ActorOrder::Reconciled { unknown }));
+        self.say(0, Said::Reconciled(node.clone(), unknown));
         for (incarnation, state) in &hosted {
             self.found(node, *incarnation, *state);
             if *state != ActorState::Starting && self.is_in_force(*incarnation, node) {
                 self.started(*incarnation);
+                self.say_links(incarnation.actor);
             }
         }
         ignored.into_iter().for_each(|incarnation| self.ignored_reported(node, incarnation));
         self.exits_reported(node, exits);
         self.absent(node, &hosted, &exited);
         self.stop_again(node, &hosted);
-        link_downs.retain(|(_, order)| match order {
-            ActorOrder::LinkDown { linked, .. } => self.is_in_force(*linked, node),
-            _ => false,
-        });
-        for (write, order) in &link_downs {
-            self.say(*write, Said::Order(node.clone(), order.clone()));
+        link_downs.retain(|(_, down)| self.is_in_force(down.linked, node));
+        for (write, down) in &link_downs {
+            self.say(*write, Said::LinkDown(node.clone(), down.clone()));
         }
         if let Some(known) = self.nodes.get_mut(node) {
             known.link_downs.extend(link_downs);
@@ -296,6 +303,7 @@ impl Supervision {
     pub(super) fn node_lost(&mut self, node: &NodeId, proven: bool) {
         let known = self.nodes.entry(node.clone()).or_insert_with(|| Node::new(Standing::Lost, false));
         known.standing = Standing::Lost;
+        known.parts = Inventory::default();
         known.link_downs.clear();
         known.untold = BTreeSet::new();
         let granted: Vec<ActorId> = known.actors.iter().copied().collect();

@@ -4,13 +4,18 @@ use super::actor::Phase;
 use super::nodes::Standing;
 use super::{Effect, RequestKey, Supervision};
 use indexmap::IndexMap;
-use mobula_types::actor::{ActorAnswer, ActorLocation, ActorOrder, StartActor, StateChange};
+use mobula_types::actor::{
+    ActorAnswer, ActorLocation, ActorOrder, Down, EncodedSize, LinkChange, LinkDown, StartActor, StateChange,
+    StopActor, WatchBound, in_parts, starts_in_parts,
+};
 use mobula_types::{ActorId, Failure, Incarnation, NodeId};
 
 type PerNode<T> = IndexMap<NodeId, Vec<T>, foldhash::fast::FixedState>;
 
-/// Changes for an observer in one message: each may have a reason of 64 KiB, with its causes.
-const MOST_CHANGES: usize = 128;
+/// The most entries of one message. Its size is bounded beside that.
+const MOST_ENTRIES: usize = 10_000;
+/// The most incarnations to start in one message.
+const MOST_STARTS: usize = 1000;
 
 /// Something that is said when its write is durable.
 #[derive(Clone, PartialEq, Debug)]
@@ -20,7 +25,13 @@ pub(super) enum Said {
     /// An exit is recorded.
     Recorded(NodeId, Incarnation),
     Located(NodeId, ActorLocation),
-    Order(NodeId, ActorOrder),
+    /// These are not the cluster's any more.
+    Reconciled(NodeId, Vec<Incarnation>),
+    Stop(NodeId, StopActor),
+    Watching(NodeId, WatchBound),
+    Down(NodeId, Down),
+    Link(NodeId, LinkChange),
+    LinkDown(NodeId, LinkDown),
     /// For an observer of that node.
     Changed(NodeId, u64, StateChange),
     Answer {
@@ -40,7 +51,12 @@ pub(super) enum Said {
 pub(super) struct Outbox {
     recorded: PerNode<Incarnation>,
     starts: PerNode<StartActor>,
-    orders: Vec<(NodeId, ActorOrder)>,
+    reconciled: PerNode<Incarnation>,
+    watching: PerNode<WatchBound>,
+    downs: PerNode<Down>,
+    links: PerNode<LinkChange>,
+    link_downs: PerNode<LinkDown>,
+    stops: PerNode<StopActor>,
     located: PerNode<ActorLocation>,
     changes: IndexMap<(NodeId, u64), Vec<StateChange>, foldhash::fast::FixedState>,
     answers: Vec<(RequestKey, Result<ActorAnswer, Failure>)>,
@@ -65,11 +81,35 @@ impl Supervision {
                     known.untold.insert(location.actor);
                 }
             }
-            Said::Order(node, order) if self.listens(&node) => self.outbox.orders.push((node, order)),
+            Said::Reconciled(node, unknown) if self.listens(&node) => {
+                self.outbox.reconciled.entry(node).or_default().extend(unknown);
+            }
+            Said::Stop(node, stop) if self.listens(&node) => {
+                self.outbox.stops.entry(node).or_default().push(stop);
+            }
+            Said::Watching(node, bound) if self.listens(&node) => {
+                self.outbox.watching.entry(node).or_default().push(bound);
+            }
+            Said::Down(node, down) if self.listens(&node) => {
+                self.outbox.downs.entry(node).or_default().push(down);
+            }
+            Said::Link(node, link) if self.listens(&node) => {
+                self.outbox.links.entry(node).or_default().push(link);
+            }
+            Said::LinkDown(node, down) if self.listens(&node) => {
+                self.outbox.link_downs.entry(node).or_default().push(down);
+            }
             Said::Changed(node, number, change) if self.listens(&node) => {
                 self.outbox.changes.entry((node, number)).or_default().push(change);
             }
-            Said::Recorded(..) | Said::Order(..) | Said::Changed(..) => {}
+            Said::Recorded(..)
+            | Said::Reconciled(..)
+            | Said::Stop(..)
+            | Said::Watching(..)
+            | Said::Down(..)
+            | Said::Link(..)
+            | Said::LinkDown(..)
+            | Said::Changed(..) => {}
             Said::Answer { request, answer } => self.outbox.answers.push((request, answer)),
             Said::Created { request, index, created } => self.created_one(request, index, created),
         }
@@ -93,19 +133,46 @@ impl Supervision {
         self.say(after, Said::Answer { request, answer });
     }
 
-    /// What was gathered, as effects.
+    /// What was gathered, as effects. A watch is registered before it ends, and who is linked hears of an exit before it is
+    /// stopped for it.
     pub(super) fn empty_outbox(&mut self, effects: &mut Vec<Effect>) {
         let outbox = std::mem::take(&mut self.outbox);
-        let mut order = |node, order| effects.push(Effect::Order { node, order });
-        outbox.recorded.into_iter().for_each(|(node, exits)| order(node, ActorOrder::ExitsRecorded(exits)));
-        outbox.starts.into_iter().for_each(|(node, starts)| order(node, ActorOrder::Start(starts)));
-        outbox.orders.into_iter().for_each(|(node, one)| order(node, one));
-        outbox.located.into_iter().for_each(|(node, located)| order(node, ActorOrder::Located(located)));
+        orders(outbox.recorded, ActorOrder::ExitsRecorded, effects);
+        for (node, starts) in outbox.starts {
+            let parts = starts_in_parts(starts, MOST_STARTS).into_iter();
+            effects.extend(
+                parts.map(|part| Effect::Order { node: node.clone(), order: ActorOrder::Start(part) }),
+            );
+        }
+        // Also an empty one says that the node's inventory was compared.
+        for (node, unknown) in outbox.reconciled {
+            let empty = unknown.is_empty().then(Vec::new);
+            let parts = in_parts(unknown, MOST_ENTRIES).into_iter().chain(empty);
+            let order = |unknown| ActorOrder::Reconciled { unknown };
+            effects.extend(parts.map(|part| Effect::Order { node: node.clone(), order: order(part) }));
+        }
+        orders(outbox.watching, ActorOrder::Watching, effects);
+        orders(outbox.links, ActorOrder::Links, effects);
+        orders(outbox.downs, ActorOrder::Downs, effects);
+        orders(outbox.link_downs, ActorOrder::LinkDowns, effects);
+        orders(outbox.stops, ActorOrder::Stops, effects);
+        orders(outbox.located, ActorOrder::Located, effects);
         for ((node, number), changes) in outbox.changes {
-            let parts = changes.chunks(MOST_CHANGES).map(|part| part.to_vec());
-            parts.for_each(|changes| order(node.clone(), ActorOrder::Changes { number, changes }));
+            orders([(node, changes)], |changes| ActorOrder::Changes { number, changes }, effects);
         }
         let answers = outbox.answers.into_iter();
         effects.extend(answers.map(|(request, answer)| Effect::Answer { request, answer }));
+    }
+}
+
+/// One order of a kind for each node, cut where it would be too large.
+fn orders<T: EncodedSize>(
+    lists: impl IntoIterator<Item = (NodeId, Vec<T>)>,
+    order: impl Fn(Vec<T>) -> ActorOrder,
+    effects: &mut Vec<Effect>,
+) {
+    for (node, list) in lists {
+        let parts = in_parts(list, MOST_ENTRIES).into_iter();
+        effects.extend(parts.map(|part| Effect::Order { node: node.clone(), order: order(part) }));
     }
 }

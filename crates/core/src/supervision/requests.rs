@@ -87,6 +87,7 @@ impl Supervision {
         };
         self.wait(request, id, Wait::Ended);
         let write = self.not_again(id);
+        let phase = self.actors.get(&id).map(|actor| actor.phase);
         if self.order_stop(id, shutdown, ExitReason::of(kind), write) {
             return;
         }
@@ -96,7 +97,10 @@ impl Supervision {
             Some((supervisor, ordinal)) => {
                 self.request_gone(request);
                 self.answer(self.write_of(id), request, Ok(ActorAnswer::Done { ended: None }));
-                self.launch_child(supervisor, ordinal);
+                // What has its turn tries elsewhere; what waits for time, or for others, goes on waiting.
+                if matches!(phase, Some(Phase::Granted | Phase::Pending)) {
+                    self.launch_child(supervisor, ordinal);
+                }
             }
         }
     }

@@ -326,7 +326,7 @@ impl Supervision {
         false
     }
 
-    fn has_started(&self, id: ActorId, is_supervisor: bool) -> bool {
+    pub(super) fn has_started(&self, id: ActorId, is_supervisor: bool) -> bool {
         if is_supervisor {
             let started = |known: &super::supervisor::Supervisor| {
                 known.running && !known.decision.as_ref().is_some_and(|decision| decision.is_start)

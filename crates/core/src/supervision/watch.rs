@@ -4,7 +4,7 @@
 use super::Supervision;
 use super::actor::Phase;
 use super::outbox::Said;
-use mobula_types::actor::{ActorOrder, Down, Watch, WatchKind};
+use mobula_types::actor::{Down, LinkChange, LinkDown, Watch, WatchBound, WatchKind};
 use mobula_types::{ActorId, Epoch, ExitKind, ExitReason, Incarnation, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,14 +75,15 @@ impl Supervision {
             Moment::Lives(epoch) => {
                 self.watches.insert(key, watch, epoch);
                 if watch.epoch.is_none() {
-                    let order = ActorOrder::Watching { number: watch.number, epoch };
-                    self.say(self.write_of(watch.target), Said::Order(node.clone(), order));
+                    let bound = WatchBound { number: watch.number, epoch };
+                    self.say(self.write_of(watch.target), Said::Watching(node.clone(), bound));
                 }
+                self.say_link(&watch, epoch, true);
             }
             Moment::Exited(incarnation, reason) => {
                 let down = Down { number: watch.number, incarnation, reason };
                 let write = self.write_of(watch.target);
-                self.say(write, Said::Order(node.clone(), ActorOrder::Down(down)));
+                self.say(write, Said::Down(node.clone(), down));
             }
         }
     }
@@ -161,13 +162,36 @@ impl Supervision {
             if *bound < epoch {
                 *bound = epoch;
                 let (node, number) = key;
-                self.say(self.write_of(id), Said::Order(node, ActorOrder::Watching { number, epoch }));
+                self.say(self.write_of(id), Said::Watching(node, WatchBound { number, epoch }));
             }
         }
     }
 
     pub(super) fn unwatch(&mut self, node: &NodeId, number: u64) {
-        self.watches.remove(&(node.clone(), number));
+        if let Some((watch, epoch)) = self.watches.remove(&(node.clone(), number)) {
+            self.say_link(&watch, epoch, false);
+        }
+    }
+
+    /// Tells the node of an actor that another one has linked itself with it, so that it tells later heads of that too. One
+    /// that has not started hears of it when it has.
+    fn say_link(&mut self, watch: &Watch, epoch: Epoch, holds: bool) {
+        let Some(by) = watch.watcher.filter(|_| watch.kind == WatchKind::Link) else { return };
+        let Some(actor) = self.actors.get(&watch.target) else { return };
+        let runs = actor.phase == Phase::Running && actor.epoch == epoch;
+        if let Some(node) = actor.node.clone().filter(|_| runs) {
+            let linked = Incarnation { actor: watch.target, epoch };
+            self.say(actor.write, Said::Link(node, LinkChange { linked, by, holds }));
+        }
+    }
+
+    /// An actor is there: its node hears who has linked itself with it.
+    pub(super) fn say_links(&mut self, id: ActorId) {
+        let Some(keys) = self.watches.by_target.get(&id) else { return };
+        let links = keys.iter().filter_map(|key| self.watches.watches.get(key).copied());
+        for (watch, epoch) in links.collect::<Vec<_>>() {
+            self.say_link(&watch, epoch, true);
+        }
     }
 
     /// A dead node watches nothing. Links of what keeps on there last as long as that: their other ends hear of its exit.
@@ -196,7 +220,7 @@ impl Supervision {
             self.watches.remove(&key);
             let (node, number) = key;
             let down = Down { number, incarnation, reason: reason.clone() };
-            self.say(write, Said::Order(node, ActorOrder::Down(down)));
+            self.say(write, Said::Down(node, down));
         }
         let own = self.watches.by_watcher.get(&incarnation).cloned().unwrap_or_default();
         for key in own {
@@ -215,7 +239,7 @@ impl Supervision {
             let Some((_, epoch)) = self.watches.remove(&key) else { continue };
             let (node, number) = key;
             let down = Down { number, incarnation: Incarnation { actor: id, epoch }, reason: reason.clone() };
-            self.say(write, Said::Order(node, ActorOrder::Down(down)));
+            self.say(write, Said::Down(node, down));
         }
     }
 
@@ -225,7 +249,7 @@ impl Supervision {
         else {
             return;
         };
-        let order = ActorOrder::LinkDown { linked, exited, reason: reason.clone() };
+        let order = LinkDown { linked, exited, reason: reason.clone() };
         // It is told once more when it joins again: nobody there asks for it.
         if let Some(known) =
             self.nodes.get_mut(&node).filter(|known| !known.link_downs.iter().any(|(_, said)| *said == order))
@@ -235,6 +259,6 @@ impl Supervision {
             }
             known.link_downs.push_back((write, order.clone()));
         }
-        self.say(write, Said::Order(node, order));
+        self.say(write, Said::LinkDown(node, order));
     }
 }

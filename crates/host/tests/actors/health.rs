@@ -1,6 +1,7 @@
 //! Health checks.
 
 use super::support::*;
+use super::timeout::deliver_within;
 use mobula_host::actor::ActorHostOptions;
 use mobula_types::actor::ExitKind;
 use std::time::Duration;
@@ -55,4 +56,15 @@ fn an_actor_in_a_long_turn_is_not_unhealthy() {
     world.wait_for("done 1");
     world.stop(None, ExitKind::Shutdown);
     assert_eq!(wait_for_exit(&world), "exited Shutdown");
+}
+
+#[test]
+fn a_turn_that_hangs_is_looked_past_once_its_time_is_over() {
+    let world = World::new();
+    *world.script.health.lock() = Health::Bad;
+    // Nothing but its time limit ends it.
+    deliver_within(&world, 1, ADD_CANCEL_SAFE, Duration::from_millis(60));
+    world.wait_for("done 1 DeadlineExceeded");
+    let exit = wait_for_exit(&world);
+    assert!(exit.starts_with("exited Unhealthy"), "{exit}");
 }

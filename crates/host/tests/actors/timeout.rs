@@ -18,7 +18,7 @@ pub(crate) fn tell_deadline(_: Object, call: Call) -> CallResult {
 }
 
 /// Delivers a turn that may take so long.
-fn deliver_within(world: &World, handle: u64, method: usize, timeout: Duration) {
+pub(crate) fn deliver_within(world: &World, handle: u64, method: usize, timeout: Duration) {
     let (key, mut turn) = world.turn(handle, method);
     Arc::make_mut(&mut turn.call.template).options.timeout = Some(timeout);
     world.host.deliver(key, turn);

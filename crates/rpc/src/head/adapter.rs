@@ -71,7 +71,7 @@ impl wire::head_server::Head for Adapter {
             first.ok_or_else(|| Status::invalid_argument("the stream ended before its first message"))??;
         let join = join_from_wire(first).map_err(malformed)?;
         let messages = self.service.join(join, reports(stream)).await.map_err(refused)?;
-        let answers = stream_of(messages).map(|message: HeadMessage| Ok(message_to_wire(&message)));
+        let answers = messages.map(|message: HeadMessage| Ok(message_to_wire(&message)));
         Ok(Response::new(Box::pin(answers)))
     }
 

@@ -20,8 +20,8 @@ use tokio_stream::Stream;
 /// one is the node's own.
 pub type NodeReports = Pin<Box<dyn Stream<Item = Result<NodeReport, Failure>> + Send>>;
 
-/// What a head sends on a `Join` stream; dropping the sender ends the stream.
-pub type HeadMessages = mpsc::Receiver<HeadMessage>;
+/// What a head sends on a `Join` stream, which ends with it.
+pub type HeadMessages = Pin<Box<dyn Stream<Item = HeadMessage> + Send>>;
 
 /// A head refuses a request.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

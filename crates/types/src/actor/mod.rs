@@ -8,8 +8,10 @@ mod info;
 mod observer;
 mod options;
 mod order;
+mod parts;
 mod record;
 mod request;
+mod size;
 mod spec;
 mod tree;
 
@@ -24,14 +26,15 @@ pub use info::{ActorInfo, ActorState, ChildInfo, ChildState, GroupInfo, Supervis
 pub use observer::{Observation, StateChange};
 pub use options::{ActorOptions, Lifetime, MethodOptions, OnIsolation, Target};
 pub use order::{
-    ActorLocation, ActorOrder, ActorReport, Down, ExitReport, HostedActor, Location, StartActor, Watch,
-    WatchKind,
+    ActorLocation, ActorOrder, ActorReport, Down, ExitReport, HostedActor, LinkChange, LinkDown, Location,
+    StartActor, StopActor, Watch, WatchBound, WatchKind,
 };
 pub use record::{
     ActorRecord, ChildRecord, DecisionEnd, DecisionRecord, RecordChange, SpecKey, SpecRecord,
     SupervisorRecord,
 };
 pub use request::{ActorAnswer, ActorFilter, ActorRequest, ActorTarget, CreateActor, SupervisorTarget};
+pub use size::{EncodedSize, in_parts, starts_in_parts};
 pub use spec::{ActorSpec, Placement};
 pub use tree::{
     AutoShutdown, ChildKind, ChildShutdown, ChildSpec, Intensity, RestartType, SupervisorSpec,

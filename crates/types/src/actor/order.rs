@@ -20,44 +20,71 @@ pub struct StartActor {
     pub spec: Arc<ActorSpec>,
 }
 
-/// What a head tells a node of actors.
+/// Stop an incarnation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StopActor {
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// How long it may take.
+    pub shutdown: ChildShutdown,
+    /// What it exits with.
+    pub reason: ExitReason,
+}
+
+/// A watch is registered, and names this incarnation. The node says so when it joins again: a later one is not what was
+/// meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WatchBound {
+    /// The watch.
+    pub number: u64,
+    /// The incarnation of its target.
+    pub epoch: super::Epoch,
+}
+
+/// An actor has linked itself with one of the receiver, or takes that back. The receiver tells every head of it from its side
+/// too: the link holds though both the other node and the head are lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinkChange {
+    /// The incarnation of the receiver.
+    pub linked: Incarnation,
+    /// The one that has linked itself.
+    pub by: Incarnation,
+    /// Whether the link holds.
+    pub holds: bool,
+}
+
+/// An actor that linked itself to one of the receiver has exited: where that is abnormal, the linked one exits with
+/// `Linked`, unless it traps exits. Nobody there asked for it, so it has no number.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LinkDown {
+    /// The incarnation of the receiver.
+    pub linked: Incarnation,
+    /// The one that exited.
+    pub exited: Incarnation,
+    /// Why.
+    pub reason: ExitReason,
+}
+
+/// What a head tells a node of actors. Of each kind there is one in a turn, unless it is cut: see
+/// [`EncodedSize`](super::EncodedSize).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ActorOrder {
     /// Start these, in any order among each other.
     Start(Vec<StartActor>),
-    /// Stop this incarnation, then report its exit. One that is not there is reported as exited.
-    Stop {
-        /// The incarnation.
-        incarnation: Incarnation,
-        /// How long it may take.
-        shutdown: ChildShutdown,
-        /// What it exits with.
-        reason: ExitReason,
-    },
+    /// Stop these incarnations, then report their exits. One that is not there is reported as exited.
+    Stops(Vec<StopActor>),
     /// Where actors are, for who asked for them: the state now, and later each change.
     Located(Vec<ActorLocation>),
     /// These exits are written: the node may forget them.
     ExitsRecorded(Vec<Incarnation>),
-    /// Something that an actor or session of this node watches has exited.
-    Down(Down),
-    /// A watch of this node is registered, and names this incarnation. The node says so when it joins again: a later one is
-    /// not what was meant.
-    Watching {
-        /// The watch.
-        number: u64,
-        /// The incarnation of its target.
-        epoch: super::Epoch,
-    },
-    /// An actor that linked itself to one of this node has exited: where that is abnormal, the linked one exits with
-    /// `Linked`, unless it traps exits. Nobody of this node asked for it, so it has no number.
-    LinkDown {
-        /// The incarnation on this node.
-        linked: Incarnation,
-        /// The one that exited.
-        exited: Incarnation,
-        /// Why.
-        reason: ExitReason,
-    },
+    /// Things that actors or sessions of this node watch have exited.
+    Downs(Vec<Down>),
+    /// Watches of this node are registered.
+    Watching(Vec<WatchBound>),
+    /// Actors have linked themselves with ones of this node, or take that back.
+    Links(Vec<LinkChange>),
+    /// Actors that linked themselves to ones of this node have exited.
+    LinkDowns(Vec<LinkDown>),
     /// The head has compared what the node reported with the registry; of the actors that the node has, these are not the
     /// cluster's any more, and are to be killed without a report.
     Reconciled {
@@ -171,7 +198,8 @@ pub struct HostedActor {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ActorReport {
     /// Everything that the node has, right after it joined and before any other report: actors, exits that were not yet
-    /// recorded, actors whose locations it wants to hear of, watches.
+    /// recorded, actors whose locations it wants to hear of, watches. In parts where it is large: the head does nothing about
+    /// them before it has the last one.
     Inventory {
         /// The actors.
         actors: Vec<HostedActor>,
@@ -183,6 +211,8 @@ pub enum ActorReport {
         located: Vec<ActorId>,
         /// Watches without a `Down` so far.
         watches: Vec<Watch>,
+        /// Whether nothing more of it follows.
+        last: bool,
     },
     /// These have started.
     Started(Vec<Incarnation>),

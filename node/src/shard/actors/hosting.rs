@@ -34,7 +34,11 @@ impl Shard {
             Effect::CancelTurn { worker, handle, failure } => {
                 self.send_to_worker(worker, Frame::CancelRun { handle, failure });
             }
-            Effect::StartWorker { worker, job, isolated: _ } => self.start_worker(worker, job, 1),
+            Effect::StartWorker { worker, job, isolated } => {
+                // There may be hundreds of them, while the others are few for each job.
+                let turn = isolated.then(|| self.parts.isolated_starts.clone());
+                self.start_worker(worker, job, turn);
+            }
             Effect::Reserve { resources } => {
                 self.tell_executor(executor::Event::Reserved { resources });
             }

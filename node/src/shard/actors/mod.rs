@@ -28,7 +28,7 @@ use mobula_core::calls::{self, CallRouter, RouterOptions};
 use mobula_core::hosting::{self as host, ActorHost, HostOptions, Isolation};
 use mobula_objects::Pin;
 use mobula_runtime::TaskHandle;
-use mobula_types::actor::{ActorOrder, ActorReport};
+use mobula_types::actor::{ActorOrder, ActorReport, StopActor};
 use mobula_types::{NodeId, Time};
 use observers::Observers;
 use std::time::Duration;
@@ -151,8 +151,10 @@ impl Shard {
             ActorOrder::Start(starts) => {
                 starts.into_iter().for_each(|start| self.tell_host(host::Event::Start(start)));
             }
-            ActorOrder::Stop { incarnation, shutdown, reason } => {
-                self.tell_host(host::Event::Stop { incarnation, shutdown, reason });
+            ActorOrder::Stops(stops) => {
+                for StopActor { incarnation, shutdown, reason } in stops {
+                    self.tell_host(host::Event::Stop { incarnation, shutdown, reason });
+                }
             }
             ActorOrder::Located(locations) => {
                 for location in locations {
@@ -161,9 +163,14 @@ impl Shard {
                 }
             }
             ActorOrder::ExitsRecorded(exits) => self.tell_host(host::Event::ExitsRecorded(exits)),
-            ActorOrder::Down(down) => self.on_down(down),
-            ActorOrder::Watching { number, epoch } => self.on_watching(number, epoch),
-            ActorOrder::LinkDown { linked, exited, reason } => self.on_link_down(linked, exited, reason),
+            ActorOrder::Downs(downs) => downs.into_iter().for_each(|down| self.on_down(down)),
+            ActorOrder::Watching(watches) => {
+                watches.into_iter().for_each(|bound| self.on_watching(bound.number, bound.epoch));
+            }
+            ActorOrder::Links(links) => links.into_iter().for_each(|link| self.on_link(link)),
+            ActorOrder::LinkDowns(downs) => {
+                downs.into_iter().for_each(|down| self.on_link_down(down.linked, down.exited, down.reason));
+            }
             ActorOrder::Reconciled { unknown } => {
                 unknown.iter().for_each(|incarnation| self.note_exit(*incarnation));
                 self.tell_host(host::Event::Unknown { incarnations: unknown })
@@ -182,7 +189,7 @@ impl Shard {
         located.extend(self.actors.creations.located());
         self.actors.watches.forget_links(self.now);
         let watches = self.actors.watches.all();
-        let inventory = ActorReport::Inventory { actors, exits, ignored, located, watches };
+        let inventory = ActorReport::Inventory { actors, exits, ignored, located, watches, last: true };
         self.parts.head.report_actors(inventory);
         self.tell_head_of_groups();
         self.tell_head_of_observers();

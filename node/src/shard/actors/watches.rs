@@ -2,7 +2,7 @@
 
 use super::super::Shard;
 use mobula_core::tasks::SessionKey;
-use mobula_types::actor::{ActorReport, Down, Epoch, Incarnation, Watch, WatchKind};
+use mobula_types::actor::{ActorReport, Down, Epoch, Incarnation, LinkChange, Watch, WatchKind};
 use mobula_types::frame::Answer;
 use mobula_types::{ActorId, ExitReason, Failure, FailureKind, Frame, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -41,6 +41,8 @@ struct Watcher {
     key: WatcherKey,
     watch: Watch,
     asked: Option<Asked>,
+    /// The other side has made the link: the actor does not know the number.
+    is_theirs: bool,
     /// The actor has exited, and hears nothing any more.
     is_over: bool,
 }
@@ -162,7 +164,7 @@ impl Shard {
         let watch = Watch { number, watcher, target: new.target, epoch: new.epoch, kind: new.kind };
         let asked = Asked { number: new.asked, give_up: self.now + PATIENCE };
         let asked = Some(asked).filter(|_| new.epoch.is_none());
-        watches.add(Watcher { key, watch, asked, is_over: false });
+        watches.add(Watcher { key, watch, asked, is_theirs: false, is_over: false });
         self.parts.head.report_actors(ActorReport::Watch(watch));
         if let Some(epoch) = new.epoch {
             self.answer_watch(new.session, new.asked, Answer::Watching { number, epoch });
@@ -219,7 +221,45 @@ impl Shard {
             self.answer_watch(session, asked.number, answer);
         }
         let kind = watcher.watch.kind;
+        let mut down = down;
+        if let (WatchKind::Link, Some(linked)) = (kind, watcher.watch.watcher) {
+            // The exit of the other end is told for either side of the link, and heard once.
+            if !self.actors.watches.heard.entry(linked).or_default().insert(down.incarnation) {
+                return;
+            }
+            if watcher.is_theirs {
+                down.number = 0;
+            }
+        }
         self.sessions.send(session, Frame::Down { key, down: Box::new(down), kind });
+    }
+
+    /// An actor has linked itself with one of this node: the link is this one's too, so that later heads hear of it from here,
+    /// should the other node be lost with the head. Or that is taken back.
+    pub(super) fn on_link(&mut self, link: LinkChange) {
+        let LinkChange { linked, by, holds } = link;
+        let Some((worker, key)) = self.actors.host.seat_of(linked) else { return };
+        let Some(session) = self.worker_session(worker) else { return };
+        let key = (session, Some(key));
+        let watches = &mut self.actors.watches;
+        let is_this = |watch: &Watch| {
+            watch.kind == WatchKind::Link && watch.target == by.actor && watch.epoch == Some(by.epoch)
+        };
+        let known = watches.of(key).into_iter().find(|number| is_this(&watches.known[number].watch));
+        match known {
+            None if holds => {
+                watches.last += 1;
+                let (number, watcher, epoch) = (watches.last, Some(linked), Some(by.epoch));
+                let watch = Watch { number, watcher, target: by.actor, epoch, kind: WatchKind::Link };
+                watches.add(Watcher { key, watch, asked: None, is_theirs: true, is_over: false });
+                self.parts.head.report_actors(ActorReport::Watch(watch));
+            }
+            Some(number) if !holds => {
+                watches.remove(number);
+                self.parts.head.report_actors(ActorReport::Unwatch { number });
+            }
+            _ => {}
+        }
     }
 
     /// An actor that linked itself to one of this node has exited.
@@ -274,7 +314,7 @@ mod tests {
             let target = ActorId(TaskId { high: 1, low: number });
             let watch = Watch { number, watcher: None, target, epoch: None, kind: WatchKind::Link };
             let asked = Some(Asked { number, give_up: NOW + PATIENCE });
-            watches.add(Watcher { key, watch, asked, is_over: false });
+            watches.add(Watcher { key, watch, asked, is_theirs: false, is_over: false });
         }
         watches
     }

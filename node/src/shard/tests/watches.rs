@@ -2,7 +2,7 @@
 
 use super::*;
 use mobula_types::ExitReason;
-use mobula_types::actor::{ActorId, ActorOrder, Down, Epoch, ExitKind, Incarnation, WatchKind};
+use mobula_types::actor::{ActorId, ActorOrder, Down, Epoch, ExitKind, Incarnation, WatchBound, WatchKind};
 use mobula_types::frame::{Answer, Ask};
 
 const JOB: JobId = JobId(1);
@@ -40,7 +40,7 @@ async fn a_watch_that_no_head_registers_is_given_up() {
     let began = world.shard.now;
     world.tell(Input::Frames { session: key, frames: vec![watch(1), watch(2)] });
     // One is registered in time.
-    let watching = ActorOrder::Watching { number: 2, epoch: Epoch(7) };
+    let watching = ActorOrder::Watching(vec![WatchBound { number: 2, epoch: Epoch(7) }]);
     world.tell(Input::Head(HeadEvent::Actors(watching)));
     let answer = answered(received(&mut world, &mut session).await.pop());
     assert_eq!(answer, (2, Answer::Watching { number: 2, epoch: Epoch(7) }));
@@ -54,7 +54,7 @@ async fn a_watch_that_no_head_registers_is_given_up() {
     for number in [1, 2] {
         let incarnation = Incarnation { actor: TARGET, epoch: Epoch(7) };
         let down = Down { number, incarnation, reason: ExitReason::of(ExitKind::Normal) };
-        world.tell(Input::Head(HeadEvent::Actors(ActorOrder::Down(down))));
+        world.tell(Input::Head(HeadEvent::Actors(ActorOrder::Downs(vec![down]))));
     }
     let frames = received(&mut world, &mut session).await;
     assert!(matches!(&frames[..], [Frame::Down { key: None, down, .. }] if down.number == 2), "{frames:?}");

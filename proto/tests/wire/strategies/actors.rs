@@ -8,9 +8,9 @@ use mobula_types::Failure;
 use mobula_types::actor::{
     ActorInfo, ActorLocation, ActorOptions, ActorOrder, ActorReport, ActorSpec, ActorState, AutoShutdown,
     ChildInfo, ChildKind, ChildShutdown, ChildSpec, ChildState, Down, Epoch, ExitCause, ExitDetail,
-    ExitReason, ExitReport, GroupInfo, HostedActor, Intensity, Lifetime, Location, MethodOptions,
-    OnIsolation, Placement, RestartType, StartActor, SupervisorInfo, SupervisorSpec, SupervisorStrategy,
-    Target, Watch, WatchKind,
+    ExitReason, ExitReport, GroupInfo, HostedActor, Intensity, Lifetime, LinkChange, LinkDown, Location,
+    MethodOptions, OnIsolation, Placement, RestartType, StartActor, StopActor, SupervisorInfo,
+    SupervisorSpec, SupervisorStrategy, Target, Watch, WatchBound, WatchKind,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -282,19 +282,29 @@ pub(crate) fn order() -> impl Strategy<Value = ActorOrder> {
             .map(|(spec, incarnation)| StartActor { incarnation, spec })
             .collect()
     });
+    let stop = (exit(), shutdown()).prop_map(|((incarnation, reason), shutdown)| StopActor {
+        incarnation,
+        shutdown,
+        reason,
+    });
+    let bound = (any::<u64>(), incarnation()).prop_map(|(number, of)| WatchBound { number, epoch: of.epoch });
+    let link = (incarnation(), incarnation(), any::<bool>()).prop_map(|(linked, by, holds)| LinkChange {
+        linked,
+        by,
+        holds,
+    });
+    let link_down =
+        (incarnation(), exit()).prop_map(|(linked, (exited, reason))| LinkDown { linked, exited, reason });
     let located = (actor_id(), location()).prop_map(|(actor, location)| ActorLocation { actor, location });
     prop_oneof![
         start.prop_map(ActorOrder::Start),
-        (exit(), shutdown()).prop_map(|((incarnation, reason), shutdown)| ActorOrder::Stop {
-            incarnation,
-            shutdown,
-            reason
-        }),
+        vec(stop, 0..3).prop_map(ActorOrder::Stops),
         vec(located, 0..3).prop_map(ActorOrder::Located),
         vec(incarnation(), 0..3).prop_map(ActorOrder::ExitsRecorded),
-        down().prop_map(ActorOrder::Down),
-        (any::<u64>(), incarnation())
-            .prop_map(|(number, of)| ActorOrder::Watching { number, epoch: of.epoch }),
+        vec(down(), 0..3).prop_map(ActorOrder::Downs),
+        vec(link, 0..3).prop_map(ActorOrder::Links),
+        vec(link_down, 0..3).prop_map(ActorOrder::LinkDowns),
+        vec(bound, 0..3).prop_map(ActorOrder::Watching),
         vec(incarnation(), 0..3).prop_map(|unknown| ActorOrder::Reconciled { unknown }),
         vec(groups::update(), 0..3).prop_map(ActorOrder::Rosters),
         (any::<u64>(), vec(observers::change(), 0..3))
@@ -314,14 +324,15 @@ pub(crate) fn report() -> impl Strategy<Value = ActorReport> {
         (incarnation(), actor_state()).prop_map(|(incarnation, state)| HostedActor { incarnation, state });
     let actors = || vec(actor_id(), 0..3);
     let ends = (vec(exit_report(), 0..3), vec(incarnation(), 0..3));
-    let inventory = (vec(hosted, 0..3), ends, actors(), vec(watch(), 0..3));
+    let inventory = (vec(hosted, 0..3), ends, actors(), vec(watch(), 0..3), any::<bool>());
     prop_oneof![
-        inventory.prop_map(|(actors, (exits, ignored), located, watches)| ActorReport::Inventory {
+        inventory.prop_map(|(actors, (exits, ignored), located, watches, last)| ActorReport::Inventory {
             actors,
             exits,
             ignored,
             located,
-            watches
+            watches,
+            last
         }),
         vec(incarnation(), 0..3).prop_map(ActorReport::Started),
         incarnation().prop_map(ActorReport::Ignored),

@@ -10,7 +10,7 @@ use crate::plan::job_of;
 use crate::process::Host;
 use mobula_core::calls::{CallRouter, RouterOptions};
 use mobula_core::hosting::{self as host, ActorHost, HostOptions, Isolation};
-use mobula_types::actor::{ActorOrder, ActorReport};
+use mobula_types::actor::{ActorOrder, ActorReport, StopActor, WatchBound};
 use mobula_types::{HeadTerm, NodeId, NodeRegistration, ProbeAnswer, Resources, Time};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -303,7 +303,10 @@ impl Node {
         let located = machines.router.located();
         let watches = self.watches.all();
         self.link.inventoried = true;
-        self.report_actors(context, ActorReport::Inventory { actors, exits, ignored, located, watches });
+        self.report_actors(
+            context,
+            ActorReport::Inventory { actors, exits, ignored, located, watches, last: true },
+        );
         self.create_again(context);
     }
 
@@ -325,8 +328,10 @@ impl Node {
             ActorOrder::Start(starts) => {
                 starts.into_iter().for_each(|start| self.tell_host(context, host::Event::Start(start)));
             }
-            ActorOrder::Stop { incarnation, shutdown, reason } => {
-                self.tell_host(context, host::Event::Stop { incarnation, shutdown, reason });
+            ActorOrder::Stops(stops) => {
+                for StopActor { incarnation, shutdown, reason } in stops {
+                    self.tell_host(context, host::Event::Stop { incarnation, shutdown, reason });
+                }
             }
             ActorOrder::Located(locations) => {
                 for location in locations {
@@ -335,14 +340,19 @@ impl Node {
                 }
             }
             ActorOrder::ExitsRecorded(exits) => self.tell_host(context, host::Event::ExitsRecorded(exits)),
-            ActorOrder::Down(down) => self.on_down(context, down),
-            ActorOrder::Watching { number, epoch } => {
-                context.observer.watch_bound(self.id, number, epoch);
-                if let Some((watcher, target)) = self.watches.bind(number, epoch) {
-                    context.observer.linked((self.id, number), watcher, target);
+            ActorOrder::Downs(downs) => downs.into_iter().for_each(|down| self.on_down(context, down)),
+            ActorOrder::Watching(watches) => {
+                for WatchBound { number, epoch } in watches {
+                    context.observer.watch_bound(self.id, number, epoch);
+                    self.watches.bind(number, epoch);
                 }
             }
-            ActorOrder::LinkDown { linked, exited: _, reason } => self.on_link_down(context, linked, &reason),
+            ActorOrder::Links(links) => links.into_iter().for_each(|link| self.on_link(context, link)),
+            ActorOrder::LinkDowns(downs) => {
+                for down in downs {
+                    self.on_link_down(context, down.linked, &down.reason);
+                }
+            }
             // Nobody here groups actors or observes them.
             ActorOrder::Rosters(_) | ActorOrder::Changes { .. } => {}
             ActorOrder::Reconciled { unknown } => {

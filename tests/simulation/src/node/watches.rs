@@ -3,7 +3,7 @@
 use super::Node;
 use crate::context::Context;
 use crate::message::HomeFrame;
-use mobula_types::actor::{ActorReport, Down, Watch, WatchKind};
+use mobula_types::actor::{ActorReport, Down, LinkChange, Watch, WatchKind};
 use mobula_types::{ActorId, Epoch, ExitReason, Incarnation, JobId, Time};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,11 +28,11 @@ pub(super) struct Watches {
 }
 
 impl Watches {
-    /// Which incarnation a watch is of. Gives the link, where it is one.
-    pub(super) fn bind(&mut self, number: u64, epoch: Epoch) -> Option<(Incarnation, Incarnation)> {
-        let (_, watch) = self.known.get_mut(&number)?;
-        watch.epoch = Some(epoch);
-        Some((watch.watcher?, Incarnation { actor: watch.target, epoch }))
+    /// Which incarnation a watch is of.
+    pub(super) fn bind(&mut self, number: u64, epoch: Epoch) {
+        if let Some((_, watch)) = self.known.get_mut(&number) {
+            watch.epoch = Some(epoch);
+        }
     }
 
     /// All, as a head is told of them.
@@ -64,6 +64,23 @@ impl Node {
             let watch = self.watches.add(Watcher::Linked { told_until }, Some(incarnation), target);
             self.report_actors(context, ActorReport::Watch(watch));
         }
+    }
+
+    /// An actor has linked itself with one of this node: both nodes know of the link from now on.
+    pub(super) fn on_link(&mut self, context: &mut Context, link: LinkChange) {
+        let LinkChange { linked, by, holds: _ } = link;
+        let is_here = self.machines.as_ref().is_some_and(|machines| machines.host.seat_of(linked).is_some());
+        let is_this = |watch: &Watch| {
+            watch.watcher == Some(linked) && watch.target == by.actor && watch.epoch == Some(by.epoch)
+        };
+        if !is_here || self.watches.known.values().any(|(_, watch)| is_this(watch)) {
+            return;
+        }
+        let told_until = Time::NEVER;
+        let watch = self.watches.add(Watcher::Linked { told_until }, Some(linked), by.actor);
+        self.watches.bind(watch.number, by.epoch);
+        context.observer.linked((self.id, watch.number), linked, by);
+        self.report_actors(context, ActorReport::Watch(Watch { epoch: Some(by.epoch), ..watch }));
     }
 
     /// Something watched has exited: the watch is over, and one that is over already hears nothing.

@@ -80,3 +80,33 @@ fn a_child_that_is_started_again_during_a_start_and_cannot_start_stays_as_it_is(
     assert_eq!(world.answer(request).unwrap_err().kind(), FailureKind::ConstructorFailed);
     assert_eq!(world.alive(), ["y"]);
 }
+
+#[test]
+fn restart_child_says_what_is_in_its_way() {
+    let inner = tree(SupervisorStrategy::OneForOne, vec![child("x")]);
+    let slow = ChildSpec { shutdown: ChildShutdown::Within(SECOND * 10), ..below("inner", inner) };
+    let mut world = super::rows::world_with(tree(SupervisorStrategy::OneForOne, vec![slow]));
+    let mut inner = world.records.supervisors.values().filter(|record| record.child.is_some());
+    let inner = inner.next().unwrap().supervisor;
+    let refusal = |world: &mut World| {
+        let supervisor = ActorTarget::Id(inner);
+        let request = world.ask(ActorRequest::RestartChild { supervisor, child: "x".into() });
+        let failure = world.answer(request).unwrap_err();
+        (failure.kind(), failure.message().to_owned())
+    };
+    let of_inner = format!("child 'x' of supervisor {inner}");
+    let already = FailureKind::AlreadyExists;
+    assert_eq!(refusal(&mut world), (already, format!("{of_inner} runs already")));
+    for _ in 0..2 {
+        world.exit("x", ExitKind::Panicked);
+        world.settle();
+    }
+    assert_eq!(refusal(&mut world), (already, format!("{of_inner} is being started already")));
+    world.run(SECOND);
+    let (supervisor, child) = (ActorTarget::Id(id(1)), "inner".into());
+    world.ask(ActorRequest::TerminateChild { supervisor, child });
+    let ended = format!("supervisor {inner} has ended, or is about to");
+    assert_eq!(refusal(&mut world), (FailureKind::SupervisorEnded, ended.clone()));
+    world.settle();
+    assert_eq!(refusal(&mut world), (FailureKind::SupervisorEnded, ended));
+}

@@ -89,3 +89,26 @@ fn a_link_of_one_that_keeps_on_without_a_head_lasts_until_that_is_over() {
     world.settle();
     assert_eq!(world.nodes[&other].link_downs, [(b, a)]);
 }
+
+#[test]
+fn a_link_reaches_over_the_loss_of_the_node_of_the_one_that_made_it_with_the_head() {
+    let (mut world, home, a, other, _) = linked();
+    world.part(&home);
+    world.fail_over();
+    world.join(&other);
+    world.settle();
+    assert_eq!(world.nodes[&other].downs, []);
+    world.lose(&home);
+    world.settle();
+    let downs = &world.nodes[&other].downs;
+    assert_eq!(downs.iter().map(|down| down.incarnation).collect::<Vec<_>>(), [a]);
+}
+
+#[test]
+fn a_link_that_is_taken_back_is_so_on_both_sides() {
+    let (mut world, home, _, other, _) = linked();
+    assert_eq!(world.nodes[&other].watches.len(), 1);
+    world.tell(Event::Reported { node: home, report: ActorReport::Unwatch { number: 1 } });
+    world.settle();
+    assert_eq!(world.nodes[&other].watches.len(), 0);
+}

@@ -203,6 +203,14 @@ fn order_a_failed_restart_is_one_more_restart() {
     assert_eq!(world.take_trace(), steps("+b +b +b -c -a"));
 }
 
+fn stops_of<'a>(orders: impl IntoIterator<Item = &'a ActorOrder>) -> Vec<&'a StopActor> {
+    let stops = |order: &'a ActorOrder| match order {
+        ActorOrder::Stops(stops) => stops.as_slice(),
+        _ => &[],
+    };
+    orders.into_iter().flat_map(stops).collect()
+}
+
 #[test]
 fn shutdown_kinds_reach_the_node() {
     let brutal = ChildSpec { shutdown: ChildShutdown::Brutal, ..child("a") };
@@ -210,8 +218,8 @@ fn shutdown_kinds_reach_the_node() {
     let (node, _) = world.running("a").unwrap();
     world.ask(ActorRequest::StopSupervisor(ActorTarget::Id(id(1))));
     world.commit();
-    let order = world.nodes[&node].inbox.iter().find(|order| matches!(order, ActorOrder::Stop { .. }));
-    assert!(matches!(order, Some(ActorOrder::Stop { shutdown: ChildShutdown::Brutal, .. })), "{order:?}");
+    let stops = stops_of(&world.nodes[&node].inbox);
+    assert_eq!(stops.first().map(|stop| stop.shutdown), Some(ChildShutdown::Brutal), "{stops:?}");
 }
 
 #[test]
@@ -223,10 +231,8 @@ fn shutdown_of_a_supervisor_that_takes_too_long() {
     while world.commit() {}
     world.now = world.now + SECOND;
     world.tell(crate::supervision::Event::Tick);
-    let orders = world.nodes.values().flat_map(|node| &node.inbox);
-    let brutal =
-        |order: &&ActorOrder| matches!(order, ActorOrder::Stop { shutdown: ChildShutdown::Brutal, .. });
-    assert_eq!(orders.filter(brutal).count(), 2);
+    let stops = world.nodes.values().flat_map(|node| stops_of(&node.inbox));
+    assert_eq!(stops.filter(|stop| stop.shutdown == ChildShutdown::Brutal).count(), 2);
     world.settle();
     assert!(world.records.supervisors.is_empty());
 }

@@ -21,10 +21,10 @@ fn told(world: &mut World) -> Vec<(ChildShutdown, ExitKind)> {
     while world.commit() {}
     let stops = world.nodes.values_mut().flat_map(|known| known.inbox.drain(..));
     let stops = stops.filter_map(|order| match order {
-        ActorOrder::Stop { shutdown, reason, .. } => Some((shutdown, reason.kind())),
+        ActorOrder::Stops(stops) => Some(stops.into_iter().map(|stop| (stop.shutdown, stop.reason.kind()))),
         _ => None,
     });
-    stops.collect()
+    stops.flatten().collect()
 }
 
 fn within(seconds: u32, kind: ExitKind) -> (ChildShutdown, ExitKind) {
@@ -155,4 +155,55 @@ fn a_supervisor_that_is_stopped_twice_has_the_shorter_time() {
     world.now = world.now + SECOND * 4;
     world.tell(crate::supervision::Event::Tick);
     assert_eq!(told(&mut world), [(ChildShutdown::Brutal, ExitKind::Shutdown)]);
+}
+
+#[test]
+fn a_stop_of_a_child_that_pauses_does_not_end_its_pause() {
+    let mut world = world_with(tree(SupervisorStrategy::OneForOne, vec![child("a")]));
+    for _ in 0..2 {
+        world.exit("a", ExitKind::Panicked);
+        world.settle();
+    }
+    let (target, due) = (world.living()[0], world.machine.next_deadline());
+    assert_eq!(world.alive(), [""; 0], "it pauses");
+    for kill in [true, false] {
+        let request = stop(&mut world, target, kill);
+        world.settle();
+        assert_eq!(world.answer(request), Ok(ActorAnswer::Done { ended: None }));
+        assert_eq!((world.alive(), world.machine.next_deadline()), (vec![], due));
+    }
+    world.run(SECOND);
+    assert_eq!(world.alive(), ["a"]);
+}
+
+#[test]
+fn a_stop_of_a_child_does_not_start_a_group_before_its_time() {
+    let mut spec = tree(SupervisorStrategy::RestForOne, vec![child("a"), child("b")]);
+    spec.intensity.max_restarts = 100;
+    let mut world = world_with(spec);
+    let target = world.running("a").unwrap().1.actor;
+    for _ in 0..2 {
+        world.exit("a", ExitKind::Panicked);
+        world.settle();
+    }
+    assert_eq!(world.alive(), [""; 0], "the group pauses");
+    stop(&mut world, target, true);
+    world.settle();
+    assert_eq!(world.alive(), [""; 0]);
+    world.run(SECOND);
+    assert_eq!(world.alive(), ["a", "b"]);
+}
+
+#[test]
+fn a_stop_of_a_child_that_waits_for_a_node_leaves_it_waiting() {
+    let mut world = World::new(0);
+    world.ask(start_tree(1, "", tree(SupervisorStrategy::OneForOne, vec![child("a")])));
+    world.settle();
+    let target = world.living()[0];
+    let request = stop(&mut world, target, true);
+    world.settle();
+    assert_eq!(world.answer(request), Ok(ActorAnswer::Done { ended: None }));
+    world.add_node(node(1));
+    world.settle();
+    assert_eq!(world.alive(), ["a"]);
 }

@@ -23,6 +23,55 @@ pub(super) struct TestNode {
 }
 
 impl TestNode {
+    /// Watches are registered.
+    pub(super) fn bind(&mut self, bounds: &[WatchBound]) {
+        for bound in bounds {
+            self.watches.get_mut(&bound.number).expect("a watch").epoch = Some(bound.epoch);
+        }
+    }
+
+    /// Other actors have linked themselves with some of this node: the links are told to heads from here too, when it joins.
+    pub(super) fn take_links(&mut self, links: &[LinkChange]) {
+        for LinkChange { linked, by, holds } in links.iter().copied() {
+            let is_this = |watch: &Watch| {
+                watch.watcher == Some(linked) && watch.target == by.actor && watch.epoch == Some(by.epoch)
+            };
+            if !holds {
+                self.watches.retain(|_, watch| !is_this(watch));
+            } else if !self.watches.values().any(is_this) {
+                let number = 1_000_000 + self.watches.len() as u64;
+                let (watcher, target, epoch) = (Some(linked), by.actor, Some(by.epoch));
+                self.watches.insert(number, Watch { number, watcher, target, epoch, kind: WatchKind::Link });
+            }
+        }
+    }
+
+    /// What it has, in two parts.
+    pub(super) fn inventory(&self, now: Time) -> [ActorReport; 2] {
+        let actors = self.actors.iter();
+        let actors =
+            actors.map(|(incarnation, state)| HostedActor { incarnation: *incarnation, state: *state });
+        let exits = self.exits.iter();
+        let exits = exits.map(|(exit, at)| ExitReport { age: now.since(*at), ..exit.clone() });
+        let first = ActorReport::Inventory {
+            actors: actors.collect(),
+            exits: Vec::new(),
+            ignored: self.ignored.iter().copied().collect(),
+            located: Vec::new(),
+            watches: Vec::new(),
+            last: false,
+        };
+        let rest = ActorReport::Inventory {
+            actors: Vec::new(),
+            exits: exits.collect(),
+            ignored: Vec::new(),
+            located: self.located.keys().copied().collect(),
+            watches: self.watches.values().copied().collect(),
+            last: true,
+        };
+        [first, rest]
+    }
+
     /// What an observer is told of one actor is in order.
     pub(super) fn take_changes(&mut self, number: u64, changes: Vec<StateChange>) {
         let told = self.changes.entry(number).or_default();

@@ -31,7 +31,7 @@ pub(super) struct World {
     pub(super) failing: BTreeSet<String>,
     pub(super) ignoring: BTreeSet<String>,
     next_request: u64,
-    view: ClusterView,
+    pub(super) view: ClusterView,
     pub(super) silent: Vec<NodeId>,
     random: u64,
     /// How many orders there were.
@@ -132,22 +132,10 @@ impl World {
         let Some(known) = self.nodes.get_mut(id) else { return };
         known.connected = true;
         known.inbox.clear();
-        let actors = known.actors.iter();
-        let report = ActorReport::Inventory {
-            actors: actors
-                .map(|(incarnation, state)| HostedActor { incarnation: *incarnation, state: *state })
-                .collect(),
-            exits: known
-                .exits
-                .iter()
-                .map(|(exit, at)| ExitReport { age: now.since(*at), ..exit.clone() })
-                .collect(),
-            ignored: known.ignored.iter().copied().collect(),
-            located: known.located.keys().copied().collect(),
-            watches: known.watches.values().copied().collect(),
-        };
-        let observations = known.observations.clone();
-        self.tell(Event::Reported { node: id.clone(), report });
+        let (observations, inventory) = (known.observations.clone(), known.inventory(now));
+        for report in inventory {
+            self.tell(Event::Reported { node: id.clone(), report });
+        }
         if !observations.is_empty() {
             let report = ActorReport::Observe(observations);
             self.tell(Event::Reported { node: id.clone(), report });
@@ -326,12 +314,17 @@ impl World {
                     self.trace.push(Step::Start(self.classes[&start.incarnation.actor].clone()));
                 }
             }
-            ActorOrder::Stop { incarnation, reason, .. } => {
-                if known.actors.contains_key(&incarnation) {
-                    known.stops.insert(incarnation, reason);
-                } else if !known.exits.iter().any(|(exit, _)| exit.incarnation == incarnation) {
-                    self.report_exit(id, incarnation, ExitReason::of(ExitKind::Lost), false);
+            ActorOrder::Stops(stops) => {
+                let mut absent = Vec::new();
+                for StopActor { incarnation, reason, .. } in stops {
+                    if known.actors.contains_key(&incarnation) {
+                        known.stops.insert(incarnation, reason);
+                    } else if !known.exits.iter().any(|(exit, _)| exit.incarnation == incarnation) {
+                        absent.push(incarnation);
+                    }
                 }
+                let lost = || ExitReason::of(ExitKind::Lost);
+                absent.into_iter().for_each(|one| self.report_exit(id, one, lost(), false));
             }
             ActorOrder::Located(located) => {
                 known.located.extend(located.into_iter().map(|one| (one.actor, one.location)));
@@ -340,17 +333,19 @@ impl World {
                 known.ignored.retain(|ignored| !exits.contains(ignored));
                 known.exits.retain(|(exit, _)| !exits.contains(&exit.incarnation));
             }
-            ActorOrder::Down(down) => {
-                assert!(known.watches.remove(&down.number).is_some(), "a second Down");
-                known.downs.push(down);
+            ActorOrder::Downs(downs) => {
+                for down in downs {
+                    assert!(known.watches.remove(&down.number).is_some(), "a second Down");
+                    known.downs.push(down);
+                }
             }
-            ActorOrder::Watching { number, epoch } => {
-                let watch = known.watches.get_mut(&number).expect("a watch that was asked for");
-                watch.epoch = Some(epoch);
-            }
+            ActorOrder::Watching(watches) => known.bind(&watches),
+            ActorOrder::Links(links) => known.take_links(&links),
             ActorOrder::Changes { number, changes } => known.take_changes(number, changes),
             ActorOrder::Rosters(_) => unreachable!("groups are not the supervision's"),
-            ActorOrder::LinkDown { linked, exited, .. } => known.link_downs.push((linked, exited)),
+            ActorOrder::LinkDowns(downs) => {
+                known.link_downs.extend(downs.into_iter().map(|down| (down.linked, down.exited)));
+            }
             ActorOrder::Reconciled { unknown } => {
                 known.actors.retain(|incarnation, _| !unknown.contains(incarnation));
             }

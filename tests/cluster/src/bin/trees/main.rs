@@ -44,6 +44,7 @@ async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
         ["quarantine", nodes @ ..] => losses::quarantine(nodes).await,
         ["drain", victim, act] => losses::drain(victim, act).await,
         ["links", victim, act] => watching::links(victim, act).await,
+        ["linker-lost", victim, act] => watching::linker_lost(victim, act).await,
         ["monitors", victim, act] => watching::monitors(victim, act).await,
         ["observers", victim, act] => observing::observers(cluster, victim, act).await,
         ["observers-go-on", head, home] => observing::go_on(head, home).await,

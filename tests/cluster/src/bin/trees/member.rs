@@ -148,6 +148,10 @@ impl Watcher {
         context.link(&member).await.map(|_number| ())
     }
 
+    pub async fn link_watcher(&mut self, other: WatcherHandle, context: &ActorContext) -> mobula::Result<()> {
+        context.link(&other).await.map(|_number| ())
+    }
+
     /// Observes one until it runs as that incarnation, and tells the reasons that it heard of.
     pub async fn observe(&self, member: MemberHandle, epoch: u64) -> mobula::Result<Vec<String>> {
         let (mut changes, mut reasons) = (ActorHandle::watch(&member).await?, Vec::new());

@@ -41,6 +41,20 @@ pub(crate) async fn links(victim: &str, line: &str) -> mobula::Result<Value> {
     Ok(json!([kinds, downs(&traps).await?]))
 }
 
+/// As [`links`], where the lost actor is the one that has linked itself to the others.
+pub(crate) async fn linker_lost(victim: &str, line: &str) -> mobula::Result<Value> {
+    let linker: WatcherHandle = WatcherHandle::new().on_node(victim, false).spawn().await?;
+    let (ends, traps) = (member_on("node-0").await?, watcher().await?);
+    traps.trap_exits().await?;
+    linker.link(&ends).await?;
+    linker.link_watcher(traps.clone()).await?;
+    let monitor = ActorHandle::monitor(&ends).await?;
+    act(line).wait().expect("a shell");
+    let down = monitor.await?;
+    let kinds = [down.reason.kind(), down.reason.root_cause().kind()].map(|kind| format!("{kind:?}"));
+    Ok(json!([kinds, downs(&traps).await?]))
+}
+
 /// Each watch of an incarnation is told of its exit once, whether it is started again or not.
 pub(crate) async fn monitors(victim: &str, line: &str) -> mobula::Result<Value> {
     let tree = Supervisor::one_for_one("tree")
