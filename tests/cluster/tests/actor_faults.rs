@@ -53,6 +53,32 @@ fn calls_run_once_and_in_order_when_the_home_of_their_driver_is_killed() -> Resu
     Ok(())
 }
 
+#[test]
+fn de_duplication() -> Result<()> {
+    let mut cluster = gateway(&[], 2)?;
+    let marks = cluster.folder().join("marks");
+    let driver = cluster.performers(0, &["resent", "node-2", &marks.display().to_string()])?;
+    wait_for(&marks, 0)?;
+    // All calls are under way: the driver's next home sends them again.
+    cluster.nodes[0].server.kill()?;
+    std::fs::write(cluster.folder().join("marks.open"), "")?;
+    assert_eq!(finish(driver)?, json!([1, true, true]));
+    Ok(())
+}
+
+#[test]
+fn default_delivery_where_a_node_is_lost() -> Result<()> {
+    let mut cluster = gateway(&[], 2)?;
+    let marks = cluster.folder().join("marks");
+    let driver = cluster.performers(0, &["lost", "node-1", &marks.display().to_string()])?;
+    wait_for(&marks, 0)?;
+    cluster.nodes[1].server.kill()?;
+    // Whether the one that waited has started nobody can know.
+    let seen = finish(driver)?;
+    assert_eq!(seen, json!([[["ActorDied", true], ["ActorDied", true]], ["again"], 2]));
+    Ok(())
+}
+
 /// Whether a process runs: one that has ended and that nobody has waited for does not.
 fn runs(process: &str) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
@@ -99,7 +125,7 @@ fn on_isolation() -> Result<()> {
     let seen = finish(driver)?;
     assert_eq!((&seen["kept"], &seen["refused"]), (&json!(2), &json!(true)), "{seen}");
     assert_eq!((&seen["epoch"], &seen["dead"]), (&json!(2), &json!("ActorDied")), "{seen}");
-    assert_eq!(seen["after"], 3, "{seen}");
+    assert_eq!((&seen["after"], &seen["reason"]), (&json!(3), &json!("Isolated")), "{seen}");
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use super::support::*;
 use super::timeout::deliver_within;
+use mobula_host::actor::ActorHostOptions;
 use mobula_types::actor::ExitKind;
 use std::time::Duration;
 
@@ -20,6 +21,16 @@ fn three_failed_checks_in_a_row_end_the_actor() {
     assert!(exit.starts_with("exited Unhealthy: not well"), "{exit}");
     assert_eq!(world.script.count("check Bad"), 3);
     assert_eq!(world.script.count("done 1 ActorDied"), 1);
+}
+
+#[test]
+fn a_class_says_how_often_its_actors_are_checked() {
+    let hour = Duration::from_secs(3600);
+    let class = class_checked_every(Some(Duration::from_millis(10)));
+    let world = World::hosted_of(&class, |options| ActorHostOptions { health_period: hour, ..options });
+    *world.script.health.lock() = Health::Bad;
+    let exit = wait_for_exit(&world);
+    assert!(exit.starts_with("exited Unhealthy: not well"), "{exit}");
 }
 
 #[test]

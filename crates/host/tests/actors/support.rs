@@ -299,16 +299,21 @@ pub(crate) const NEW_PANICKING: usize = 4;
 pub(crate) const NEW_NONE: usize = 5;
 pub(crate) const NEW_EXITING: usize = 6;
 
-pub(crate) fn hooks() -> Hooks {
+pub(crate) fn hooks(period: Option<Duration>) -> Hooks {
     Hooks {
         on_start: Some(on_start),
         on_stop: Some(on_stop),
         on_down: Some(on_down),
-        health_check: Some(HealthCheck { access: Access::Shared, period: None, body: health_check }),
+        health_check: Some(HealthCheck { access: Access::Shared, period, body: health_check }),
     }
 }
 
 pub(crate) fn class() -> Arc<Class> {
+    class_checked_every(None)
+}
+
+/// The class, whose actors have their health checked so often.
+pub(crate) fn class_checked_every(period: Option<Duration>) -> Arc<Class> {
     use ConstructorBody::{Async as NewAsync, Blocking as NewBlocking, Inline as NewInline};
     let constructors = [
         ("new", NewInline(make)),
@@ -337,7 +342,7 @@ pub(crate) fn class() -> Arc<Class> {
         method("leave_shared", shared, MethodBody::Inline(leave)),
         method("deadline", shared, MethodBody::Inline(super::timeout::tell_deadline)),
     ];
-    Arc::new(Class::new("test::Counter", constructors.into(), methods, hooks()))
+    Arc::new(Class::new("test::Counter", constructors.into(), methods, hooks(period)))
 }
 
 /// Writes everything into the script, by which tests wait.
@@ -382,8 +387,16 @@ impl World {
 
     /// One that has started, on a host that was changed.
     pub(crate) fn hosted(change: impl FnOnce(ActorHostOptions) -> ActorHostOptions) -> Self {
+        World::hosted_of(&class(), change)
+    }
+
+    /// One of a class that has started, on a host that was changed.
+    pub(crate) fn hosted_of(
+        class: &Arc<Class>,
+        change: impl FnOnce(ActorHostOptions) -> ActorHostOptions,
+    ) -> Self {
         let world = World::empty(change);
-        world.start(&class(), NEW, ActorOptions::default());
+        world.start(class, NEW, ActorOptions::default());
         world.wait_for("started");
         world
     }

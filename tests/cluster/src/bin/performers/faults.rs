@@ -1,6 +1,7 @@
 //! What becomes of actors and calls when processes are killed or stand still. The cases mark their progress in a file, for
 //! whoever breaks something meanwhile.
 
+use crate::probes::{GateHandle, ProbeHandle, until_came};
 use crate::tally::TallyHandle;
 use mobula::prelude::*;
 use mobula::{OnIsolation, Result};
@@ -29,6 +30,48 @@ pub(crate) async fn loops(node: &str, file: &str) -> Result<Value> {
     }))
 }
 
+/// Calls of an actor on that node, the first of which lasts until `FILE.open` is there. `FILE` is there once all have been
+/// made, and `FILE.open` is to be there once they are to be answered.
+pub(crate) async fn resent(node: &str, file: &str) -> Result<Value> {
+    let gate = GateHandle::new().on_node(node, false).spawn().await?;
+    let tally = TallyHandle::new(0).on_node(node, false).spawn().await?;
+    let first = tally.pass_alone(gate.clone()).submit();
+    let calls: Vec<_> = (0..100).map(|number| tally.add_one(number).submit()).collect();
+    until_came(&gate, 1).await?;
+    mark(file, "0");
+    until(&format!("{file}.open")).await;
+    // By whatever way there is now.
+    gate.open().await?;
+    first.await?;
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.push(call.await?);
+    }
+    let in_order = tally.seen().await? == (0..100).collect::<Vec<u64>>();
+    Ok(json!([gate.came().await?, answers == (1..=100).collect::<Vec<u64>>(), in_order]))
+}
+
+/// Calls under way to a child on a node that is killed once `FILE` is there: one that runs, and one that waits behind it.
+pub(crate) async fn lost(node: &str, file: &str) -> Result<Value> {
+    let gate = GateHandle::new().named("gate").on_node("node-2", false).spawn().await?;
+    let ledger = TallyHandle::new(0).named("ledger").on_node("node-2", false).spawn().await?;
+    let probe = ProbeHandle::new(TallyHandle::get("ledger").await?).on_node(node, true);
+    let tree = Supervisor::one_for_one("tree").child("probe", probe).start().await?;
+    let probe: ProbeHandle = tree.child("probe").await?;
+    let runs = probe.hold(gate.clone()).submit();
+    let waits = probe.tick("once".to_owned()).submit();
+    let again = probe.tick("again".to_owned()).max_task_retries(1).submit();
+    until_came(&gate, 1).await?;
+    mark(file, "0");
+    let mut ends = Vec::new();
+    for call in [runs, waits] {
+        let error = call.await.unwrap_err();
+        ends.push(json!([format!("{:?}", error.kind()), error.may_have_run()]));
+    }
+    again.await?;
+    Ok(json!([ends, ledger.downs().await?, probe.epoch().await?]))
+}
+
 /// Waits until whoever runs the case says that it may go on.
 async fn until(file: &str) {
     while !Path::new(file).exists() {
@@ -49,6 +92,7 @@ fn mark(file: &str, text: &str) {
 pub(crate) async fn isolated(node: &str, file: &str) -> Result<Value> {
     let stops = TallyHandle::new(0).on_node(node, false).spawn().await?;
     let keeps = TallyHandle::new(0).on_node(node, false).on_isolation(OnIsolation::Keep).spawn().await?;
+    let monitor = stops.monitor().await?;
     let child = TallyHandle::new(0).on_node(node, true);
     let tree = Supervisor::one_for_one("tree").child("a", child).start().await?;
     let supervised: TallyHandle = tree.child("a").await?;
@@ -63,7 +107,8 @@ pub(crate) async fn isolated(node: &str, file: &str) -> Result<Value> {
     let dead = stops.read().deadline(Duration::from_secs(20)).await.unwrap_err();
     let after = keeps.add(1).deadline(Duration::from_secs(20)).await.map_or(0, |total| total);
     Ok(
-        json!({ "kept": kept, "refused": refused, "epoch": epoch, "dead": format!("{:?}", dead.kind()), "after": after }),
+        json!({ "kept": kept, "refused": refused, "epoch": epoch, "dead": format!("{:?}", dead.kind()), "after": after,
+            "reason": format!("{:?}", monitor.await?.reason.kind()) }),
     )
 }
 

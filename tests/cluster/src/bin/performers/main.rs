@@ -3,10 +3,15 @@
 
 mod delivery;
 mod ends;
+mod exits;
 mod faults;
+mod flooding;
 mod lives;
+mod probes;
+mod retries;
 mod tally;
 mod turns;
+mod urgent;
 
 use mobula::Cluster;
 use serde_json::Value;
@@ -30,10 +35,20 @@ async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
         "call-and-cast" => delivery::call_and_cast().await,
         "default-delivery" => delivery::default_delivery().await,
         "retries" => delivery::retries().await,
+        "retries-at-the-next" => retries::max_task_retries().await,
+        "casts-once" => retries::call_and_cast().await,
+        "next-incarnation" => retries::next_incarnation().await,
+        "constructor-again" => retries::constructor_again().await,
+        "names-of-children" => retries::names().await,
+        "stop-within" => retries::stop_within_the_shutdown().await,
+        "timers-end" => retries::timers_end().await,
+        "full-mailbox" => flooding::mailbox(arguments[0]).await,
         "mailbox" => delivery::mailbox().await,
         "flood" => delivery::flood(arguments[0], number(&arguments[1..])).await,
         "dead" => delivery::long_dead().await,
         "turn" => turns::turn().await,
+        "together" => turns::together().await,
+        "other-groups" => turns::other_groups().await,
         "async-methods" => turns::async_methods().await,
         "groups" => turns::concurrency_groups().await,
         "cancel" => turns::timeout_and_cancel().await,
@@ -44,12 +59,20 @@ async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
         "stop" => ends::stop().await,
         "kill" => ends::kill().await,
         "priorities" => ends::priorities().await,
+        "kill-before-stop" => urgent::kill_before_stop().await,
+        "down-before-calls" => urgent::down_before_calls().await,
+        "all-hooks" => urgent::hooks().await,
+        "kill-alone" => urgent::kill_alone().await,
+        "kill-among-others" => urgent::kill_among_others(arguments[0]).await,
+        "more-reasons" => exits::reasons(arguments[0], arguments[1], arguments[2]).await,
         "reasons" => ends::exit_reasons().await,
         "links" => ends::links().await,
         "monitors" => ends::monitors().await,
         "isolated" => faults::isolated(arguments[0], arguments[1]).await,
         "drained" => faults::drained(arguments[0], arguments[1]).await,
         "large" => faults::large(arguments[0], number(&arguments[1..])).await,
+        "resent" => faults::resent(arguments[0], arguments[1]).await,
+        "lost" => faults::lost(arguments[0], arguments[1]).await,
         "loops" => faults::loops(arguments[0], arguments[1]).await,
         other => Ok(Value::String(format!("there is no case {other}"))),
     }

@@ -1,5 +1,6 @@
 //! The actors of the cases.
 
+use crate::probes::GateHandle;
 use mobula::{ActorContext, Down, ExitReason};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -117,6 +118,16 @@ impl Tally {
         tokio::time::sleep(Duration::from_millis(millis)).await;
         self.inside.fetch_sub(1, Ordering::SeqCst);
         self.most_inside.load(Ordering::SeqCst)
+    }
+
+    /// In a turn of its own.
+    pub(crate) async fn pass_alone(&mut self, gate: GateHandle) -> mobula::Result<()> {
+        gate.pass().await
+    }
+
+    #[method(group = "io")]
+    pub(crate) async fn pass(&self, gate: GateHandle) -> mobula::Result<()> {
+        gate.pass().await
     }
 
     fn enter(&self) {

@@ -1,5 +1,6 @@
 //! One turn after the other, or together.
 
+use crate::probes::{GateHandle, RoomHandle, until_came};
 use crate::tally::TallyHandle;
 use mobula::{Cluster, ErrorKind, Result};
 use serde_json::{Value, json};
@@ -18,6 +19,41 @@ pub(crate) async fn turn() -> Result<Value> {
         call.await?;
     }
     Ok(tally.read().await?.into())
+}
+
+/// Many callers of both kinds: `&self` methods run together as far as the class allows, and a `&mut self` one with nobody.
+pub(crate) async fn together() -> Result<Value> {
+    let room = RoomHandle::new().spawn().await?;
+    let mut calls: Vec<_> = (0..120)
+        .map(|number| match number % 3 {
+            0 => room.be_alone().submit(),
+            1 => room.visit().submit(),
+            _ => room.meet(1).submit(),
+        })
+        .collect();
+    // Nobody is to be alone between these: they meet.
+    calls.extend((0..12).map(|_| room.meet(3).submit()));
+    for call in calls {
+        call.await?;
+    }
+    let (most, beside_one_alone) = room.seen().await?;
+    Ok(json!([most, beside_one_alone]))
+}
+
+/// A group that is full keeps nobody else waiting.
+pub(crate) async fn other_groups() -> Result<Value> {
+    let tally = TallyHandle::new(0).spawn().await?;
+    let gate = GateHandle::new().spawn().await?;
+    let waiting: Vec<_> = (0..8).map(|_| tally.pass(gate.clone()).submit()).collect();
+    until_came(&gate, 2).await?;
+    // Not by the driver, whose calls keep their order.
+    let read = TallyHandle::new(0).spawn().await?.ask(tally.clone()).await?;
+    let came = gate.came().await?;
+    gate.open().await?;
+    for call in waiting {
+        call.await?;
+    }
+    Ok(json!([read, came, gate.came().await?]))
 }
 
 /// The actor is not entered again while a `&mut self` method awaits.
