@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use mobula_runtime::clock;
-use mobula_types::actor::ActorState;
+use mobula_types::actor::{ActorState, Epoch};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -232,23 +232,33 @@ impl<H: ActorHandle, T: DeserializeOwned + 'static> ActorPool<H, T> {
             // It has no next incarnation, or its calls would wait for that.
             Some((ErrorKind::ActorDied, false)) => self.retired += 1,
             Some((ErrorKind::ActorDied | ErrorKind::TaskPanicked, _)) => {
-                self.running
-                    .push(Box::pin(async move { Event::Looked(goes_on(&actor).await.then_some(actor)) }));
+                let died = error.and_then(|error| error.failure().detail().incarnation);
+                let died = died.map(|incarnation| incarnation.epoch);
+                self.running.push(Box::pin(async move {
+                    Event::Looked(goes_on(&actor, died).await.then_some(actor))
+                }));
             }
             _ => self.idle.push_back(actor),
         }
     }
 }
 
-/// Whether an actor whose incarnation has ended takes further calls. Its head may hear of the end later than its callers.
-async fn goes_on<H: ActorHandle>(actor: &H) -> bool {
+/// Whether an actor whose incarnation `died` takes further calls. That is known once a head has heard of the end, which may
+/// be later than its callers do: what they call before that may be lost.
+async fn goes_on<H: ActorHandle>(actor: &H, died: Option<Epoch>) -> bool {
     for _ in 0..LOOKS {
-        match actor.info().await {
-            Ok(info) if info.state == ActorState::Dead => return false,
-            Ok(info) if info.supervisor.is_some() => return true,
-            Ok(_) => clock::sleep(PAUSE).await,
+        let info = match actor.info().await {
+            Ok(info) => info,
             Err(error) => return error.kind() != ErrorKind::NotFound,
+        };
+        let has_ended = !matches!(info.state, ActorState::Running | ActorState::Stopping);
+        if info.state == ActorState::Dead {
+            return false;
         }
+        if died.is_some_and(|died| info.epoch > died) || (has_ended && info.supervisor.is_some()) {
+            return true;
+        }
+        clock::sleep(PAUSE).await;
     }
     true
 }

@@ -167,6 +167,8 @@ impl Running {
         let result = match result {
             Err(panic) => {
                 let failure = panic.of_task(self.task, self.template.display_name());
+                // Which of its incarnations has ended with it, for whoever calls on.
+                let failure = failure.of_incarnation(self.cell.incarnation);
                 let reason = ExitReason::failed(ExitKind::Panicked, failure.clone());
                 self.cell.end(Ending::new(How::Dead, reason));
                 CallResult::failed(failure)
