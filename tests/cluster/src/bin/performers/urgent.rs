@@ -33,8 +33,7 @@ pub(crate) async fn kill_before_stop() -> Result<Value> {
         }
         probe.kill().await
     };
-    let (stopped, killed) = tokio::join!(probe.stop_within(Duration::from_secs(60)), kill);
-    (stopped?, killed?);
+    tokio::try_join!(probe.stop_within(Duration::from_secs(60)), kill)?;
     let held = held.await.unwrap_err().kind();
     let mut ran = 0;
     for call in queued {
