@@ -201,6 +201,7 @@ impl Campaign {
         let reading = async {
             let image = Image::read(registry.as_ref(), &self.keys).await?;
             let (heads, _) = read_heads(registry.as_ref(), &self.keys, clock::wall_millis()).await?;
+            leadership.confirm(registry.as_ref(), image.latest).await?;
             Ok((image, heads))
         };
         let (image, heads) = match reading.await {

@@ -26,6 +26,8 @@ pub(crate) enum ImageError {
     Newer { key: String, error: RecordError },
     #[error("the record {key} of the cluster cannot be read: {error}; restore the registry from a backup")]
     Cluster { key: String, error: RecordError },
+    #[error("{key} is not this head's any more: another one leads, or the registry was restored meanwhile")]
+    Deposed { key: String },
 }
 
 impl ImageError {
@@ -52,6 +54,8 @@ pub(crate) struct Image {
     /// Where to watch for ends of leases from.
     pub(crate) alive_from: WatchStart,
     pub(crate) revision: Revision,
+    /// The latest revision at which a part of it was read.
+    pub(crate) latest: Revision,
 }
 
 /// What the registry holds of actors and supervisors.
@@ -86,6 +90,7 @@ impl Image {
             revisions: BTreeMap::from([(keys.cluster(), cluster.1)]),
             alive_from: alive.watch_start(),
             revision: alive.revision,
+            latest: alive.revision,
         };
         let living: BTreeSet<String> = alive.entries.iter().map(|entry| entry.key.clone()).collect();
         image.remember(&alive);
@@ -136,6 +141,7 @@ impl Image {
     fn remember(&mut self, listing: &Listing) {
         let revisions = listing.entries.iter().map(|entry| (entry.key.clone(), entry.mod_revision));
         self.revisions.extend(revisions);
+        self.latest = self.latest.max(listing.revision);
     }
 
     fn take_node(&mut self, keys: &Keys, entry: Entry, living: &BTreeSet<String>) -> Result<(), ImageError> {

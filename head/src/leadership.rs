@@ -1,6 +1,7 @@
 //! A won election: its term, its lease by this head's own clock, and its end.
 
-use mobula_registry::{Condition, LeaseId, Registry, RegistryError, Revision};
+use crate::image::ImageError;
+use mobula_registry::{Condition, Entry, LeaseId, Registry, RegistryError, Revision, list_all};
 use mobula_runtime::{Shutdown, clock};
 use mobula_types::{HeadTerm, Time};
 use parking_lot::Mutex;
@@ -57,6 +58,22 @@ impl Leadership {
     /// What ties a write to this leadership.
     pub(crate) fn condition(&self) -> Condition {
         Condition::CreateRevision { key: self.key.clone(), create_revision: self.create_revision }
+    }
+
+    /// Makes sure that what was read up to a revision is what this leadership is to lead over: the registry holds the
+    /// leader's key under this head's lease, at that revision or later. One that was restored meanwhile does not, and
+    /// another head may have been elected there under the same term.
+    pub(crate) async fn confirm(&self, registry: &dyn Registry, latest: Revision) -> Result<(), ImageError> {
+        let found = list_all(registry, &self.key).await?;
+        let is_own = |entry: &Entry| {
+            entry.key == self.key
+                && entry.lease == Some(self.lease)
+                && entry.create_revision == self.create_revision
+        };
+        match found.revision >= latest && found.entries.iter().any(is_own) {
+            true => Ok(()),
+            false => Err(ImageError::Deposed { key: self.key.clone() }),
+        }
     }
 
     /// Whether nobody else can lead yet, by this head's own clock: without it nothing is granted.

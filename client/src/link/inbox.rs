@@ -1,7 +1,7 @@
 //! What other threads have left for the session's thread.
 
 use super::{Command, LinkOptions, Request};
-use mobula_types::{Failure, FailureKind};
+use mobula_types::{Failure, FailureKind, Frame};
 use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 /// Requests and commands on their way to the session's thread, which takes them all at once.
 ///
 /// Requests are bounded by number and bytes, counted until they have been handed to the session under the node's
-/// credit. Commands have no bound of their own: there are at most a few for each handle that the program holds, and as
-/// many frames as a worker has runs.
+/// credit. Of messages that are published, at most once each, those are dropped for which there is no room. Other commands
+/// have no bound of their own: the thread takes them whatever the node accepts, and there are a few at most for each handle,
+/// run, turn, watch, subscription and question that the program has at that moment.
 ///
 /// Right after it has woken others the thread dozes: what they ask for next is worth waking up for, while what they let
 /// go of can ride along with that. It looks by itself before long.
@@ -32,6 +33,9 @@ struct Queue {
     dozing: bool,
     /// Some command is worth waking up for.
     urgent: bool,
+    /// The messages among the commands, and their bytes.
+    published: usize,
+    published_bytes: usize,
     unsent_requests: usize,
     unsent_bytes: usize,
     waits_for_room: usize,
@@ -55,6 +59,22 @@ pub(super) struct Sent {
 const KEPT_ENTRIES: usize = 16 * 1024;
 /// So many commands are worth waking up for, whatever they are.
 const MOST_DELAYED: usize = 64;
+
+/// Messages that may wait for the thread, and after how many bytes of them there is no room for more.
+const MOST_PUBLISHED: usize = 10_000;
+const MOST_PUBLISHED_BYTES: usize = 64 << 20;
+
+impl Queue {
+    /// Counts a message, if there is room for it.
+    fn takes_published(&mut self, bytes: usize) -> bool {
+        let has_room = self.published < MOST_PUBLISHED && self.published_bytes < MOST_PUBLISHED_BYTES;
+        if has_room {
+            self.published += 1;
+            self.published_bytes += bytes;
+        }
+        has_room
+    }
+}
 
 impl Inbox {
     pub(super) fn new(options: LinkOptions) -> Self {
@@ -94,6 +114,11 @@ impl Inbox {
                 drop(queue);
                 // Outside of the lock: it may hold handles, which leave a command of their own.
                 drop(command);
+                return;
+            }
+            if let Command::Frame(Frame::Publish(publication)) = &command
+                && !queue.takes_published(publication.payload.len())
+            {
                 return;
             }
             let may_wait = queue.dozing
@@ -168,6 +193,7 @@ impl Inbox {
             queue.urgent = false;
             std::mem::swap(&mut queue.requests, &mut into.requests);
             std::mem::swap(&mut queue.commands, &mut into.commands);
+            (queue.published, queue.published_bytes) = (0, 0);
             queue.unsent_requests -= sent.requests;
             queue.unsent_bytes -= sent.bytes;
             sent.requests > 0 && std::mem::take(&mut queue.waits_for_room) > 0
@@ -213,5 +239,41 @@ impl Inbox {
         };
         self.room.notify_waiters();
         taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mobula_types::Payload;
+    use mobula_types::actor::Publication;
+
+    fn publish(bytes: usize) -> Command {
+        let payload = Payload::from(vec![0; bytes].as_slice());
+        Command::Frame(Frame::Publish(Box::new(Publication {
+            namespace: "default".into(),
+            topic: "a.b".into(),
+            payload,
+        })))
+    }
+
+    fn taken(inbox: &Inbox) -> usize {
+        let mut taken = Taken::default();
+        inbox.take(&mut taken, Sent::default());
+        taken.commands.len()
+    }
+
+    #[test]
+    fn messages_for_which_there_is_no_room_are_dropped_and_nothing_else_is() {
+        let inbox = Inbox::new(LinkOptions::default());
+        for _ in 0..MOST_PUBLISHED + 5 {
+            inbox.command(publish(1));
+        }
+        inbox.command(Command::Forget(1));
+        assert_eq!(taken(&inbox), MOST_PUBLISHED + 1);
+        for _ in 0..5 {
+            inbox.command(publish(MOST_PUBLISHED_BYTES / 4));
+        }
+        assert_eq!(taken(&inbox), 4, "by their bytes");
     }
 }

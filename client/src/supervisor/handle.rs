@@ -297,8 +297,8 @@ impl SupervisorHandle {
     /// Starts a child again that was terminated or has ended, and waits until it has started.
     ///
     /// # Errors
-    /// `NotFound` where there is no such child, `AlreadyExists` where it runs, `ConstructorFailed`; as
-    /// [`info`](Self::info).
+    /// `NotFound` where there is no such child, `AlreadyExists` where it runs or is being started, `SupervisorEnded`,
+    /// `ConstructorFailed`; as [`info`](Self::info).
     pub async fn restart_child(&self, id: impl Into<Arc<str>>) -> Result<()> {
         let request = ActorRequest::RestartChild { supervisor: self.target(), child: id.into() };
         ask_once(request).await.map(|_done| ())

@@ -241,9 +241,10 @@ impl Actors {
         hosted.held.len() < before
     }
 
-    /// Hands the host what nothing holds back.
+    /// Hands the host what nothing holds back. It delivers without the lock, which what the host returns at once needs. That
+    /// stays in order because everything that releases runs on the session's thread: frames are taken in there, and inputs
+    /// fetched.
     fn release(&self, key: u32) {
-        // Under the lock, so that what two threads release stays in order.
         let mut state = self.state.lock();
         if state.ended {
             return;
@@ -255,8 +256,9 @@ impl Actors {
                 ready.push((key, *turn));
             }
         }
+        drop(state);
         if !ready.is_empty() {
-            parking_lot::MutexGuard::unlocked_fair(&mut state, || self.host.deliver_batch(&mut ready));
+            self.host.deliver_batch(&mut ready);
         }
     }
 

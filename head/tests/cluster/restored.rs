@@ -1,7 +1,9 @@
 //! A registry that is older than what nodes have heard of: somebody has restored it from a backup.
 
+use super::away::{Mood, Moody};
 use super::leaders::until_leading;
 use super::*;
+use mobula_registry::Transaction;
 
 #[tokio::test]
 async fn a_registry_that_was_restored_counts_above_what_nodes_have_seen() {
@@ -66,4 +68,27 @@ async fn a_node_of_an_earlier_incarnation_fences_itself_and_registers_anew() {
     let after = node.granted().await;
     assert_eq!((after.node, after.rejoined), (NodeId::new("node", 2), false));
     assert!(after.term.incarnation > 9, "{}", after.term);
+}
+
+#[tokio::test]
+async fn a_head_that_is_no_leader_in_what_it_has_read_does_not_lead() {
+    let moody = Moody::new();
+    moody.set(Mood::Restored);
+    let registry: Arc<dyn Registry> = moody.clone();
+    let head = head(options(&registry)).await;
+    let client = client(&[&head]);
+    let said = async {
+        loop {
+            let status = client.status().await.unwrap();
+            assert!(!status.leading, "{status:?}");
+            if status.registry_problem.contains("not this head's any more") {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, said).await.expect("the head says why it does not lead");
+    // Once that head is gone, this one leads.
+    registry.commit(Transaction::new().delete("/mobula/default/leader")).await.unwrap();
+    until_leading(&head).await;
 }

@@ -56,9 +56,6 @@ pub enum Event {
     },
     /// A head has recorded these exits.
     ExitsRecorded(Vec<Incarnation>),
-    /// A head was joined, newly or again: it is told everything by the driver, from
-    /// [`inventory`](super::ActorHost::inventory).
-    Joined,
     /// The node embeds functions; a worker of that number runs them.
     EmbeddedStarted {
         /// The worker.

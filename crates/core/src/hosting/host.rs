@@ -123,7 +123,6 @@ impl ActorHost {
             }
             Event::Unknown { incarnations } => self.unknown(&incarnations, effects),
             Event::ExitsRecorded(incarnations) => self.exits.recorded(&incarnations),
-            Event::Joined => {}
             Event::ActorStarted { worker, key } => self.actor_started(worker, key, effects),
             Event::ActorExited { worker, key, reason } => self.actor_exited(worker, key, reason, effects),
             Event::JobOpened { job, has_executable } => {

@@ -75,6 +75,9 @@ impl Supervision {
         let is_start = supervisor.decision.as_ref().is_some_and(|decision| decision.is_start);
         let Some(child) = supervisor.children.get_mut(&exit.ordinal) else { return Verdict::Nothing };
         child.restart_at = Time::ZERO;
+        if exit.started {
+            child.trial = Trial::None;
+        }
         if child.deferred.take().is_some() {
             self.mark_child(id, exit.ordinal);
         }
@@ -99,9 +102,6 @@ impl Supervision {
             return Verdict::Nothing;
         }
         let Some(child) = self.child_mut(id, exit.ordinal) else { return Verdict::Nothing };
-        if exit.started {
-            child.trial = Trial::None;
-        }
         // Also while its supervisor starts: who added it hears of that, and the others go on.
         if child.trial != Trial::None && !exit.started {
             return self.trial_failed(id, exit);

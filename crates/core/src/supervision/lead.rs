@@ -143,7 +143,9 @@ impl Supervision {
         }
         for record in records {
             if let Some(child) = &record.child {
-                self.inherit_child(child, record.supervisor, true, record.last_reason.is_none());
+                let starts = record.decision.as_ref().is_some_and(|decision| decision.is_start);
+                let is_first = record.last_reason.is_none() && (starts || !record.running);
+                self.inherit_child(child, record.supervisor, true, is_first);
             }
         }
         roots

@@ -118,13 +118,6 @@ impl Shard {
                 self.turn_over(handle);
                 host::Event::Returned { worker, handles: vec![handle] }
             }
-            // Turns hold no CPUs that others could use meanwhile.
-            Frame::Blocked { handle } if handle & TURN != 0 => {
-                return self.resume_turn(worker, handle, false);
-            }
-            Frame::Unblocked { handle } if handle & TURN != 0 => {
-                return self.resume_turn(worker, handle, true);
-            }
             Frame::ActorStarted { key } => host::Event::ActorStarted { worker, key },
             Frame::ActorExited { key, reason } => {
                 self.watcher_gone(session, key);
@@ -142,13 +135,6 @@ impl Shard {
             other => return Ok(Some(other)),
         };
         self.tell_host(event);
-        Ok(None)
-    }
-
-    fn resume_turn(&mut self, worker: WorkerId, handle: u64, resume: bool) -> Result<Option<Frame>, Failure> {
-        if resume {
-            self.send_to_worker(worker, Frame::Resume { handle });
-        }
         Ok(None)
     }
 

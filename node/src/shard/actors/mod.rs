@@ -182,7 +182,6 @@ impl Shard {
 
     /// A head has this node as a member: it is told everything, and asked again what was not done yet.
     pub(super) fn tell_head_of_actors(&mut self) {
-        self.tell_host(host::Event::Joined);
         let (actors, exits) = self.actors.host.inventory(self.now);
         let ignored = self.actors.host.ignored();
         let mut located = self.actors.router.located();

@@ -295,7 +295,6 @@ impl Node {
     }
 
     fn tell_everything(&mut self, context: &mut Context) {
-        self.tell_host(context, host::Event::Joined);
         let now = context.local(self.id);
         let Some(machines) = &self.machines else { return };
         let (actors, exits) = machines.host.inventory(now);

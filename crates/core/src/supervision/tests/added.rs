@@ -110,3 +110,28 @@ fn restart_child_says_what_is_in_its_way() {
     world.settle();
     assert_eq!(refusal(&mut world), (FailureKind::SupervisorEnded, ended));
 }
+
+#[test]
+fn a_supervisor_that_was_added_and_has_started_is_started_again_under_another_head() {
+    let mut world = super::rows::world_with(tree(SupervisorStrategy::OneForOne, vec![child("a")]));
+    let added = below("added", tree(SupervisorStrategy::OneForOne, vec![child("x")]));
+    let added = ChildSpec { restart: RestartType::Transient, ..added };
+    let supervisor = ActorTarget::Id(id(1));
+    world.ask(ActorRequest::StartChild { supervisor, actor: id(20), child: added });
+    world.settle();
+    world.fail_over();
+    world.join_all();
+    world.settle();
+    let named = || (ActorTarget::Id(id(1)), "added".into());
+    let (supervisor, child) = named();
+    world.ask(ActorRequest::TerminateChild { supervisor, child });
+    world.settle();
+    world.failing.insert("x".into());
+    let (supervisor, child) = named();
+    let request = world.ask(ActorRequest::RestartChild { supervisor, child });
+    world.settle();
+    assert_eq!(world.answer(request).unwrap_err().kind(), FailureKind::ConstructorFailed);
+    let request = world.ask(ActorRequest::Children(ActorTarget::Id(id(1))));
+    let Ok(ActorAnswer::Children(info)) = world.answer(request) else { panic!() };
+    assert_eq!(info.children.len(), 2, "it stays as it is");
+}

@@ -33,7 +33,7 @@ pub(crate) async fn spread() -> mobula::Result<Value> {
 
 /// A child whose worker has died starts on its node again.
 pub(crate) async fn same_node() -> mobula::Result<Value> {
-    let tree = tree("tree", Placement::Spread, 3).start().await?;
+    let tree = tree("same-node", Placement::Spread, 3).start().await?;
     let before: Vec<String> = actors(&tree).await?.iter().map(node_of).collect();
     let _died = tree.child::<MemberHandle>("1").await?.abort().await;
     let after = until(&tree, "it was started again", run_as(&[1, 2, 1])).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn same_node() -> mobula::Result<Value> {
 
 /// A child for which there is no node left waits, and nobody else does.
 pub(crate) async fn anti_affinity(victim: &str, line: &str) -> mobula::Result<Value> {
-    let tree = tree("tree", Placement::AntiAffinity, 3).start().await?;
+    let tree = tree("apart", Placement::AntiAffinity, 3).start().await?;
     let lost = actors(&tree).await?.iter().position(|actor| node_of(actor) == victim);
     act(line).wait().expect("a shell");
     let after = until(&tree, "one waits", |actors| {
