@@ -36,11 +36,12 @@ pub(crate) async fn reasons(url: &str, victim: &str, process: &str) -> Result<Va
 
     let supervised = of_supervisor().await?;
 
-    let on_node = TallyHandle::new(0).on_node(victim, false).spawn().await?.monitor().await?;
+    let on_node = TallyHandle::new(0).on_node(victim, false).spawn().await?;
+    let lost = on_node.monitor().await?;
     Command::new("kill").args(["-KILL", process]).status().expect("a kill");
 
     let mut kinds = Vec::new();
-    for monitor in [unwell, linked, of_job_here, nowhere, on_node] {
+    for monitor in [unwell, linked, of_job_here, nowhere, lost] {
         kinds.push(kind(&monitor.await?.reason));
     }
     kinds.extend(supervised);

@@ -41,8 +41,7 @@ pub(crate) async fn mailbox(node: &str) -> Result<Value> {
         neighbour.stop().await?;
         gate.open().await
     };
-    let (stopped, opened) = tokio::join!(counter.stop(), closed);
-    (stopped?, opened?);
+    tokio::try_join!(counter.stop(), closed)?;
     let (mut ran, mut unstarted) = (0, 0);
     for flood in floods {
         let (of_these, of_those) = flood.await?;

@@ -141,6 +141,13 @@ impl Tally {
         millis
     }
 
+    /// As that, once somebody else was told that it has begun.
+    #[method(blocking)]
+    pub(crate) fn block_noted(&self, millis: u64, heir: TallyHandle) -> u64 {
+        heir.note("begun".to_owned()).cast();
+        self.block(millis)
+    }
+
     pub(crate) fn process(&self) -> u32 {
         std::process::id()
     }

@@ -33,8 +33,7 @@ pub(crate) async fn kill_before_stop() -> Result<Value> {
         }
         probe.kill().await
     };
-    let (stopped, killed) = tokio::join!(probe.stop_within(Duration::from_secs(60)), kill);
-    (stopped?, killed?);
+    tokio::try_join!(probe.stop_within(Duration::from_secs(60)), kill)?;
     let held = held.await.unwrap_err().kind();
     let mut ran = 0;
     for call in queued {
@@ -103,7 +102,9 @@ fn runs(process: u32) -> bool {
 pub(crate) async fn kill_alone() -> Result<Value> {
     let tally = TallyHandle::new(0).isolated(true).spawn().await?;
     let process = tally.process().await?;
-    let blocking = tally.block(600_000).submit();
+    let ledger = TallyHandle::new(0).spawn().await?;
+    let blocking = tally.block_noted(600_000, ledger.clone()).submit();
+    until_noted(&ledger, "begun").await?;
     let begun = tokio::time::Instant::now();
     let monitor = tally.monitor().await?;
     tokio::time::timeout(Duration::from_secs(6), tally.kill()).await.expect("it is dead after 2 s")?;
@@ -121,7 +122,9 @@ pub(crate) async fn kill_among_others(node: &str) -> Result<Value> {
     let (blocked, neighbour) = (spawn(0).await?, spawn(1).await?);
     let process = blocked.process().await?;
     let shared = neighbour.process().await? == process;
-    let blocking = blocked.block(600_000).submit();
+    let ledger = TallyHandle::new(0).on_node("node-0", false).spawn().await?;
+    let blocking = blocked.block_noted(600_000, ledger.clone()).submit();
+    until_noted(&ledger, "begun").await?;
     tokio::time::timeout(Duration::from_secs(6), blocked.kill()).await.expect("it is dead after 2 s")?;
     let dead = format!("{:?}", blocking.await.unwrap_err().kind());
     // The neighbour goes on, and newcomers are elsewhere.
