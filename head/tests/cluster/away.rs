@@ -55,7 +55,7 @@ impl Registry for Moody {
     async fn list(&self, prefix: &str, page: ListPage) -> Result<List, RegistryError> {
         self.check()?;
         let list = self.inner.list(prefix, page).await;
-        if *self.mood.lock() == Mood::Restored && prefix == "/mobula/default/actor-names/" {
+        if *self.mood.lock() == Mood::Restored && prefix == "/mobula/default/names/" {
             self.set(Mood::Well);
             let leader = "/mobula/default/leader";
             self.inner.commit(Transaction::new().delete(leader)).await?;

@@ -47,6 +47,7 @@ impl Shard {
                     self.tell_router(calls::Event::Cancel { task, attempt, failure });
                 }
             }
+            Effect::ActorNotCreated { actor, failure } => self.has_no_actor(actor, failure),
             Effect::ActorUnreferenced { actor } => self.actor_unreferenced(actor),
             Effect::Completed { session, task, outcome } => {
                 self.sessions.send(session, Frame::Completed { task, outcome });

@@ -4,6 +4,7 @@
 mod cases;
 mod driver;
 mod etcd;
+mod network;
 mod processes;
 mod program;
 mod server;
@@ -11,6 +12,7 @@ mod server;
 pub use cases::{perform, perform_on, print_end};
 pub use driver::{Driver, DriverOutput};
 pub use etcd::Etcd;
+pub use network::{Host, Network};
 pub use processes::children;
 pub use program::{example, misfits as misfits_program, mobula, workplace};
 pub use server::{Head, Node, Server};
@@ -88,13 +90,21 @@ impl TestCluster {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn add_head(&mut self, flags: &[String]) -> Result<()> {
+        self.add_head_at(None, flags)
+    }
+
+    /// Starts another head, on a host of its own where one is given.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn add_head_at(&mut self, host: Option<&Host>, flags: &[String]) -> Result<()> {
         let registry = match &self.etcd {
             Some(etcd) => vec!["--etcd".into(), etcd.url()],
             None => {
                 vec!["--registry-file".into(), self.folder.path().join("registry.redb").display().to_string()]
             }
         };
-        let head = Head::start(&self.token_file(), &[registry.as_slice(), flags].concat())?;
+        let head = Head::start_at(host, &self.token_file(), &[registry.as_slice(), flags].concat())?;
         self.heads.push(head);
         Ok(())
     }
@@ -114,9 +124,17 @@ impl TestCluster {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn add_node(&mut self, flags: &[String]) -> Result<()> {
+        self.add_node_at(None, flags)
+    }
+
+    /// Starts another node, on a host of its own where one is given.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn add_node_at(&mut self, host: Option<&Host>, flags: &[String]) -> Result<()> {
         let heads: Vec<String> = self.heads.iter().map(|head| head.server.url().to_owned()).collect();
         let name = format!("node-{}", self.nodes.len());
-        let node = Node::start(&self.token_file(), &heads, &name, flags)?;
+        let node = Node::start_at(host, &self.token_file(), &heads, &name, flags)?;
         self.nodes.push(node);
         Ok(())
     }

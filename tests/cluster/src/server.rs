@@ -1,6 +1,7 @@
 //! Heads and nodes as processes.
 
 use crate::mobula;
+use crate::network::Host;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -39,8 +40,8 @@ pub struct Node {
 
 impl Server {
     /// What it leaves behind when it is killed goes with the token's folder.
-    fn launch(arguments: &[String], token_file: &Path) -> Result<Self> {
-        let mut process = Command::new(mobula()?)
+    fn launch(host: Option<&Host>, arguments: &[String], token_file: &Path) -> Result<Self> {
+        let mut process = program_at(host)?
             .args(arguments)
             .arg("--as-child")
             .env("MOBULA_LOG", "warn")
@@ -141,6 +142,21 @@ impl Drop for Server {
     }
 }
 
+/// The command line, started on that host.
+fn program_at(host: Option<&Host>) -> Result<Command> {
+    let Some(host) = host else { return Ok(Command::new(mobula()?)) };
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", &host.namespace]).arg(mobula()?);
+    Ok(command)
+}
+
+/// Where a server listens unless the flags say so: on a free port.
+fn listening(host: Option<&Host>, flags: &[String]) -> Vec<String> {
+    let is_given = flags.iter().any(|flag| flag == "--listen");
+    let address = host.map_or("127.0.0.1", |host| &host.address);
+    if is_given { Vec::new() } else { vec!["--listen".to_owned(), format!("{address}:0")] }
+}
+
 fn keep_lines(output: impl Read, kept: &Mutex<String>) {
     for line in BufReader::new(output).lines().map_while(Result::ok) {
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,7 +173,11 @@ impl Head {
     /// # Errors
     /// Where it does not come up: with what it said.
     pub fn start(token_file: &Path, flags: &[String]) -> Result<Self> {
-        let mut head = Head::launch(token_file, flags)?;
+        Head::start_at(None, token_file, flags)
+    }
+
+    pub(crate) fn start_at(host: Option<&Host>, token_file: &Path, flags: &[String]) -> Result<Self> {
+        let mut head = Head::launch_at(host, token_file, flags)?;
         head.server.wait_until_ready()?;
         Ok(head)
     }
@@ -167,12 +187,14 @@ impl Head {
     /// # Errors
     /// Where the program cannot be started.
     pub fn launch(token_file: &Path, flags: &[String]) -> Result<Self> {
+        Head::launch_at(None, token_file, flags)
+    }
+
+    fn launch_at(host: Option<&Host>, token_file: &Path, flags: &[String]) -> Result<Self> {
         let token = token_file.display().to_string();
-        let mut arguments = ["head", "--token-file", &token].map(str::to_owned).to_vec();
-        if !flags.iter().any(|flag| flag == "--listen") {
-            arguments.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
-        }
-        Ok(Head { server: Server::launch(&[&arguments[..], flags].concat(), token_file)? })
+        let common = ["head", "--token-file", &token].map(str::to_owned);
+        let arguments = [&common[..], &listening(host, flags), flags].concat();
+        Ok(Head { server: Server::launch(host, &arguments, token_file)? })
     }
 }
 
@@ -182,7 +204,17 @@ impl Node {
     /// # Errors
     /// Where it does not come up: with what it said.
     pub fn start(token_file: &Path, heads: &[String], name: &str, flags: &[String]) -> Result<Self> {
-        let mut node = Node::launch(token_file, heads, name, flags)?;
+        Node::start_at(None, token_file, heads, name, flags)
+    }
+
+    pub(crate) fn start_at(
+        host: Option<&Host>,
+        token_file: &Path,
+        heads: &[String],
+        name: &str,
+        flags: &[String],
+    ) -> Result<Self> {
+        let mut node = Node::launch_at(host, token_file, heads, name, flags)?;
         node.server.wait_until_ready()?;
         Ok(node)
     }
@@ -192,14 +224,20 @@ impl Node {
     /// # Errors
     /// Where the program cannot be started.
     pub fn launch(token_file: &Path, heads: &[String], name: &str, flags: &[String]) -> Result<Self> {
+        Node::launch_at(None, token_file, heads, name, flags)
+    }
+
+    fn launch_at(
+        host: Option<&Host>,
+        token_file: &Path,
+        heads: &[String],
+        name: &str,
+        flags: &[String],
+    ) -> Result<Self> {
         let token = token_file.display().to_string();
         let heads = heads.join(",");
-        let common =
-            ["node", "--listen", "127.0.0.1:0", "--token-file", &token, "--head", &heads, "--name", name];
-        let common = common.map(str::to_owned);
-        Ok(Node {
-            server: Server::launch(&[&common[..], flags].concat(), token_file)?,
-            name: name.to_owned(),
-        })
+        let common = ["node", "--token-file", &token, "--head", &heads, "--name", name].map(str::to_owned);
+        let arguments = [&common[..], &listening(host, flags), flags].concat();
+        Ok(Node { server: Server::launch(host, &arguments, token_file)?, name: name.to_owned() })
     }
 }

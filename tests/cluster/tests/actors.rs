@@ -154,6 +154,15 @@ fn actors_are_called_on_other_nodes() -> Result<()> {
 }
 
 #[test]
+fn calls_wait_for_an_actor_that_is_being_created() -> Result<()> {
+    let seen = run(&cluster()?, &["started"])?;
+    assert_eq!(seen[0], 42, "{seen}");
+    assert!(seen[1].as_str().is_some_and(|text| text.contains("it cannot be")), "{seen}");
+    assert!(seen[2].as_str().is_some_and(|text| text.contains("no 3 numbers")), "{seen}");
+    Ok(())
+}
+
+#[test]
 fn a_handle_to_an_actor_long_dead() -> Result<()> {
     let cluster = cluster()?;
     let text = run(&cluster, &["dead"])?;

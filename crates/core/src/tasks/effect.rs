@@ -56,6 +56,13 @@ pub enum Effect {
         /// Why.
         failure: Failure,
     },
+    /// A creation has failed: nobody is to wait for its actor.
+    ActorNotCreated {
+        /// The actor.
+        actor: ActorId,
+        /// Why.
+        failure: Failure,
+    },
     /// Nobody holds a handle of an actor that was created here any more.
     ActorUnreferenced {
         /// The actor.

@@ -221,6 +221,9 @@ impl TaskEngine {
         };
         self.leave_phase(key);
         self.leave_lane(key, effects);
+        if let Outcome::Failed(failure) = &outcome {
+            self.creates_nothing(key, failure, effects);
+        }
         self.count_end(key, ending, &outcome);
         let task = &mut self.tasks[key.at()];
         let id = task.id;

@@ -142,6 +142,14 @@ impl TaskEngine {
         effects.push(Effect::CancelRouted { task, attempt, failure });
     }
 
+    /// A task has failed: where an actor was to come of it, there is none.
+    pub(super) fn creates_nothing(&self, key: TaskKey, failure: &Failure, effects: &mut Vec<Effect>) {
+        if self.is_creation(key) {
+            let actor = ActorId(self.tasks[key.at()].id);
+            effects.push(Effect::ActorNotCreated { actor, failure: failure.clone() });
+        }
+    }
+
     fn is_creation(&self, key: TaskKey) -> bool {
         let shape = &self.shapes[self.tasks[key.at()].shape.at()];
         matches!(shape.template.options.target, Target::Constructor(_))

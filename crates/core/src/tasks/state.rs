@@ -10,6 +10,11 @@ use mobula_types::{Attempt, JobId, ObjectId, StoredValue, TaskId, Time};
 use std::sync::Arc;
 
 impl TaskEngine {
+    /// Whether the task is on record and has yet to end.
+    pub fn is_unfinished(&self, id: TaskId) -> bool {
+        self.tasks.find(&id).is_some_and(|key| !self.tasks[key.at()].is_ended())
+    }
+
     /// One task that is on record: unfinished, or with results that somebody holds.
     pub fn task(&self, id: TaskId) -> Option<TaskSnapshot> {
         self.tasks.find(&id).map(|key| self.snapshot(key))

@@ -7,6 +7,7 @@ mod fairness;
 mod health;
 mod marker;
 mod order;
+mod script;
 mod sharing;
 mod support;
 mod timeout;

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Starts turns of one actor together, once it is idle; gives how many tasks that took.
+/// Starts turns of one actor together, once it is idle; gives how many tasks that took: none where the task that drove the
+/// actor before has yet to go.
 fn tasks_for(method: usize, count: u64) -> u64 {
     // No health check comes in between.
     let world = World::hosted(|options| ActorHostOptions { health_period: HOUR, ..options });
     world.deliver(1, ADD);
     world.wait_for("done 1");
-    // Its drive task has gone when the next turn starts another one.
-    std::thread::sleep(Duration::from_millis(20));
     for handle in 2..2 + count {
         world.script.open(handle);
     }
@@ -26,13 +25,13 @@ fn tasks_for(method: usize, count: u64) -> u64 {
 #[test]
 fn turns_that_come_together_wake_their_actor_once() {
     for method in [ADD, READ] {
-        assert_eq!(tasks_for(method, 500), 1);
+        assert!(tasks_for(method, 500) <= 1);
     }
 }
 
 #[test]
 fn async_turns_that_never_wait_are_no_tasks_of_their_own() {
     for method in [READ_WAITING, ADD_WAITING] {
-        assert_eq!(tasks_for(method, 500), 1);
+        assert!(tasks_for(method, 500) <= 1);
     }
 }

@@ -2,23 +2,28 @@
 
 use super::super::{Input, Shard};
 use indexmap::IndexMap;
+use mobula_core::calls;
 use mobula_core::placement::lack_of_host;
 use mobula_core::tasks::{self, Place};
 use mobula_runtime::spawn;
 use mobula_types::actor::{
-    ActorAnswer, ActorLocation, ActorReport, ActorRequest, ActorSpec, ActorTarget, CreateActor, ExitKind,
-    Lifetime, Location, Target,
+    ActorAnswer, ActorLocation, ActorReport, ActorRequest, ActorSpec, ActorTarget, CreateActor, EncodedSize,
+    ExitKind, ExitReason, Lifetime, Location, Target,
 };
 use mobula_types::frame::AssignmentEnd;
 use mobula_types::{
-    ActorId, Attempt, Failure, FailureKind, JobId, JobInfo, Outcome, Payload, ResultValue, TaskId, Time,
+    ActorId, Attempt, Epoch, Failure, FailureKind, Incarnation, JobId, JobInfo, Outcome, Payload,
+    ResultValue, TaskId, Time,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Creations in one question to the head.
+/// Creations in one question to the head, and their bytes: a message takes 16 MiB.
 const BATCH: usize = 1000;
+const BATCH_BYTES: usize = 1 << 20;
+/// The most bytes that one creation may have, its arguments included.
+const MOST_BYTES: usize = 8 << 20;
 /// Questions that may be under way at once: what comes meanwhile goes together with the next one.
 const MOST_ASKED: usize = 4;
 /// The same warning is said again after so long.
@@ -32,7 +37,7 @@ pub(crate) struct Creations {
     /// Those that are not over.
     open: IndexMap<ActorId, Creation, foldhash::fast::FixedState>,
     /// Those that the head is to be asked for, in order.
-    waiting: Vec<ActorId>,
+    waiting: VecDeque<ActorId>,
     /// Questions under way.
     asked: usize,
     /// Not before this.
@@ -81,6 +86,24 @@ impl Creations {
     /// The actors whose places the head is to tell.
     pub(super) fn located(&self) -> impl Iterator<Item = ActorId> + '_ {
         self.living.keys().copied()
+    }
+
+    /// The first that wait, as many as go into one question.
+    pub(in crate::shard) fn next_question(&mut self) -> Vec<CreateActor> {
+        let (mut creates, mut bytes) = (Vec::new(), 0);
+        while let Some(actor) = self.waiting.pop_front() {
+            let Some(creation) = self.open.get(&actor) else { continue };
+            bytes += creation.create.encoded_size();
+            if !creates.is_empty() && bytes > BATCH_BYTES {
+                self.waiting.push_front(actor);
+                break;
+            }
+            creates.push(creation.create.clone());
+            if creates.len() == BATCH {
+                break;
+            }
+        }
+        creates
     }
 
     /// A job has ended, and its actors with it.
@@ -133,8 +156,16 @@ impl Shard {
         let NewActor { task, attempt, job, spec, detached_from } = new;
         let actor = ActorId(task);
         let create = CreateActor { actor, spec: Arc::new(spec) };
+        let bytes = create.encoded_size();
         self.actors.creations.open.insert(actor, Creation { attempt, job, create, detached_from });
-        self.actors.creations.waiting.push(actor);
+        if bytes > MOST_BYTES {
+            let text = format!(
+                "the arguments of the constructor take {bytes} bytes, the most are {MOST_BYTES}: put large values \
+                 into the store, and pass their references"
+            );
+            return self.not_created(actor, Failure::new(FailureKind::InvalidArgument, text));
+        }
+        self.actors.creations.waiting.push_back(actor);
     }
 
     /// What is to outlive its job is created in another one, which may have yet to be opened.
@@ -167,10 +198,7 @@ impl Shard {
         let now = self.now;
         let creations = &mut self.actors.creations;
         while !creations.waiting.is_empty() && creations.asked < MOST_ASKED && now >= creations.not_before {
-            let count = creations.waiting.len().min(BATCH);
-            let actors: Vec<ActorId> = creations.waiting.drain(..count).collect();
-            let open = actors.iter().filter_map(|actor| creations.open.get(actor));
-            let creates: Vec<CreateActor> = open.map(|creation| creation.create.clone()).collect();
+            let creates = creations.next_question();
             if creates.is_empty() {
                 continue;
             }
@@ -287,6 +315,14 @@ impl Shard {
             let failure = failure.of_task(actor.0, name);
             self.end_creation(actor, creation.attempt, Outcome::Failed(failure));
         }
+    }
+
+    /// Calls may wait for an actor that does not come.
+    pub(in super::super) fn has_no_actor(&mut self, actor: ActorId, failure: Failure) {
+        let incarnation = Incarnation { actor, epoch: Epoch::default() };
+        let reason = ExitReason::failed(ExitKind::ConstructorFailed, failure);
+        let location = Location::Dead { incarnation, reason };
+        self.tell_router(calls::Event::Located(ActorLocation { actor, location }));
     }
 
     fn end_creation(&mut self, actor: ActorId, attempt: Attempt, outcome: Outcome) {

@@ -53,10 +53,12 @@ impl Shard {
         }
     }
 
-    /// Of what was created through this node, the place is known; of others the head is asked.
+    /// Of what was created through this node, the place is known; of others the head is asked. One that has yet to be created
+    /// through this node no head knows: its calls wait for its creation.
     fn locate(&mut self, actor: ActorId) {
         match self.actors.creations.location_of(actor).cloned() {
             Some(location) => self.tell_router(calls::Event::Located(ActorLocation { actor, location })),
+            None if self.tasks.is_unfinished(actor.0) => {}
             None => self.parts.head.report_actors(ActorReport::Locate(vec![actor])),
         }
     }

@@ -67,3 +67,20 @@ async fn a_detached_job_that_is_over_is_opened_anew_once() {
     world.shard.settle();
     assert_eq!(jobs_of(&world), Some((JobId(9), None)), "not for a third time");
 }
+
+#[tokio::test]
+async fn a_question_has_a_thousand_creations_and_a_mebibyte_at_most() {
+    let mut world = World::new();
+    world.open_job(JOB, None);
+    let of_size = |low, bytes: usize| {
+        let new = new_actor(low, TaskOptions::default(), Lifetime::Handles);
+        let spec = ActorSpec { arguments: Payload::from(&vec![0; bytes][..]), ..new.spec };
+        NewActor { spec, ..new }
+    };
+    (0..1500).for_each(|low| world.shard.create_actor(of_size(low, 10)));
+    (1500..1503).for_each(|low| world.shard.create_actor(of_size(low, 600 << 10)));
+    let creations = &mut world.shard.actors.creations;
+    let counts: Vec<usize> =
+        std::iter::from_fn(|| Some(creations.next_question().len())).take_while(|count| *count > 0).collect();
+    assert_eq!(counts, [1000, 501, 1, 1]);
+}

@@ -112,6 +112,27 @@ pub(crate) async fn isolated(node: &str, file: &str) -> Result<Value> {
     )
 }
 
+/// A supervised actor that begins on that node is called until `FILE.stop` is there. `FILE` has the epoch and the process that
+/// answered last. Gives the epochs that answered, in their order.
+pub(crate) async fn epochs(node: &str, file: &str) -> Result<Value> {
+    let child = TallyHandle::new(0).on_node(node, true);
+    let tree = Supervisor::one_for_one("tree").child("a", child).start().await?;
+    let called: TallyHandle = tree.child("a").await?;
+    let (stop, limit) = (format!("{file}.stop"), Duration::from_millis(500));
+    let mut epochs = Vec::new();
+    while !Path::new(&stop).exists() {
+        // What fails meanwhile has not been answered by anybody.
+        let Ok(epoch) = called.epoch().deadline(limit).await else { continue };
+        if epochs.last() != Some(&epoch) {
+            let Ok(process) = called.process().deadline(limit).await else { continue };
+            epochs.push(epoch);
+            mark(file, &format!("{epoch} {process}"));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(json!(epochs))
+}
+
 /// Actors on a node that drains: a supervised one, and one of which the head has the arguments no more. `FILE` is there once
 /// they run; once `FILE.drained` is there, they are looked at.
 pub(crate) async fn drained(node: &str, file: &str) -> Result<Value> {

@@ -17,6 +17,19 @@ pub(crate) async fn counts(node: Option<&str>) -> Result<Value> {
     Ok(tally.read().await?.into())
 }
 
+#[mobula::remote]
+fn numbers(count: u64) -> Result<u64, String> {
+    Err(format!("no {count} numbers"))
+}
+
+/// Calls wait for an actor that is being created. Where none comes of it, they fail with the reason.
+pub(crate) async fn started() -> Result<Value> {
+    let total = TallyHandle::new(40).start().add(2).await?;
+    let failing = TallyHandle::failing().start().read().await.unwrap_err();
+    let without_arguments = TallyHandle::new(numbers::remote(3).submit()).start().read().await.unwrap_err();
+    Ok(json!([total, format!("{failing:?}"), format!("{without_arguments:?}")]))
+}
+
 pub(crate) async fn constructor() -> Result<Value> {
     let failed = TallyHandle::failing().spawn().await.unwrap_err();
     let panicked = TallyHandle::panicking().spawn().await.unwrap_err();

@@ -25,6 +25,7 @@ async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
     let (case, arguments) = words.split_first().expect("a case");
     match *case {
         "counts" => lives::counts(arguments.first().copied()).await,
+        "started" => lives::started().await,
         "constructor" => lives::constructor().await,
         "names" => lives::names().await,
         "lifetime" => lives::lifetime().await,
@@ -69,6 +70,7 @@ async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
         "links" => ends::links().await,
         "monitors" => ends::monitors().await,
         "isolated" => faults::isolated(arguments[0], arguments[1]).await,
+        "epochs" => faults::epochs(arguments[0], arguments[1]).await,
         "drained" => faults::drained(arguments[0], arguments[1]).await,
         "large" => faults::large(arguments[0], number(&arguments[1..])).await,
         "resent" => faults::resent(arguments[0], arguments[1]).await,
