@@ -80,6 +80,9 @@ async fn an_actor_that_breaks_is_retired_unless_it_is_started_again(_cluster: Cl
     assert_eq!(take_all(&mut pool).await, (vec![1], vec![ErrorKind::TaskPanicked, died, died]));
     pool.push(MinerHandle::new().spawn().await?);
     assert_eq!(pool.map(dig, 1..5).await?, [1, 2, 3, 4]);
+    let mut unordered = pool.map_unordered(dig, 1..5).await?;
+    unordered.sort_unstable();
+    assert_eq!(unordered, [1, 2, 3, 4]);
     tree.stop().await
 }
 

@@ -100,6 +100,26 @@ fn what_nobody_has_and_who_nobody_knows_is_said_at_once() {
 }
 
 #[test]
+fn the_benchmark_measures_rows_of_actors() {
+    let home = Home::new();
+    let rows = "^(1:1 actor calls sync|n:n actor calls with arg async|restart after a panic)$";
+    let output = home
+        .mobula(&["bench", "--quick", "--mode", "worker", "--filter", rows, "-o", "json"])
+        .args(["--erlang-peer", "/nonexistent"])
+        .output();
+    let report: serde_json::Value = serde_json::from_str(&stdout_of(output)).expect("it prints JSON");
+    let measured = report.as_array().expect("rows").iter().filter(|row| row["mode"] == "worker");
+    let units: Vec<&str> = measured
+        .map(|row| {
+            assert!(row["value"].as_f64().is_some_and(|value| value > 0.0), "{row}");
+            row["unit"].as_str().expect("a unit")
+        })
+        .collect();
+    assert_eq!(units, ["calls/s", "calls/s", "ms"]);
+    assert_eq!(home.processes(), Vec::<u32>::new(), "nothing is left of its clusters");
+}
+
+#[test]
 fn a_cluster_without_actors_says_so() {
     let home = Home::new();
     stdout_of(home.mobula(&["up", "--port", "0", "--num-cpus", "1", "--detach"]).output());

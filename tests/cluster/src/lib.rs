@@ -14,7 +14,7 @@ pub use driver::{Driver, DriverOutput};
 pub use etcd::Etcd;
 pub use network::{Host, Network};
 pub use processes::children;
-pub use program::{example, misfits as misfits_program, mobula, workplace};
+pub use program::{example, misfits as misfits_program, mobula, trees as trees_program, workplace};
 pub use server::{Head, Node, Server};
 
 use anyhow::{Context, Result};

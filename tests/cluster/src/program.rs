@@ -55,7 +55,7 @@ pub fn workplace() -> Result<PathBuf> {
 ///
 /// # Errors
 /// Where it has not been built.
-pub(crate) fn trees() -> Result<PathBuf> {
+pub fn trees() -> Result<PathBuf> {
     built("trees")
 }
 

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use mobula_cluster_tests::{ClusterOptions, Driver, TestCluster, eventually_within};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 fn owned(flags: &[&str]) -> Vec<String> {
@@ -76,6 +77,19 @@ fn default_delivery_where_a_node_is_lost() -> Result<()> {
     // Whether the one that waited has started nobody can know.
     let seen = finish(driver)?;
     assert_eq!(seen, json!([[["ActorDied", true], ["ActorDied", true]], ["again"], 2]));
+    Ok(())
+}
+
+#[test]
+fn exit_reason_of_a_worker_that_is_killed() -> Result<()> {
+    let cluster = gateway(&[], 2)?;
+    let marks = cluster.folder().join("marks");
+    let driver = cluster.performers(0, &["worker-killed", "node-1", &marks.display().to_string()])?;
+    eventually_within("the calls run", Duration::from_secs(20), || Ok(marks.exists()))?;
+    let killed = Command::new("kill").args(["-KILL", &std::fs::read_to_string(&marks)?]).status()?;
+    ensure!(killed.success(), "{killed}");
+    let lost = json!(["ActorDied", true]);
+    assert_eq!(finish(driver)?, json!([true, [lost, lost], ["WorkerDied", "WorkerDied"], 2, "ActorDied"]));
     Ok(())
 }
 

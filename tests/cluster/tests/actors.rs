@@ -91,6 +91,16 @@ fn constructor() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn constructor_that_never_returns() -> Result<()> {
+    let seen = run(&cluster()?, &["never-starts"])?;
+    assert_eq!(
+        seen,
+        json!([["ConstructorFailed: DeadlineExceeded", "ConstructorFailed: DeadlineExceeded"], 4])
+    );
+    Ok(())
+}
+
 /// The bound holds over all callers: those of a full mailbox have one call there each.
 #[test]
 fn mailbox() -> Result<()> {
@@ -177,10 +187,13 @@ fn a_handle_to_an_actor_long_dead() -> Result<()> {
 #[test]
 fn a_flood_slows_its_caller_alone() -> Result<()> {
     let cluster = cluster()?;
-    let flooding = cluster.performers(0, &["flood", "shared", "50000"])?;
-    let other = finish(cluster.performers(1, &["flood", "shared", "10"])?)?;
-    assert!(other["value"].as_u64().is_some_and(|total| total >= 10), "{other}");
-    let flooded = finish(flooding)?;
-    assert!(flooded["value"].as_u64().is_some_and(|total| total >= 50_000), "{flooded}");
+    let marks = cluster.folder().join("marks");
+    let flooding = cluster.performers(0, &["flood", "shared", &marks.display().to_string()])?;
+    eventually("it is flooded", || Ok(marks.exists()))?;
+    // The flood goes on until this has its answers.
+    let other = finish(cluster.performers(1, &["call-flooded", "shared", "10"])?)?;
+    assert_eq!(other["value"], 10, "{other}");
+    std::fs::write(cluster.folder().join("marks.stop"), "")?;
+    assert_eq!(finish(flooding)?["value"], true);
     Ok(())
 }

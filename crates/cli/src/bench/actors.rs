@@ -20,6 +20,10 @@ impl Echo {
         Bytes::from_static(b"ok")
     }
 
+    pub(crate) fn shared_ok(&self) -> Bytes {
+        Bytes::from_static(b"ok")
+    }
+
     pub(crate) async fn async_ok(&self) -> Bytes {
         Bytes::from_static(b"ok")
     }
@@ -38,11 +42,13 @@ impl Echo {
 pub(super) enum Method {
     /// A method with `&mut self`, which is not async.
     Plain,
-    /// The same, with an argument.
+    /// The same, with a reference to an argument in the store.
     PlainWith,
+    /// A method with `&self`, which is not async.
+    Shared,
     /// An async one with `&self`.
     Async,
-    /// The same, with an argument.
+    /// The same, with an argument in the call.
     AsyncWith,
 }
 
@@ -52,15 +58,21 @@ const ARGUMENT: usize = 1024;
 /// Calls each of the actors `count` times, all submitted before the first is got.
 pub(super) async fn round(actors: &[EchoHandle], method: Method, count: usize) -> mobula::Result<u64> {
     let argument = Bytes::from(vec![7_u8; ARGUMENT]);
+    let stored = match method {
+        Method::PlainWith => Some(mobula::put(argument.clone()).await?),
+        _ => None,
+    };
     let mut calls = Vec::with_capacity(actors.len() * count);
     for _ in 0..count {
         for actor in actors {
             calls.push(
-                match method {
-                    Method::Plain => actor.ok(),
-                    Method::PlainWith => actor.ok_with(argument.clone()),
-                    Method::Async => actor.async_ok(),
-                    Method::AsyncWith => actor.async_ok_with(argument.clone()),
+                match (method, &stored) {
+                    (Method::Plain, _) => actor.ok(),
+                    (Method::PlainWith, Some(stored)) => actor.ok_with(stored),
+                    (Method::PlainWith, None) => actor.ok_with(argument.clone()),
+                    (Method::Shared, _) => actor.shared_ok(),
+                    (Method::Async, _) => actor.async_ok(),
+                    (Method::AsyncWith, _) => actor.async_ok_with(argument.clone()),
                 }
                 .submit(),
             );

@@ -23,11 +23,12 @@ struct Report {
 struct ReportedRow {
     name: String,
     value: Option<f64>,
+    unit: String,
 }
 
-/// Its values by the names of rows; none where it cannot be run, which is said.
+/// Its values by the names of rows, in our units; none where it cannot be run, which is said.
 pub(super) async fn measure(
-    names: &[&str],
+    units: &BTreeMap<&str, &str>,
     plan: TrialPlan,
     program: Option<&Path>,
 ) -> BTreeMap<String, f64> {
@@ -36,7 +37,7 @@ pub(super) async fn measure(
         eprintln!("mobula: {} is not here: no comparison with Erlang", program.display());
         return BTreeMap::new();
     }
-    match run(names, plan, &program).await {
+    match run(units, plan, &program).await {
         Ok(values) => values,
         Err(error) => {
             eprintln!("mobula: no comparison with Erlang: {error:#}");
@@ -45,7 +46,12 @@ pub(super) async fn measure(
     }
 }
 
-async fn run(names: &[&str], plan: TrialPlan, program: &Path) -> anyhow::Result<BTreeMap<String, f64>> {
+async fn run(
+    units: &BTreeMap<&str, &str>,
+    plan: TrialPlan,
+    program: &Path,
+) -> anyhow::Result<BTreeMap<String, f64>> {
+    let names: Vec<&str> = units.keys().copied().collect();
     let filter = format!("^({})$", names.join("|"));
     let mut command = Command::new("escript");
     command.arg(program).args(["--filter", &filter]);
@@ -60,5 +66,30 @@ async fn run(names: &[&str], plan: TrialPlan, program: &Path) -> anyhow::Result<
         .context("escript cannot be run (Debian: erlang-base)")?;
     anyhow::ensure!(output.status.success(), "it ended with {}", output.status);
     let report: Report = serde_json::from_slice(&output.stdout).context("its output cannot be read")?;
-    Ok(report.rows.into_iter().filter_map(|row| Some((row.name, row.value?))).collect())
+    report.rows.into_iter().filter_map(|row| in_our_unit(row, units).transpose()).collect()
+}
+
+/// Of what is counted differently there is no ratio.
+fn in_our_unit(row: ReportedRow, units: &BTreeMap<&str, &str>) -> anyhow::Result<Option<(String, f64)>> {
+    let Some(value) = row.value else { return Ok(None) };
+    let unit = units.get(row.name.as_str()).copied().unwrap_or_default();
+    anyhow::ensure!(unit.ends_with(&row.unit), "{} is counted in {}, not in {unit}", row.name, row.unit);
+    Ok(Some((row.name, value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_in_another_unit_is_not_compared() {
+        let units = BTreeMap::from([("restart after a panic", "ms"), ("1:1 actor calls sync", "calls/s")]);
+        let row =
+            |name: &str, unit: &str| ReportedRow { name: name.into(), value: Some(2.0), unit: unit.into() };
+        let of = |name, unit| in_our_unit(row(name, unit), &units);
+        assert_eq!(of("restart after a panic", "ms").unwrap(), Some(("restart after a panic".into(), 2.0)));
+        assert_eq!(of("1:1 actor calls sync", "/s").unwrap(), Some(("1:1 actor calls sync".into(), 2.0)));
+        assert!(of("restart after a panic", "us").is_err());
+        assert!(of("of nobody", "us").is_err());
+    }
 }

@@ -83,8 +83,8 @@ async fn measure(arguments: &BenchArguments, specs: &[&RowSpec]) -> anyhow::Resu
     let progress = Progress::start();
     let plan = arguments.plan();
     let floors = floors::measure(plan, &progress).await?;
-    let of_actors: Vec<&str> =
-        specs.iter().filter(|spec| spec.work.is_of_actors()).map(|spec| spec.name).collect();
+    let of_actors: BTreeMap<&str, &str> =
+        specs.iter().filter(|spec| spec.work.is_of_actors()).map(|spec| (spec.name, spec.unit)).collect();
     let erlang = if of_actors.is_empty() {
         BTreeMap::new()
     } else {

@@ -5,14 +5,14 @@
 %% call of ours is. `gen_server:send_request` promises the same, but monitors the server anew for each call, and manages
 %% less than half as many.
 -module(bench_calls).
--export([sync/2, async/2, concurrent/2, one_to_many/2, many_to_many/2, many_to_many_with_argument/2]).
+-export([sync/2, async/2, one_to_many/2, many_to_many/2, many_to_many_with_argument/2]).
 
 %% Calls that a client has unanswered at a time.
 -define(BATCH, 1_000).
 %% Clients, and servers, where there are several.
 -define(MANY, 4).
-%% The large argument: what is still a part of the message with us.
--define(ARGUMENT_BYTES, 100 * 1024).
+%% The argument. With us it is a reference to a value of this size, which the client has put.
+-define(ARGUMENT_BYTES, 1024).
 %% How long an answer may take, in milliseconds.
 -define(ANSWER_MILLISECONDS, 30_000).
 
@@ -29,16 +29,10 @@ async(Node, Plan) ->
     Actors = [start_actor(Node)],
     rate(Plan, fun() -> batch(Actors, ?BATCH, small_value) end).
 
-%% Several clients, one server: together they have as many calls unanswered as the one client above.
-concurrent(Node, Plan) ->
-    Actors = [start_actor(Node)],
-    Client = fun() -> batch(Actors, ?BATCH div ?MANY, small_value) end,
-    rate(Plan, fun() -> together(lists:duplicate(?MANY, Client)) end).
-
-%% One client, several servers, a batch for each of them.
+%% One client, which shares a batch out among several servers.
 one_to_many(Node, Plan) ->
     Actors = start_actors(Node),
-    rate(Plan, fun() -> batch(Actors, ?BATCH, small_value) end).
+    rate(Plan, fun() -> batch(Actors, ?BATCH div ?MANY, small_value) end).
 
 %% Several clients, each of which shares a batch out among all servers.
 many_to_many(Node, Plan) ->
@@ -46,7 +40,7 @@ many_to_many(Node, Plan) ->
     Client = fun() -> batch(Actors, ?BATCH div ?MANY, small_value) end,
     rate(Plan, fun() -> together(lists:duplicate(?MANY, Client)) end).
 
-%% Several clients, each of which has a server of its own, and a large argument in every call.
+%% Several clients, each of which has a server of its own, and an argument in every call.
 many_to_many_with_argument(Node, Plan) ->
     Request = {small_value, binary:copy(<<7>>, ?ARGUMENT_BYTES)},
     Clients = [fun() -> batch([Actor], ?BATCH, Request) end || Actor <- start_actors(Node)],

@@ -68,7 +68,7 @@ resident_bytes() ->
     {match, [Kibibytes]} = re:run(Status, "VmRSS:\\s+(\\d+) kB", [{capture, all_but_first, binary}]),
     binary_to_integer(Kibibytes) * 1024.
 
-%% Microseconds from the error in a supervised actor to the first answer of the next one of its name.
+%% Milliseconds from the error in a supervised actor to the first answer of the next one of its name.
 restart(Node, _Plan) ->
     Name = benched,
     {ok, _Supervisor} = erpc:call(Node, bench_supervisor, start_named, [Name]),
@@ -87,7 +87,7 @@ restart_once(Address) ->
     New = first_answer(Address, Failed + ?AWAY_MILLISECONDS * 1_000_000),
     Answered = os:perf_counter(nanosecond),
     true = New =/= Old,
-    (Answered - Failed) / 1_000.
+    (Answered - Failed) / 1_000_000.
 
 %% A call fails at once while nobody has the name, and then is tried again.
 first_answer(Address, Deadline) ->

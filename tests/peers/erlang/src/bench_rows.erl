@@ -2,6 +2,7 @@
 -module(bench_rows).
 -export([all/0, measure/3, report/1]).
 
+-define(ONE_AT_A_TIME, <<"a process handles one message at a time">>).
 -define(NO_NODES, <<"a supervisor of OTP restarts no child on another node">>).
 
 -type row() :: #{name := binary(), unit := binary(), measure := fun((node(), bench_trial:plan()) -> map()) | binary()}.
@@ -12,14 +13,14 @@ all() ->
     [
         row(<<"1:1 actor calls sync">>, <<"/s">>, fun bench_calls:sync/2),
         row(<<"1:1 actor calls async">>, <<"/s">>, fun bench_calls:async/2),
-        row(<<"1:1 actor calls concurrent">>, <<"/s">>, fun bench_calls:concurrent/2),
+        row(<<"1:1 actor calls concurrent">>, <<"/s">>, ?ONE_AT_A_TIME),
         row(<<"1:n actor calls async">>, <<"/s">>, fun bench_calls:one_to_many/2),
         row(<<"n:n actor calls async">>, <<"/s">>, fun bench_calls:many_to_many/2),
         row(<<"n:n actor calls with arg async">>, <<"/s">>, fun bench_calls:many_to_many_with_argument/2),
         row(<<"actors created per second">>, <<"/s">>, fun bench_lives:created/2),
         row(<<"memory per idle actor">>, <<"bytes">>, fun bench_lives:memory/2),
-        row(<<"restart after a panic">>, <<"us">>, fun bench_lives:restart/2),
-        row(<<"restart after a node kill">>, <<"us">>, ?NO_NODES)
+        row(<<"restart after a panic">>, <<"ms">>, fun bench_lives:restart/2),
+        row(<<"restart after a node kill">>, <<"ms">>, ?NO_NODES)
     ].
 
 %% A row has a measurement, or a note that says why it has none.

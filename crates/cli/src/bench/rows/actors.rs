@@ -22,13 +22,18 @@ pub(crate) enum Shape {
     Sync,
     /// One client calls one actor, a thousand calls at a time.
     OneToOne,
-    /// Four clients call one actor.
+    /// The same, where the actor answers up to sixteen calls at a time.
     Concurrent,
     /// One client calls four actors.
     OneToMany,
     /// Four clients call four actors each.
     ManyToMany,
+    /// Four clients call an actor of their own each.
+    Pairs,
 }
+
+/// Calls that an actor answers at a time, where several.
+const CONCURRENT: u32 = 16;
 
 async fn actors(cluster: &Cluster, count: usize) -> anyhow::Result<Vec<EchoHandle>> {
     let creations = (0..count).map(|_| EchoHandle::new().on(cluster));
@@ -51,15 +56,24 @@ async fn rate_in_scope(
     shape: Shape,
     method: Method,
 ) -> anyhow::Result<f64> {
-    let count = if matches!(shape, Shape::OneToMany | Shape::ManyToMany) { SEVERAL } else { 1 };
-    let actors = actors(cluster, count).await?;
+    let count =
+        if matches!(shape, Shape::OneToMany | Shape::ManyToMany | Shape::Pairs) { SEVERAL } else { 1 };
+    let actors = match shape {
+        Shape::Concurrent => vec![EchoHandle::new().on(cluster).max_concurrency(CONCURRENT).spawn().await?],
+        _ => actors(cluster, count).await?,
+    };
     let each = if shape == Shape::Sync { 1 } else { ROUND / count };
-    if !matches!(shape, Shape::Concurrent | Shape::ManyToMany) {
+    if !matches!(shape, Shape::ManyToMany | Shape::Pairs) {
         return median_rate(plan, async || Ok(round(&actors, method, each).await?)).await;
     }
+    let called_by = |client: usize| match shape {
+        Shape::Pairs => vec![actors[client].clone()],
+        _ => actors.clone(),
+    };
     median_rate(plan, async || {
-        let clients: Vec<ObjectRef<u64>> =
-            (0..SEVERAL).map(|_| call_many::remote(actors.clone(), method, ROUNDS).submit()).collect();
+        let clients: Vec<ObjectRef<u64>> = (0..SEVERAL)
+            .map(|client| call_many::remote(called_by(client), method, ROUNDS).submit())
+            .collect();
         let mut total = 0;
         for client in &clients {
             total += client.await?;

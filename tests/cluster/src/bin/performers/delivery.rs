@@ -1,8 +1,10 @@
 //! How calls reach actors, and what becomes of them when those die.
 
+use crate::faults::mark;
 use crate::tally::TallyHandle;
 use mobula::{ActorHandle, ErrorKind, Result};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 
 pub(crate) async fn order(count: u64) -> Result<Value> {
@@ -75,13 +77,30 @@ pub(crate) async fn mailbox() -> Result<Value> {
     Ok(json!({ "some were full": full > 0, "the rest ran": tally.read().await? == 101 - full }))
 }
 
-/// One caller floods an actor, or another uses it meanwhile.
-pub(crate) async fn flood(name: &str, count: u64) -> Result<Value> {
-    let tally = TallyHandle::new(0).named(name).get_or_create().detached().spawn().await?;
-    for _ in 0..count {
-        drop(tally.add(1).submit_wait().await);
+/// Floods an actor until `FILE.stop` is there. `FILE` is there once it is flooded. Tells whether what was made is there.
+pub(crate) async fn flood(name: &str, file: &str) -> Result<Value> {
+    let tally = TallyHandle::new(0).named(name).detached().spawn().await?;
+    let (mut made, stop) = (0, format!("{file}.stop"));
+    while !Path::new(&stop).exists() {
+        for _ in 0..1000 {
+            drop(tally.add(1).submit_wait().await);
+        }
+        made += 1000;
+        // More than its caller may have on the way: each further call waits for room.
+        if made == 20_000 {
+            mark(file, "");
+        }
     }
-    Ok(tally.read().await?.into())
+    Ok((tally.read().await? >= made).into())
+}
+
+/// Calls an actor of somebody else's so often, and waits for each answer.
+pub(crate) async fn call_flooded(name: &str, count: u64) -> Result<Value> {
+    let tally = TallyHandle::get(name).await?;
+    for _ in 0..count {
+        tally.read().await?;
+    }
+    Ok(count.into())
 }
 
 pub(crate) async fn long_dead() -> Result<Value> {

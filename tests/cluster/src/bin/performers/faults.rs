@@ -72,6 +72,33 @@ pub(crate) async fn lost(node: &str, file: &str) -> Result<Value> {
     Ok(json!([ends, ledger.downs().await?, probe.epoch().await?]))
 }
 
+/// A supervised actor on that node and a lone one beside it, in one worker. `FILE` has the worker's process while a call of
+/// each runs; the case goes on once that is gone.
+pub(crate) async fn worker_killed(node: &str, file: &str) -> Result<Value> {
+    let gate = GateHandle::new().on_node("node-2", false).spawn().await?;
+    let lone = TallyHandle::new(0).on_node(node, false).spawn().await?;
+    let tree =
+        Supervisor::one_for_one("tree").child("a", TallyHandle::new(0).on_node(node, false)).start().await?;
+    let supervised: TallyHandle = tree.child("a").await?;
+    let monitors = [lone.monitor().await?, supervised.monitor().await?];
+    let process = supervised.process().await?;
+    let shared = process == lone.process().await?;
+    let running = [&lone, &supervised].map(|tally| tally.pass_alone(gate.clone()).submit());
+    until_came(&gate, 2).await?;
+    mark(file, &process.to_string());
+    let mut ends = Vec::new();
+    for call in running {
+        let error = call.await.unwrap_err();
+        ends.push(json!([format!("{:?}", error.kind()), error.may_have_run()]));
+    }
+    let mut reasons = Vec::new();
+    for monitor in monitors {
+        reasons.push(format!("{:?}", monitor.await?.reason.kind()));
+    }
+    let dead = lone.read().await.unwrap_err();
+    Ok(json!([shared, ends, reasons, supervised.epoch().await?, format!("{:?}", dead.kind())]))
+}
+
 /// Waits until whoever runs the case says that it may go on.
 async fn until(file: &str) {
     while !Path::new(file).exists() {
@@ -79,7 +106,7 @@ async fn until(file: &str) {
     }
 }
 
-fn mark(file: &str, text: &str) {
+pub(crate) fn mark(file: &str, text: &str) {
     // Whole or not at all, for whoever reads it meanwhile.
     let written = format!("{file}.new");
     std::fs::write(&written, text).expect("a file to mark the progress in");

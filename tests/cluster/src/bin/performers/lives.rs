@@ -30,6 +30,15 @@ pub(crate) async fn started() -> Result<Value> {
     Ok(json!([total, format!("{failing:?}"), format!("{without_arguments:?}")]))
 }
 
+/// One constructor that never returns, and one whose `on_start` does not: the next actor starts nevertheless.
+pub(crate) async fn never_starts() -> Result<Value> {
+    let limit = Duration::from_millis(300);
+    let waits = TallyHandle::waiting().start_timeout(limit).spawn().await.unwrap_err();
+    let blocks = TallyHandle::blocking().start_timeout(limit).spawn().await.unwrap_err();
+    let kinds = [waits, blocks].map(|error| format!("{:?}: {:?}", error.kind(), error.root_cause().kind()));
+    Ok(json!([kinds, TallyHandle::new(4).spawn().await?.read().await?]))
+}
+
 pub(crate) async fn constructor() -> Result<Value> {
     let failed = TallyHandle::failing().spawn().await.unwrap_err();
     let panicked = TallyHandle::panicking().spawn().await.unwrap_err();

@@ -26,6 +26,7 @@ async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
     match *case {
         "counts" => lives::counts(arguments.first().copied()).await,
         "started" => lives::started().await,
+        "never-starts" => lives::never_starts().await,
         "constructor" => lives::constructor().await,
         "names" => lives::names().await,
         "lifetime" => lives::lifetime().await,
@@ -45,7 +46,8 @@ async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
         "timers-end" => retries::timers_end().await,
         "full-mailbox" => flooding::mailbox(arguments[0]).await,
         "mailbox" => delivery::mailbox().await,
-        "flood" => delivery::flood(arguments[0], number(&arguments[1..])).await,
+        "flood" => delivery::flood(arguments[0], arguments[1]).await,
+        "call-flooded" => delivery::call_flooded(arguments[0], number(&arguments[1..])).await,
         "dead" => delivery::long_dead().await,
         "turn" => turns::turn().await,
         "together" => turns::together().await,
@@ -75,6 +77,7 @@ async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
         "large" => faults::large(arguments[0], number(&arguments[1..])).await,
         "resent" => faults::resent(arguments[0], arguments[1]).await,
         "lost" => faults::lost(arguments[0], arguments[1]).await,
+        "worker-killed" => faults::worker_killed(arguments[0], arguments[1]).await,
         "loops" => faults::loops(arguments[0], arguments[1]).await,
         other => Ok(Value::String(format!("there is no case {other}"))),
     }

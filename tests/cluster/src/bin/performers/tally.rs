@@ -31,6 +31,17 @@ impl Tally {
         panic!("no start")
     }
 
+    pub(crate) async fn waiting() -> Self {
+        std::future::pending().await
+    }
+
+    #[method(blocking)]
+    pub(crate) fn blocking() -> Self {
+        loop {
+            std::thread::park();
+        }
+    }
+
     /// Starts with the sum of what it is given.
     pub(crate) fn summing(numbers: Vec<u64>) -> Self {
         Tally { total: numbers.iter().sum(), ..Tally::default() }

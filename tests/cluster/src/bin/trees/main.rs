@@ -29,6 +29,7 @@ async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
             whole::whole(count, victim, act, then).await
         }
         ["strategies"] => rules::strategies().await,
+        ["leaves-trees"] => rules::leaves_trees().await,
         ["order"] => rules::order().await,
         ["intensity"] => rules::intensity().await,
         ["failed-start"] => rules::failed_start().await,

@@ -30,6 +30,17 @@ pub(crate) async fn strategies() -> mobula::Result<Value> {
     Ok(json!(seen))
 }
 
+/// Leaves two trees behind, of which one is to outlive the driver.
+pub(crate) async fn leaves_trees() -> mobula::Result<Value> {
+    let of = |name: &str| {
+        let child = MemberHandle::quiet(1).named(format!("of the {name}"));
+        Supervisor::one_for_one(name).child("a", child)
+    };
+    of("kept").detached().start().await?;
+    of("left").start().await?;
+    Ok(Value::Null)
+}
+
 /// Children start in order, and stop in reverse.
 pub(crate) async fn order() -> mobula::Result<Value> {
     let (ledger, _held) = ledger().await?;
