@@ -21,42 +21,99 @@ fn restart() -> impl Generate<Value = RestartType> {
     ]
 }
 
+/// A supervisor before its children have names.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    strategy: SupervisorStrategy,
+    most_restarts: u32,
+    auto_shutdown: AutoShutdown,
+    children: Vec<ChildShape>,
+}
+
 /// What a child is before it has a name.
 #[derive(Clone, Debug)]
-pub(super) enum Shape {
-    Actor(RestartType),
-    Supervisor(SupervisorStrategy, u32, RestartType, Vec<Shape>),
+struct ChildShape {
+    restart: RestartType,
+    significant: bool,
+    /// Its children, where it is a supervisor.
+    below: Option<Shape>,
 }
 
-/// Trees of up to four levels.
-pub(super) fn shapes() -> impl Generate<Value = Vec<Shape>> {
-    let leaf = restart().prop_map(Shape::Actor);
-    let shape = leaf.prop_recursive(3, 30, 5, |inner| {
-        (strategy(), 0_u32..4, prop::collection::vec(inner, 1..6)).prop_map(|(strategy, most, children)| {
-            Shape::Supervisor(strategy, most, RestartType::Permanent, children)
-        })
+/// Trees of up to four levels, and up to thirty children of one supervisor.
+pub(super) fn shapes() -> impl Generate<Value = Shape> {
+    trees(Just(AutoShutdown::Never).boxed(), Just(RestartType::Permanent).boxed())
+}
+
+/// As those, with supervisors of every restart type, which may end by themselves with significant children.
+pub(super) fn rich_shapes() -> impl Generate<Value = Shape> {
+    let auto_shutdown = prop_oneof![
+        4 => Just(AutoShutdown::Never),
+        1 => Just(AutoShutdown::AnySignificant),
+        1 => Just(AutoShutdown::AllSignificant)
+    ];
+    trees(auto_shutdown.boxed(), restart().boxed())
+}
+
+fn trees(
+    auto_shutdown: BoxedStrategy<AutoShutdown>,
+    of_supervisor: BoxedStrategy<RestartType>,
+) -> impl Generate<Value = Shape> {
+    let actor = (restart(), prop::bool::weighted(0.2));
+    let actor =
+        actor.prop_map(|(restart, significant)| ChildShape { restart, significant, below: None }).boxed();
+    let auto = auto_shutdown.clone();
+    let child = actor.clone().prop_recursive(3, 30, 5, move |inner| {
+        let children = prop_oneof![
+            9 => prop::collection::vec(inner, 1..6),
+            1 => prop::collection::vec(actor.clone(), 6..31)
+        ];
+        (supervisor(auto.clone(), children.boxed()), of_supervisor.clone(), prop::bool::weighted(0.2))
+            .prop_map(|(below, restart, significant)| ChildShape { restart, significant, below: Some(below) })
     });
-    prop::collection::vec(shape, 1..8)
+    supervisor(auto_shutdown, prop::collection::vec(child, 1..8).boxed())
 }
 
-pub(super) fn spec_of(
-    strategy: SupervisorStrategy,
-    most: u32,
-    shapes: &[Shape],
-    next: &mut u32,
-) -> SupervisorSpec {
-    let mut children = Vec::new();
-    for shape in shapes.iter().take(30) {
-        *next += 1;
-        let id = format!("c{next}");
-        children.push(match shape {
-            Shape::Actor(restart) => ChildSpec { restart: *restart, ..child(&id) },
-            Shape::Supervisor(strategy, most, restart, inner) => {
-                ChildSpec { restart: *restart, ..below(&id, spec_of(*strategy, *most, inner, next)) }
-            }
-        });
+fn supervisor(
+    auto_shutdown: BoxedStrategy<AutoShutdown>,
+    children: BoxedStrategy<Vec<ChildShape>>,
+) -> impl Generate<Value = Shape> {
+    (strategy(), 0_u32..5, auto_shutdown, children).prop_map(
+        |(strategy, most_restarts, auto_shutdown, children)| Shape {
+            strategy,
+            most_restarts,
+            auto_shutdown,
+            children,
+        },
+    )
+}
+
+impl Shape {
+    /// The supervisor at its top has so many restarts.
+    pub(super) fn with_restarts(self, most_restarts: u32) -> Self {
+        Shape { most_restarts, ..self }
     }
-    let mut spec = tree(strategy, children);
-    spec.intensity = Intensity { max_restarts: most, within: SECOND * 60 };
-    spec
+
+    /// The tree, with a name of its own for each child.
+    pub(super) fn spec(&self) -> SupervisorSpec {
+        self.numbered(&mut 0)
+    }
+
+    fn numbered(&self, next: &mut u32) -> SupervisorSpec {
+        let mut children = Vec::new();
+        for shape in &self.children {
+            *next += 1;
+            let id = format!("c{next}");
+            let child = match &shape.below {
+                Some(inner) => below(&id, inner.numbered(next)),
+                None => child(&id),
+            };
+            // What is started again whatever happens ends nobody else.
+            let significant = shape.significant && shape.restart != RestartType::Permanent;
+            children.push(ChildSpec { restart: shape.restart, significant, ..child });
+        }
+        let mut spec = tree(self.strategy, children);
+        spec.intensity = Intensity { max_restarts: self.most_restarts, within: SECOND * 60 };
+        spec.auto_shutdown = self.auto_shutdown;
+        spec
+    }
 }
