@@ -136,6 +136,39 @@ pub struct HeadTerm {
     pub revision: u64,
 }
 
+/// What a message of some term means to whoever has heard of another one before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TermHeard {
+    /// The same leadership, or a later one.
+    InForce,
+    /// An earlier leadership: nothing of it counts.
+    Outdated,
+    /// A later one of a registry that was restored from a backup: what was granted since that backup may be granted again, to
+    /// others.
+    Restored,
+}
+
+impl HeadTerm {
+    /// What a message of this term means after the highest one heard so far; the default stands for none.
+    ///
+    /// # Example
+    /// ```
+    /// use mobula_types::{HeadTerm, TermHeard};
+    /// let seen = HeadTerm { incarnation: 1, revision: 7 };
+    /// assert_eq!(HeadTerm { incarnation: 1, revision: 9 }.heard_after(seen), TermHeard::InForce);
+    /// assert_eq!(HeadTerm { incarnation: 1, revision: 3 }.heard_after(seen), TermHeard::Outdated);
+    /// assert_eq!(HeadTerm { incarnation: 2, revision: 3 }.heard_after(seen), TermHeard::Restored);
+    /// assert_eq!(HeadTerm { incarnation: 2, revision: 3 }.heard_after(HeadTerm::default()), TermHeard::InForce);
+    /// ```
+    pub fn heard_after(self, seen: HeadTerm) -> TermHeard {
+        match self {
+            term if term < seen => TermHeard::Outdated,
+            term if seen != HeadTerm::default() && term.incarnation > seen.incarnation => TermHeard::Restored,
+            _ => TermHeard::InForce,
+        }
+    }
+}
+
 impl fmt::Display for HeadTerm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.incarnation, self.revision)

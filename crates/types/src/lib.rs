@@ -32,7 +32,7 @@ pub use frame::Frame;
 pub use function::{FunctionId, FunctionInfo, FunctionKind};
 pub use id::{
     Attempt, ClusterId, Generation, HeadTerm, JobId, NodeId, NodeName, ObjectId, ObjectIndex, ObjectSpace,
-    OwnerTerm, TaskId, WorkerId,
+    OwnerTerm, TaskId, TermHeard, WorkerId,
 };
 pub use job::JobSpec;
 pub use labels::{LabelExpression, Labels};

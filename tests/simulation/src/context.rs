@@ -147,6 +147,11 @@ impl Context {
         }
     }
 
+    /// Whether callers are forgotten as soon as nothing of them is under way. Homes that are left have much to say late then.
+    pub(crate) fn forgets_soon(&self) -> bool {
+        self.mutated(Mutation::ShortMemory) || self.mutated(Mutation::OwnerTerm)
+    }
+
     pub(crate) fn mutated(&self, mutation: Mutation) -> bool {
         self.mutation == Some(mutation)
     }

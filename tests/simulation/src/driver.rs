@@ -250,7 +250,7 @@ impl Driver {
         let Call { actor, sequence, options, .. } = call.clone();
         let to_same = self.calls.values().filter(|other| other.actor == actor);
         let answered_below = to_same.map(|other| other.sequence).min().unwrap_or(sequence);
-        let late = context.random.percent(10);
+        let late = context.random.percent(if context.forgets_soon() { 60 } else { 10 });
         let arguments_after = if late { context.random.millis(1, 3_000) } else { Duration::ZERO };
         let call = DriverCall { task, actor, sequence, answered_below, options, resent, arguments_after };
         self.say(context, DriverFrame::Call(call));

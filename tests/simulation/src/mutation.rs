@@ -11,20 +11,24 @@ pub enum Mutation {
     Lease,
     /// Nodes listen to heads of lower terms than they have heard of, and heads take nodes that have heard of higher ones.
     Term,
-    /// A call that was made again after a take-over is taken for a new one, and one of an earlier owner for the latest's.
+    /// Calls of an earlier owner are taken for the latest one's, where callers are forgotten as soon as with `ShortMemory`.
     OwnerTerm,
+    /// No check is taken away: hosts forget callers, and routers their ways to actors, as soon as nothing is under way. What
+    /// comes late is refused by its owner's term alone then.
+    ShortMemory,
     /// Exits are acknowledged before they are written.
     EarlyAcknowledgement,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 6] = [
+    pub const ALL: [Mutation; 7] = [
         Mutation::EpochOfCalls,
         Mutation::EpochOfExits,
         Mutation::Lease,
         Mutation::Term,
         Mutation::OwnerTerm,
+        Mutation::ShortMemory,
         Mutation::EarlyAcknowledgement,
     ];
 }

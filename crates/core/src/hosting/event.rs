@@ -6,9 +6,10 @@ use mobula_types::actor::{Caller, ChildShutdown, Incarnation, LaneId, StartActor
 use mobula_types::frame::Input;
 use mobula_types::{
     ActorId, ExitReason, Failure, JobId, NodeId, ObjectId, Outcome, OwnerTerm, Payload, TaskId, TaskTemplate,
-    WorkerId,
+    Time, WorkerId,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How far a node's lease has run without a renewal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -21,6 +22,33 @@ pub enum Isolation {
     Stopping,
     /// It is over: the workers that host such actors must be gone.
     Over,
+}
+
+impl Isolation {
+    /// How far a lease has run at some time, and when it enters its next stage unless it is renewed. It was last counted from
+    /// `length` before its `end`.
+    ///
+    /// # Example
+    /// ```
+    /// use mobula_core::hosting::Isolation;
+    /// use mobula_types::Time;
+    /// use std::time::Duration;
+    /// let after = |seconds| Time::ZERO + Duration::from_secs(seconds);
+    /// let stage = |seconds| Isolation::of(after(12), Duration::from_secs(12), after(seconds));
+    /// assert_eq!(stage(8), (Isolation::None, after(9)));
+    /// assert_eq!(stage(9), (Isolation::Suspected, after(10)));
+    /// assert_eq!(stage(10), (Isolation::Stopping, after(12)));
+    /// assert_eq!(stage(12), (Isolation::Over, Time::NEVER));
+    /// ```
+    pub fn of(end: Time, length: Duration, now: Time) -> (Self, Time) {
+        let (suspected, stopping) = (end.before(length / 4), end.before(length / 6));
+        match now {
+            now if now < suspected => (Isolation::None, suspected),
+            now if now < stopping => (Isolation::Suspected, stopping),
+            now if now < end => (Isolation::Stopping, end),
+            _ => (Isolation::Over, Time::NEVER),
+        }
+    }
 }
 
 /// What happened.

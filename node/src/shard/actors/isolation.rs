@@ -39,14 +39,6 @@ impl Shard {
 
     fn isolation_stage(&self) -> (Isolation, Time) {
         let Some((_, lease)) = self.parts.head.lease() else { return (self.actors.isolation, Time::NEVER) };
-        let (length, end) = (lease.length(), lease.end());
-        let suspected = end.before(length / 4);
-        let stopping = end.before(length / 6);
-        match self.now {
-            now if now < suspected => (Isolation::None, suspected),
-            now if now < stopping => (Isolation::Suspected, stopping),
-            now if now < end => (Isolation::Stopping, end),
-            _ => (Isolation::Over, Time::NEVER),
-        }
+        Isolation::of(lease.end(), lease.length(), self.now)
     }
 }

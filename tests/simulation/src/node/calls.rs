@@ -56,7 +56,6 @@ impl Node {
             call.epoch = here.incarnation.epoch;
         }
         if context.mutated(Mutation::OwnerTerm) {
-            call.resent = false;
             call.attempt.owner_term = OwnerTerm(u32::MAX);
         }
         self.tell_host(context, host::Event::Called { from, call });

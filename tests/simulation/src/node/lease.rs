@@ -3,7 +3,7 @@
 use super::Node;
 use crate::context::Context;
 use crate::mutation::Mutation;
-use mobula_core::hosting::{Event, Isolation};
+use mobula_core::hosting::Event;
 use mobula_types::{NodeId, Time};
 use std::time::Duration;
 
@@ -103,17 +103,5 @@ impl Node {
             self.link.stage = stage;
             self.tell_host(context, Event::Isolation(stage));
         }
-    }
-}
-
-/// The stage of a lease, and when it enters the next one.
-pub(super) fn stage_of(lease: &LeaseClock, now: Time) -> (Isolation, Time) {
-    let (length, end) = (lease.length, lease.end());
-    let (suspected, stopping) = (end.before(length / 4), end.before(length / 6));
-    match now {
-        now if now < suspected => (Isolation::None, suspected),
-        now if now < stopping => (Isolation::Suspected, stopping),
-        now if now < end => (Isolation::Stopping, end),
-        _ => (Isolation::Over, Time::NEVER),
     }
 }

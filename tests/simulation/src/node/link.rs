@@ -1,6 +1,6 @@
 //! The node's link to its heads: joins whichever leads, renews its lease through any, and passes on what is said.
 
-use super::lease::{HeldLease, LeaseClock, OfferedLease, stage_of};
+use super::lease::{HeldLease, LeaseClock, OfferedLease};
 use super::{Ending, Machines, Node, name_of};
 use crate::context::Context;
 use crate::message::{Datagram, HeadMessage, HeadOrder, JoinRequest, NodeReport, Packet};
@@ -11,7 +11,7 @@ use crate::process::Host;
 use mobula_core::calls::{CallRouter, RouterOptions};
 use mobula_core::hosting::{self as host, ActorHost, HostOptions, Isolation};
 use mobula_types::actor::{ActorOrder, ActorReport, StopActor, WatchBound};
-use mobula_types::{HeadTerm, NodeId, NodeRegistration, ProbeAnswer, Resources, Time};
+use mobula_types::{HeadTerm, NodeId, NodeRegistration, ProbeAnswer, Resources, TermHeard, Time};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -77,7 +77,10 @@ impl Link {
 
     pub(super) fn isolation(&self, now: Time) -> (Isolation, Time) {
         match &self.lease {
-            Some(lease) => stage_of(&lease.counted(), now),
+            Some(lease) => {
+                let counted = lease.counted();
+                Isolation::of(counted.end(), counted.length, now)
+            }
             None => (self.stage, Time::NEVER),
         }
     }
@@ -214,14 +217,13 @@ impl Node {
             return;
         }
         let HeadMessage { term, order } = message;
-        let seen = self.link.seen_term;
-        if term < seen && !context.mutated(Mutation::Term) {
-            context.close(stream, self.id);
-            return self.part(context);
-        }
-        if seen != HeadTerm::default() && term.incarnation > seen.incarnation {
-            // The registry was restored: what was granted since its backup may be granted again.
-            return self.ending = Some(Ending::Fenced);
+        match term.heard_after(self.link.seen_term) {
+            TermHeard::Outdated if !context.mutated(Mutation::Term) => {
+                context.close(stream, self.id);
+                return self.part(context);
+            }
+            TermHeard::Restored => return self.ending = Some(Ending::Fenced),
+            TermHeard::Outdated | TermHeard::InForce => {}
         }
         self.link.seen_term = term;
         context.observer.hears(self.id, term);
@@ -277,8 +279,13 @@ impl Node {
         if self.machines.is_none() {
             let mut options = HostOptions::new(node.clone());
             options.report_again = Duration::from_millis(500);
+            let mut routing = RouterOptions::new(node.clone());
+            if context.forgets_soon() {
+                options.orphaned_answers = Duration::from_secs(1);
+                routing.idle = Duration::from_millis(200);
+            }
             self.machines = Some(Machines {
-                router: CallRouter::new(RouterOptions::new(node.clone())),
+                router: CallRouter::new(routing),
                 host: ActorHost::new(options),
                 node: node.clone(),
                 router_effects: Vec::new(),

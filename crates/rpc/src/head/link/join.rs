@@ -11,7 +11,9 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use mobula_proto::wire;
 use mobula_runtime::clock;
-use mobula_types::{ClusterId, Failure, FailureKind, HeadTerm, JobInfo, NodeId, ProbeAnswer, Time};
+use mobula_types::{
+    ClusterId, Failure, FailureKind, HeadTerm, JobInfo, NodeId, ProbeAnswer, TermHeard, Time,
+};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -291,13 +293,14 @@ impl Joiner {
     /// registry was restored, so that what was granted after its backup may be granted again, to others.
     fn check_term(&mut self, term: HeadTerm) -> Result<(), End> {
         let seen = self.seen_term;
-        if term < seen {
+        let heard = term.heard_after(seen);
+        if heard == TermHeard::Outdated {
             let message = format!("a head of term {term} was heard after one of term {seen}; it is ignored");
             return Err(End::Broken(Failure::new(FailureKind::Fenced, message)));
         }
         self.seen_term = term;
         match &self.previous {
-            Some(node) if seen != HeadTerm::default() && term.incarnation > seen.incarnation => {
+            Some(node) if heard == TermHeard::Restored => {
                 let message = format!(
                     "the registry was restored: a head of term {term} was heard, and {node} was granted under {seen}; it gives up what it owned and registers as a new generation"
                 );
