@@ -168,7 +168,8 @@ impl Supervision {
         supervised: bool,
     ) -> mobula_types::actor::SpecKey {
         let (key, kept) = self.use_spec(spec, supervised);
-        let shared = if kept.arguments == spec.arguments { kept } else { spec.clone() };
+        let is_same = kept.arguments == spec.arguments && spec.inputs.is_empty();
+        let shared = if is_same { kept } else { spec.clone() };
         let mut actor = Actor::new(shared, key);
         actor.creator = asker.cloned();
         actor.listeners.extend(asker.cloned());

@@ -114,6 +114,10 @@ impl Supervision {
                 format!("the arguments of {class} have {length} bytes; those of a child have at most {most}");
             return Err(refused(text));
         }
+        if !spec.inputs.is_empty() {
+            let text = format!("the arguments of {class} refer to objects, and a child outlives those; pass values");
+            return Err(refused(text));
+        }
         self.check_job(spec.job)?;
         let options = options_of(spec);
         check_name(&options.namespace, &options.name)?;

@@ -13,7 +13,7 @@ pub struct ActorSpec {
     pub template: Arc<TaskTemplate>,
     /// The constructor's encoded arguments; at most 4 KiB in a supervised actor.
     pub arguments: Payload,
-    /// Resolved references among them; in a supervised actor all inline.
+    /// Resolved references among them; in a supervised actor none.
     pub inputs: Vec<Input>,
 }
 

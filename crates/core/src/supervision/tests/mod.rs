@@ -1,6 +1,7 @@
 //! Tests of the supervision: what nodes are told, in what order, and when.
 
 mod added;
+mod arguments;
 mod heads;
 mod isolated;
 mod links;
