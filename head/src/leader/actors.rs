@@ -61,7 +61,7 @@ impl Leader {
             match effect {
                 Effect::Write { write, changes, may_fail } => {
                     let operations = changes.iter().map(|change| self.operation(change)).collect();
-                    self.write(Purpose::Actors { write }, !may_fail, operations);
+                    self.write(Purpose::Actors { write, may_fail }, !may_fail, operations);
                 }
                 Effect::Answer { request, answer } => {
                     if let Some(reply) = self.actor_requests.remove(&request) {

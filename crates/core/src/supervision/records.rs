@@ -4,7 +4,9 @@ use super::Supervision;
 use super::actor::{Actor, Phase};
 use super::dead::Dead;
 use super::supervisor::{Child, Decision, Rules, Stage, Supervisor};
-use mobula_types::actor::{ActorRecord, ActorSpec, ChildRecord, DecisionRecord, SpecKey, SupervisorRecord};
+use mobula_types::actor::{
+    ActorRecord, ActorSpec, ChildRecord, DecisionEnd, DecisionRecord, SpecKey, SupervisorRecord,
+};
 use mobula_types::{ActorId, Epoch, ExitReason, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -81,10 +83,10 @@ impl Supervision {
         let rules = &supervisor.rules;
         let decision = supervisor.decision.as_ref().map(|decision| DecisionRecord {
             number: decision.number,
-            cause: decision.cause.clone(),
+            cause: decision.cause.as_ref().map(|(incarnation, reason)| (*incarnation, reason.shortened())),
             from: decision.from,
             stops: decision.stage == Stage::Stop,
-            end: decision.end.clone(),
+            end: shortened(&decision.end),
             is_start: decision.is_start,
             not_before_millis: self.millis(decision.not_before),
         });
@@ -188,6 +190,15 @@ impl Supervision {
     /// A child as an earlier head left it.
     pub(super) fn child_of(&self, record: &ChildRecord, actor: ActorId, is_supervisor: bool) -> Child {
         Child::from_record(record, actor, is_supervisor, |millis| self.time(millis))
+    }
+}
+
+/// What the registry has of the end of a decision.
+fn shortened(end: &DecisionEnd) -> DecisionEnd {
+    match end {
+        DecisionEnd::Start => DecisionEnd::Start,
+        DecisionEnd::Exit(reason) => DecisionEnd::Exit(reason.shortened()),
+        DecisionEnd::StartFailed(reason) => DecisionEnd::StartFailed(reason.shortened()),
     }
 }
 

@@ -20,6 +20,8 @@ pub struct ActorSpec {
 impl ActorSpec {
     /// The most bytes of arguments that the registry keeps of a child.
     pub const ARGUMENT_LIMIT: usize = 4 * 1024;
+    /// The most bytes of a constructor's options, its names, needs, labels and groups among them: the registry keeps them.
+    pub const OPTIONS_LIMIT: usize = 64 * 1024;
 }
 
 /// How the children of one supervisor are placed, beside what each of them asks for.

@@ -86,9 +86,7 @@ fn a_child_refers_to_nothing() {
     let bad = of(refers_to("a", inline(1)));
     let request = world.ask(start_tree(1, "", tree(SupervisorStrategy::OneForOne, vec![bad.clone()])));
     assert_eq!(world.answer(request).unwrap_err().kind(), FailureKind::InvalidArgument);
-    for (number, strategy) in
-        [(2, SupervisorStrategy::OneForOne), (3, SupervisorStrategy::SimpleOneForOne)]
-    {
+    for (number, strategy) in [(2, SupervisorStrategy::OneForOne), (3, SupervisorStrategy::SimpleOneForOne)] {
         world.ask(start_tree(number, "", tree(strategy, vec![child("a")])));
         world.settle();
         let ask = ActorRequest::StartChild {
