@@ -11,10 +11,11 @@ mod links;
 mod outgoing;
 mod perform;
 mod purpose;
+mod takeover;
 
 use crate::campaign::Campaign;
 use crate::command::{Command, Reply};
-use crate::image::{Image, read_heads};
+use crate::image::read_heads;
 use crate::keys::Keys;
 use crate::leadership::Leadership;
 use crate::task_events::TaskEvents;
@@ -40,6 +41,7 @@ use purpose::{Admission, Purpose};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+pub(crate) use takeover::Takeover;
 use tokio::sync::mpsc;
 
 /// Commands that wait; past it those who ask wait.
@@ -111,13 +113,12 @@ impl Leader {
         head: &Campaign,
         registry: Arc<dyn Registry>,
         leadership: Arc<Leadership>,
-        image: Image,
+        takeover: Takeover,
         heads: &[Arc<str>],
         heads_were_away: bool,
     ) -> (Self, mpsc::Sender<Command>) {
         let now = clock::now();
-        let mut image = image;
-        let of_actors = actors::inheritance(&mut image);
+        let Takeover { image, supervision, effects: actor_effects } = takeover;
         let inheritance = Inheritance {
             nodes: image.nodes,
             generation_floor: image.cluster.generation_floor,
@@ -130,9 +131,6 @@ impl Leader {
             Membership::lead(now, leadership.term, head.options.membership(), inheritance, &mut effects);
         let living = membership.view().nodes.values().map(|info| info.id.clone());
         let groups = Memberships::lead(now, &MembershipsOptions::default(), living);
-        let mut actor_effects = Vec::new();
-        let options = head.options.supervision();
-        let supervision = Supervision::lead(now, options, of_actors, &mut actor_effects);
         if supervision.left_alone().len() > 0 {
             let left_alone: Vec<_> = supervision.left_alone().take(20).map(|id| id.to_string()).collect();
             let count = supervision.left_alone().len();

@@ -19,6 +19,8 @@ pub(super) enum Mood {
     Forgetful,
     /// Is restored from a backup, in which another head leads, once a new leader has read what it holds of names.
     Restored,
+    /// Is slow to tell what it holds of actors: until a lease is renewed.
+    Slow,
 }
 
 /// A registry with moods.
@@ -26,11 +28,13 @@ pub(super) enum Mood {
 pub(super) struct Moody {
     inner: Arc<dyn Registry>,
     mood: Mutex<Mood>,
+    /// Told of each renewal of a lease.
+    renewed: tokio::sync::Notify,
 }
 
 impl Moody {
     pub(super) fn new() -> Arc<Moody> {
-        Arc::new(Moody { inner: memory(), mood: Mutex::new(Mood::Well) })
+        Arc::new(Moody { inner: memory(), mood: Mutex::new(Mood::Well), renewed: tokio::sync::Notify::new() })
     }
 
     pub(super) fn set(&self, mood: Mood) {
@@ -54,6 +58,9 @@ impl Registry for Moody {
 
     async fn list(&self, prefix: &str, page: ListPage) -> Result<List, RegistryError> {
         self.check()?;
+        if *self.mood.lock() == Mood::Slow && prefix == "/mobula/default/actors/" {
+            self.renewed.notified().await;
+        }
         let list = self.inner.list(prefix, page).await;
         if *self.mood.lock() == Mood::Restored && prefix == "/mobula/default/names/" {
             self.set(Mood::Well);
@@ -82,6 +89,7 @@ impl Registry for Moody {
 
     async fn renew_lease(&self, lease: LeaseId) -> Result<Duration, RegistryError> {
         self.check()?;
+        self.renewed.notify_one();
         self.inner.renew_lease(lease).await
     }
 
@@ -148,6 +156,17 @@ async fn while_the_registry_is_away_the_view_is_served_and_writes_wait() {
     moody.set(Mood::Well);
     let opened = opening.await.unwrap();
     assert!(client.get_job(opened.job).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_head_that_reads_for_longer_than_its_lease_lasts_leads() {
+    let moody = Moody::new();
+    moody.set(Mood::Slow);
+    let registry: Arc<dyn Registry> = moody.clone();
+    let head = head(options(&registry)).await;
+    let client = client(&[&head]);
+    assert!(client.view().await.is_ok(), "nobody renewed the lease of the leader");
+    head.stop().await;
 }
 
 #[tokio::test]
