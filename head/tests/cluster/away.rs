@@ -3,10 +3,11 @@
 use super::*;
 use async_trait::async_trait;
 use mobula_registry::{
-    Committed, Entry, Lease, LeaseId, List, ListPage, RegistryError, RegistryStatus, Revision, Transaction,
-    Watch, WatchStart,
+    Committed, Entry, Lease, LeaseId, List, ListPage, Operation, RegistryError, RegistryStatus, Revision,
+    Transaction, Watch, WatchStart,
 };
-use mobula_types::{FailureKind, JobSpec};
+use mobula_types::actor::{ActorAnswer, ActorId, ActorRequest};
+use mobula_types::{FailureKind, JobSpec, TaskId};
 use parking_lot::Mutex;
 
 /// How a registry misbehaves.
@@ -21,6 +22,8 @@ pub(super) enum Mood {
     Restored,
     /// Is slow to tell what it holds of actors: until a lease is renewed.
     Slow,
+    /// Refuses the next transaction that writes of a supervisor.
+    Choosy,
 }
 
 /// A registry with moods.
@@ -73,6 +76,15 @@ impl Registry for Moody {
 
     async fn commit(&self, transaction: Transaction) -> Result<Committed, RegistryError> {
         self.check()?;
+        let of_supervisor = |operation: &Operation| match operation {
+            Operation::Put { key, .. } => key.starts_with("/mobula/default/supervisors/"),
+            Operation::Delete { .. } | Operation::DeletePrefix { .. } => false,
+        };
+        if *self.mood.lock() == Mood::Choosy && transaction.operations.iter().any(of_supervisor) {
+            self.set(Mood::Well);
+            let reason = "it does not like it".into();
+            return Err(RegistryError::Refused { action: "commit", target: "test".into(), reason });
+        }
         let committed = self.inner.commit(transaction).await;
         let mut mood = self.mood.lock();
         if *mood == Mood::Forgetful {
@@ -166,6 +178,29 @@ async fn a_head_that_reads_for_longer_than_its_lease_lasts_leads() {
     let head = head(options(&registry)).await;
     let client = client(&[&head]);
     assert!(client.view().await.is_ok(), "nobody renewed the lease of the leader");
+    head.stop().await;
+}
+
+#[tokio::test]
+async fn a_decision_that_the_registry_refuses_is_made_anew_by_the_next_leader() {
+    let moody = Moody::new();
+    let registry: Arc<dyn Registry> = moody.clone();
+    let head = head(options(&registry)).await;
+    let client = client(&[&head]);
+    let opened = client.open_job(JobSpec::default()).await.unwrap();
+    let term = client.status().await.unwrap().term;
+    moody.set(Mood::Choosy);
+    let start = ActorRequest::StartSupervisor {
+        supervisor: ActorId(TaskId { high: 1, low: 1 }),
+        namespace: "default".into(),
+        name: "tree".into(),
+        job: opened.job,
+        detached: false,
+        spec: Arc::default(),
+    };
+    let answer = client.actors(&start).await.unwrap();
+    assert!(matches!(answer, ActorAnswer::Started(_)), "{answer:?}");
+    assert_ne!(client.status().await.unwrap().term, term, "what was decided was not on record");
     head.stop().await;
 }
 
