@@ -50,6 +50,10 @@ impl Leader {
         ask: ActorRequest,
         reply: Reply<ActorAnswer>,
     ) {
+        // Who asked has given up, and asks anew.
+        if reply.is_closed() {
+            return;
+        }
         let ask = match self.list_groups(ask) {
             Ok(answer) => {
                 // Who asked may have given up.

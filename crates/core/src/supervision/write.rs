@@ -5,7 +5,8 @@
 //! and a head that is deposed has said nothing that the registry does not hold.
 
 use super::outbox::Said;
-use super::{Effect, Supervision};
+use super::unsaid::Unsaid;
+use super::{Effect, RequestKey, Supervision};
 use indexmap::IndexSet;
 use mobula_types::actor::{RecordChange, SpecKey, SpecRecord, in_parts_of};
 use mobula_types::{ActorId, Failure};
@@ -37,7 +38,7 @@ pub(super) struct Writes {
     /// Those that were made in the middle of this turn.
     ready: Vec<Effect>,
     outstanding: BTreeMap<u64, Outstanding>,
-    waiting: BTreeMap<u64, Vec<Said>>,
+    unsaid: Unsaid,
 }
 
 /// A write that is not durable yet.
@@ -56,6 +57,12 @@ impl Writes {
 
     pub(super) fn outstanding(&self) -> usize {
         self.outstanding.len()
+    }
+
+    /// How much is said once writes are durable.
+    #[cfg(test)]
+    pub(super) fn unsaid(&self) -> usize {
+        self.unsaid.len()
     }
 
     /// Whether that write, and all before it, are durable.
@@ -103,8 +110,13 @@ impl Supervision {
         if self.writes.is_durable(after) {
             self.release(said);
         } else {
-            self.writes.waiting.entry(after).or_default().push(said);
+            self.writes.unsaid.push(after, said);
         }
+    }
+
+    /// Nobody waits for the answer to a question any more.
+    pub(super) fn unsay(&mut self, request: RequestKey) {
+        self.writes.unsaid.forget(request);
     }
 
     /// Writes what changed.
@@ -193,7 +205,7 @@ impl Supervision {
     /// A creation was not written: it never was.
     pub(super) fn not_written(&mut self, write: u64, failure: &Failure) {
         let Some(Outstanding { creation, .. }) = self.writes.outstanding.remove(&write) else { return };
-        for said in self.writes.waiting.remove(&write).unwrap_or_default() {
+        for said in self.writes.unsaid.take(write) {
             match said {
                 Said::Answer { request, .. } => {
                     self.say(0, Said::Answer { request, answer: Err(failure.clone()) })
@@ -218,13 +230,8 @@ impl Supervision {
     }
 
     fn release_durable(&mut self) {
-        while let Some(entry) = self.writes.waiting.first_entry() {
-            let write = *entry.key();
-            if !self.writes.is_durable(write) {
-                return;
-            }
-            let said = self.writes.waiting.remove(&write).unwrap_or_default();
-            said.into_iter().for_each(|said| self.release(said));
+        while let Some(write) = self.writes.unsaid.first().filter(|write| self.writes.is_durable(*write)) {
+            self.writes.unsaid.take(write).for_each(|said| self.release(said));
         }
     }
 }

@@ -21,6 +21,7 @@ mod sizes;
 mod specs;
 mod stops;
 mod test_node;
+mod unsaid;
 mod whereabouts;
 mod windows;
 mod world;
