@@ -86,6 +86,8 @@ pub(crate) struct Leader {
     links_by_node: BTreeMap<NodeId, LinkKey>,
     /// Nodes that have lost their link in this turn.
     parted: Vec<NodeId>,
+    /// Links that were closed in this turn because their nodes do not read.
+    closed: Vec<LinkKey>,
     next_link: u64,
     next_request: u64,
     requests: BTreeMap<RequestKey, Reply<JobInfo>>,
@@ -160,6 +162,7 @@ impl Leader {
             links: BTreeMap::new(),
             links_by_node: BTreeMap::new(),
             parted: Vec::new(),
+            closed: Vec::new(),
             next_link: 0,
             next_request: 0,
             requests: BTreeMap::new(),
@@ -196,12 +199,7 @@ impl Leader {
             if let Some(end) = self.end {
                 return end;
             }
-            for node in std::mem::take(&mut self.parted) {
-                // One that has joined over another link in the same turn is there.
-                if !self.links_by_node.contains_key(&node) {
-                    self.tell_actors(supervision::Event::NodeParted { node });
-                }
-            }
+            self.links_gone();
             // Not a branch below: behind queues that a flood never leaves empty, it would have no turn.
             if self.next_deadline().min(next_heads) <= clock::now() {
                 self.tick();
