@@ -104,6 +104,9 @@ pub(crate) struct Leader {
     commands: mpsc::Receiver<Command>,
     loopback: mpsc::Sender<Command>,
     end: Option<End>,
+    /// When the membership and the jobs want to be told of time, as far as they have been asked since they heard anything:
+    /// both look at all that they have for it.
+    due: (Option<Time>, Option<Time>),
     /// When jobs without a driver are looked at next.
     next_keep: Time,
     keep_interval: Duration,
@@ -174,6 +177,7 @@ impl Leader {
             commands: receiver,
             loopback: commands.clone(),
             end: None,
+            due: (None, None),
             next_keep: now,
             keep_interval: head.options.job_grace / 3,
         };
@@ -235,8 +239,10 @@ impl Leader {
         }
     }
 
-    fn next_deadline(&self) -> Time {
-        let machines = self.membership.next_deadline().min(self.jobs.next_deadline());
+    fn next_deadline(&mut self) -> Time {
+        let membership = *self.due.0.get_or_insert_with(|| self.membership.next_deadline());
+        let jobs = *self.due.1.get_or_insert_with(|| self.jobs.next_deadline());
+        let machines = membership.min(jobs);
         let machines = machines.min(self.supervision.next_deadline()).min(self.groups.next_deadline());
         machines.min(self.next_keep)
     }
@@ -322,12 +328,14 @@ impl Leader {
     fn tell_membership(&mut self, event: membership::Event) {
         let mut effects = Vec::new();
         self.membership.on_event(clock::now(), event, &mut effects);
+        self.due.0 = None;
         self.perform_all(effects);
     }
 
     fn tell_jobs(&mut self, event: jobs::Event) {
         let mut effects = Vec::new();
         self.jobs.on_event(clock::now(), clock::wall_millis(), event, &mut effects);
+        self.due.1 = None;
         for effect in effects {
             self.perform_job(effect);
         }
