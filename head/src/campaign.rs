@@ -1,9 +1,9 @@
 //! A head's life: reaches the registry, campaigns, leads or stands by, and begins again.
 
 use crate::desk::Desk;
-use crate::image::{Image, ImageError, read_cluster, read_heads};
+use crate::image::{ImageError, Listings, read_cluster, read_heads};
 use crate::keys::Keys;
-use crate::leader::{End, Leader};
+use crate::leader::{End, Leader, Takeover};
 use crate::leadership::Leadership;
 use crate::open::Opener;
 use crate::options::HeadOptions;
@@ -198,23 +198,19 @@ impl Campaign {
         heads_were_away: bool,
         upkeep: &mut RegistryUpkeep,
     ) -> Result<(), ImageError> {
-        let reading = async {
-            let image = Image::read(registry.as_ref(), &self.keys).await?;
-            let (heads, _) = read_heads(registry.as_ref(), &self.keys, clock::wall_millis()).await?;
-            leadership.confirm(registry.as_ref(), image.latest).await?;
-            Ok((image, heads))
-        };
-        let (image, heads) = match reading.await {
-            Ok(read) => read,
+        // What is read may take longer than the lease lasts.
+        let keeping = mobula_runtime::spawn("leader lease", leadership.clone().keep(registry.clone()));
+        let (takeover, heads) = match self.take_over(registry.as_ref(), &leadership).await {
+            Ok(taken_over) => taken_over,
             Err(error) => {
+                drop(keeping);
                 leadership.resign(registry.as_ref()).await;
                 return Err(error);
             }
         };
-        tracing::info!(term = %leadership.term, cluster = %image.cluster.cluster, "this head leads");
-        let keeping = mobula_runtime::spawn("leader lease", leadership.clone().keep(registry.clone()));
+        tracing::info!(term = %leadership.term, cluster = %takeover.image.cluster.cluster, "this head leads");
         let (leader, commands) =
-            Leader::new(self, registry.clone(), leadership.clone(), image, &heads, heads_were_away);
+            Leader::new(self, registry.clone(), leadership.clone(), takeover, &heads, heads_were_away);
         {
             let mut standing = self.desk.standing.lock();
             standing.leader = Some(self.desk.address.clone());
@@ -235,6 +231,26 @@ impl Campaign {
         drop(keeping);
         leadership.resign(registry.as_ref()).await;
         Ok(())
+    }
+
+    /// Reads what the registry holds, as far as this leadership lasts. Also gives the heads that there are.
+    async fn take_over(
+        &self,
+        registry: &dyn Registry,
+        leadership: &Leadership,
+    ) -> Result<(Takeover, Vec<Arc<str>>), ImageError> {
+        let taking_over = async {
+            let listings = Listings::read(registry, &self.keys).await?;
+            let (heads, _) = read_heads(registry, &self.keys, clock::wall_millis()).await?;
+            leadership.confirm(registry, listings.latest()).await?;
+            let options = self.options.supervision();
+            Ok((Takeover::prepare(listings, self.keys.clone(), options).await?, heads))
+        };
+        tokio::select! {
+            biased;
+            taken_over = taking_over => taken_over,
+            () = leadership.over.wait() => Err(ImageError::Deposed { key: leadership.key.clone() }),
+        }
     }
 
     /// A node has seen a later registry: this one was restored from a backup, and must count above it.

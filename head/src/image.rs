@@ -28,12 +28,50 @@ pub(crate) enum ImageError {
     Cluster { key: String, error: RecordError },
     #[error("{key} is not this head's any more: another one leads, or the registry was restored meanwhile")]
     Deposed { key: String },
+    #[error("what the registry holds was not taken up: the task that did so has ended")]
+    NotTakenUp,
 }
 
 impl ImageError {
     /// Whether the registry has no room for writes.
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, ImageError::Registry(RegistryError::NoSpace { .. }))
+    }
+}
+
+/// What the registry holds, as it was read.
+#[derive(Debug)]
+pub(crate) struct Listings {
+    cluster: (ClusterRecord, Revision),
+    alive: Listing,
+    nodes: Listing,
+    jobs: Listing,
+    actors: Listing,
+    supervisors: Listing,
+    specs: Listing,
+    names: Listing,
+}
+
+impl Listings {
+    /// Nobody but a leader writes most of this, so that it makes no difference what is read first; the ends of leases are
+    /// watched for from where those were read.
+    pub(crate) async fn read(registry: &dyn Registry, keys: &Keys) -> Result<Listings, ImageError> {
+        let cluster = read_cluster(registry, keys).await?;
+        let alive = list_all(registry, &keys.alive()).await?;
+        let prefixes =
+            [keys.nodes(), keys.jobs(), keys.actors(), keys.supervisors(), keys.specs(), keys.actor_names()];
+        let [nodes, jobs, actors, supervisors, specs, names] =
+            prefixes.each_ref().map(|prefix| list_all(registry, prefix));
+        let (nodes, jobs, actors, supervisors, specs, names) =
+            futures::try_join!(nodes, jobs, actors, supervisors, specs, names)?;
+        Ok(Listings { cluster, alive, nodes, jobs, actors, supervisors, specs, names })
+    }
+
+    /// The latest revision at which a part of it was read.
+    pub(crate) fn latest(&self) -> Revision {
+        let Listings { alive, nodes, jobs, actors, supervisors, specs, names, .. } = self;
+        let others = [nodes, jobs, actors, supervisors, specs, names];
+        others.into_iter().map(|listing| listing.revision).fold(alive.revision, Revision::max)
     }
 }
 
@@ -54,8 +92,6 @@ pub(crate) struct Image {
     /// Where to watch for ends of leases from.
     pub(crate) alive_from: WatchStart,
     pub(crate) revision: Revision,
-    /// The latest revision at which a part of it was read.
-    pub(crate) latest: Revision,
 }
 
 /// What the registry holds of actors and supervisors.
@@ -70,15 +106,9 @@ pub(crate) struct ActorImage {
 }
 
 impl Image {
-    pub(crate) async fn read(registry: &dyn Registry, keys: &Keys) -> Result<Image, ImageError> {
-        let cluster = read_cluster(registry, keys).await?;
-        let alive = list_all(registry, &keys.alive()).await?;
-        let nodes = list_all(registry, &keys.nodes()).await?;
-        let jobs = list_all(registry, &keys.jobs()).await?;
-        let actors = list_all(registry, &keys.actors()).await?;
-        let supervisors = list_all(registry, &keys.supervisors()).await?;
-        let specs = list_all(registry, &keys.specs()).await?;
-        let names = list_all(registry, &keys.actor_names()).await?;
+    /// Makes sense of what was read.
+    pub(crate) fn of(listings: Listings, keys: &Keys) -> Result<Image, ImageError> {
+        let Listings { cluster, alive, nodes, jobs, actors, supervisors, specs, names } = listings;
         let mut image = Image {
             cluster: cluster.0,
             nodes: Vec::new(),
@@ -90,7 +120,6 @@ impl Image {
             revisions: BTreeMap::from([(keys.cluster(), cluster.1)]),
             alive_from: alive.watch_start(),
             revision: alive.revision,
-            latest: alive.revision,
         };
         let living: BTreeSet<String> = alive.entries.iter().map(|entry| entry.key.clone()).collect();
         image.remember(&alive);
@@ -141,7 +170,6 @@ impl Image {
     fn remember(&mut self, listing: &Listing) {
         let revisions = listing.entries.iter().map(|entry| (entry.key.clone(), entry.mod_revision));
         self.revisions.extend(revisions);
-        self.latest = self.latest.max(listing.revision);
     }
 
     fn take_node(&mut self, keys: &Keys, entry: Entry, living: &BTreeSet<String>) -> Result<(), ImageError> {
@@ -235,7 +263,7 @@ mod tests {
             .put(keys.actor_name("a", "b/c"), nonsense)
             .put(keys.actor_name("a", "d"), encode_name(actor));
         registry.commit(transaction).await.unwrap();
-        let image = Image::read(&registry, &keys).await.unwrap();
+        let image = Image::of(Listings::read(&registry, &keys).await.unwrap(), &keys).unwrap();
         let unreadable =
             Unreadable { actors: vec![actor], supervisors: vec![supervisor], specs: vec![SpecKey(5)] };
         assert_eq!(image.actors.unreadable, unreadable);

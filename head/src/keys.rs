@@ -1,6 +1,7 @@
 //! Where things are in the registry: `/mobula/<cluster>/<kind>/…`.
 
 use crate::error::HeadError;
+use mobula_registry::MAX_KEY_BYTES;
 use mobula_types::actor::SpecKey;
 use mobula_types::{ActorId, JobId, NodeName};
 use std::fmt::Write;
@@ -123,8 +124,13 @@ impl Keys {
         format!("{}/names/", self.prefix)
     }
 
+    /// A namespace and a name of 200 bytes each fit a key, whatever is in them.
     pub(crate) fn actor_name(&self, namespace: &str, name: &str) -> String {
-        format!("{}{}/{}", self.actor_names(), escape(namespace), escape(name))
+        let key = format!("{}{}/{}", self.actor_names(), escape(namespace), escape(name));
+        if key.len() <= MAX_KEY_BYTES {
+            return key;
+        }
+        format!("{}{}/{}", self.actor_names(), escape_briefly(namespace), escape_briefly(name))
     }
 
     /// The namespace and the name at the end of a key.
@@ -153,11 +159,24 @@ fn escape(name: &str) -> String {
     escaped
 }
 
+/// Keeps everything but `%` and `/`, which become `%p` and `%s`: for what is too long with three bytes for one.
+fn escape_briefly(name: &str) -> String {
+    name.replace('%', "%p").replace('/', "%s")
+}
+
+/// What is behind either way to escape: no letter after a `%` is a digit of the other.
 fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        if *first == b'%' {
+        let brief =
+            [(b'p', b'%'), (b's', b'/')].into_iter().find(|(letter, _)| after.first() == Some(letter));
+        if *first == b'%'
+            && let Some((_, byte)) = brief
+        {
+            bytes.push(byte);
+            rest = &after[1..];
+        } else if *first == b'%' {
             let digits = std::str::from_utf8(after.get(..2)?).ok()?;
             bytes.push(u8::from_str_radix(digits, 16).ok()?);
             rest = &after[2..];
@@ -172,6 +191,20 @@ fn unescape(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_names_fit_their_keys() {
+        let keys = Keys::new(&"c".repeat(64)).unwrap();
+        for letter in ["a", "%", "/", " ", "\n", "ж", "本", "%2f", "%p"] {
+            let longest = letter.repeat(200 / letter.len());
+            for (namespace, name) in [("", &*longest), (&*longest, &*longest), (&*longest, "x")] {
+                let key = keys.actor_name(namespace, name);
+                assert!(key.len() <= MAX_KEY_BYTES, "{} bytes", key.len());
+                let found = keys.actor_name_of(&key);
+                assert_eq!(found, Some((namespace.to_owned(), name.to_owned())));
+            }
+        }
+    }
 
     #[test]
     fn names_survive_their_keys() {

@@ -49,6 +49,8 @@ pub(crate) struct Writer<T> {
     leadership: Arc<Leadership>,
     revisions: BTreeMap<String, Revision>,
     pending: VecDeque<Write<T>>,
+    /// How many of those at the head of the queue go alone: together they were refused, and one of them is why.
+    alone: usize,
     in_flight: Option<InFlight<T>>,
 }
 
@@ -70,7 +72,7 @@ impl<T> Writer<T> {
         leadership: Arc<Leadership>,
         revisions: BTreeMap<String, Revision>,
     ) -> Self {
-        Writer { registry, leadership, revisions, pending: VecDeque::new(), in_flight: None }
+        Writer { registry, leadership, revisions, pending: VecDeque::new(), alone: 0, in_flight: None }
     }
 
     /// Takes a write; [`next`](Self::next) tells what became of it.
@@ -115,6 +117,10 @@ impl<T> Writer<T> {
 
     /// The longest run of waiting writes that fits one transaction and touches no key twice.
     fn take_batch(&mut self) -> Vec<Write<T>> {
+        if self.alone > 0 {
+            self.alone -= 1;
+            return self.pending.pop_front().into_iter().collect();
+        }
         let mut keys = BTreeSet::new();
         let (mut operations, mut bytes, mut count) = (0, 0, 0);
         for write in &self.pending {
@@ -147,22 +153,23 @@ impl<T> Writer<T> {
         writes.into_iter().map(|write| Outcome::Written(write.purpose, revision)).collect()
     }
 
-    /// Nothing was written. What must not fail stays at the head of the queue.
-    fn failed(&mut self, writes: Vec<Write<T>>, error: RegistryError) -> Vec<Outcome<T>> {
-        let alone = writes.len() == 1;
-        let mut outcomes = Vec::new();
-        let mut kept = VecDeque::new();
-        for write in writes {
-            let hopeless = alone && !matches!(error, RegistryError::NoSpace { .. });
-            if write.waits_for_room && !hopeless {
-                kept.push_back(write);
-            } else {
-                outcomes.push(Outcome::Failed(write.purpose, error.clone()));
-            }
+    /// Nothing was written. Where there is no room, what must not fail stays at the head of the queue. What is refused for
+    /// another reason fails alone: the others of its batch are written.
+    fn failed(&mut self, mut writes: Vec<Write<T>>, error: RegistryError) -> Vec<Outcome<T>> {
+        let no_room = matches!(error, RegistryError::NoSpace { .. });
+        if !no_room && writes.len() > 1 {
+            self.alone = writes.len();
+            self.put_back(writes);
+            return Vec::new();
         }
-        kept.append(&mut self.pending);
-        self.pending = kept;
+        let failing = writes.extract_if(.., |write| !(no_room && write.waits_for_room));
+        let outcomes = failing.map(|write| Outcome::Failed(write.purpose, error.clone())).collect();
+        self.put_back(writes);
         outcomes
+    }
+
+    fn put_back(&mut self, writes: Vec<Write<T>>) {
+        writes.into_iter().rev().for_each(|write| self.pending.push_front(write));
     }
 }
 
@@ -241,4 +248,76 @@ async fn applied_at(registry: &dyn Registry, transaction: &Transaction) -> Optio
         }
     }
     Some(revision.unwrap_or(Revision::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mobula_registry::{EmbeddedRegistry, LeaseId, MemoryOptions};
+    use mobula_types::HeadTerm;
+
+    async fn writer() -> Writer<&'static str> {
+        let registry: Arc<dyn Registry> =
+            Arc::new(EmbeddedRegistry::in_memory(MemoryOptions::default()).unwrap());
+        let committed = registry.commit(Transaction::new().put("/leader", "this")).await.unwrap();
+        let (term, lease, length) = (HeadTerm::default(), LeaseId::new(1), Duration::from_secs(60));
+        let leadership =
+            Leadership::new(term, "/leader".to_owned(), committed.revision, lease, length, clock::now());
+        Writer::new(registry, Arc::new(leadership), BTreeMap::new())
+    }
+
+    /// A write of one key, named after what it is for.
+    fn write(purpose: &'static str, waits_for_room: bool, bytes: usize) -> Write<&'static str> {
+        let put = Operation::Put { key: format!("/{purpose}"), value: vec![0; bytes].into(), lease: None };
+        Write { operations: vec![put], waits_for_room, purpose }
+    }
+
+    /// What becomes of that many writes, in order.
+    async fn outcomes(writer: &mut Writer<&'static str>, count: usize) -> Vec<(&'static str, bool)> {
+        let mut known = Vec::new();
+        while known.len() < count {
+            known.extend(writer.next().await.into_iter().map(|outcome| match outcome {
+                Outcome::Written(purpose, _) => (purpose, true),
+                Outcome::Failed(purpose, RegistryError::TooLarge { .. }) => (purpose, false),
+                other => panic!("{other:?}"),
+            }));
+        }
+        known
+    }
+
+    /// A key that no registry takes: what is wrong with it is its length, and not that of the batch.
+    fn refused(purpose: &'static str, waits_for_room: bool) -> Write<&'static str> {
+        let operations = vec![Operation::Delete { key: "k".repeat(mobula_registry::MAX_KEY_BYTES + 1) }];
+        Write { operations, waits_for_room, purpose }
+    }
+
+    #[tokio::test]
+    async fn a_write_that_is_refused_fails_alone_whoever_is_beside_it() {
+        for waits in [true, false] {
+            let mut writer = writer().await;
+            let bad = ["second", "third"].map(|purpose| refused(purpose, waits));
+            let [second, third] = bad;
+            for write in [write("first", true, 1), second, write("between", false, 1), third] {
+                writer.push(write);
+            }
+            writer.push(write("last", true, 1));
+            let expected =
+                [("first", true), ("second", false), ("between", true), ("third", false), ("last", true)];
+            assert_eq!(outcomes(&mut writer, 5).await, expected);
+            assert_eq!(writer.backlog(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn writes_that_are_taken_together_again_after_one_was_refused() {
+        let mut writer = writer().await;
+        for write in [refused("bad", true), write("good", true, 1)] {
+            writer.push(write);
+        }
+        assert_eq!(outcomes(&mut writer, 2).await, [("bad", false), ("good", true)]);
+        for write in [write("one", true, 1), write("two", true, 1)] {
+            writer.push(write);
+        }
+        assert_eq!(writer.next().await.len(), 2, "one transaction for both");
+    }
 }

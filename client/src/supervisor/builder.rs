@@ -108,7 +108,7 @@ impl Supervisor {
     }
 
     /// How many restarts are allowed within which time (3 in 5 s). Over it the supervisor stops its children and exits, and
-    /// the supervisor above it decides.
+    /// the supervisor above it decides. More than 1,000 are not counted: then any number is allowed.
     pub fn intensity(mut self, max_restarts: u32, within: Duration) -> Self {
         self.rules.intensity = Intensity { max_restarts, within };
         self

@@ -3,51 +3,14 @@
 use super::Leader;
 use super::purpose::Purpose;
 use crate::command::Reply;
-use crate::image::Image;
 use mobula_core::jobs;
-use mobula_core::supervision::{Effect, Event, Inheritance, InheritedNode, RequestKey};
+use mobula_core::supervision::{Effect, Event, RequestKey};
 use mobula_proto::actor_registry::{encode_actor, encode_name, encode_spec, encode_supervisor};
 use mobula_registry::Operation;
 use mobula_rpc::head::{HeadOrder, HeadRefusal};
 use mobula_runtime::clock;
+use mobula_types::NodeId;
 use mobula_types::actor::{ActorAnswer, ActorOrder, ActorRequest, RecordChange};
-use mobula_types::job::JobState;
-use mobula_types::{JobRecord, NodeId, NodeRecord, NodeState};
-
-/// What the supervision starts from.
-pub(super) fn inheritance(image: &mut Image) -> Inheritance {
-    let node = |(record, _): &(NodeRecord, bool)| {
-        let stands = match (record.state, record.fenced) {
-            (NodeState::Dead, true) => return None,
-            (NodeState::Dead, false) => InheritedNode::Lost,
-            (NodeState::Draining, _) => InheritedNode::Draining,
-            (NodeState::Alive, _) => InheritedNode::Alive,
-        };
-        Some((record.id(), stands))
-    };
-    let job = |record: &JobRecord| (record.info.job, record.info.spec.executable.is_some());
-    let runs = |record: &&JobRecord| record.info.state == JobState::Running;
-    // Of a job whose record cannot be read nothing is ended.
-    let unreadable = image.unreadable_jobs.iter().map(|job| (*job, true));
-    let actors = std::mem::take(&mut image.actors);
-    Inheritance {
-        wall_millis: clock::wall_millis(),
-        nodes: image.nodes.iter().filter_map(node).collect(),
-        silent: image
-            .nodes
-            .iter()
-            .filter(|(record, _)| record.silent)
-            .map(|(record, _)| record.id())
-            .collect(),
-        jobs: image.jobs.iter().filter(runs).map(job).chain(unreadable).collect(),
-        ended_jobs: image.jobs.iter().filter(|record| !runs(record)).map(job).collect(),
-        specs: actors.specs,
-        actors: actors.actors,
-        supervisors: actors.supervisors,
-        names: actors.names,
-        unreadable: actors.unreadable,
-    }
-}
 
 impl Leader {
     pub(super) fn tell_actors(&mut self, event: Event) {
@@ -61,7 +24,7 @@ impl Leader {
             match effect {
                 Effect::Write { write, changes, may_fail } => {
                     let operations = changes.iter().map(|change| self.operation(change)).collect();
-                    self.write(Purpose::Actors { write }, !may_fail, operations);
+                    self.write(Purpose::Actors { write, may_fail }, !may_fail, operations);
                 }
                 Effect::Answer { request, answer } => {
                     if let Some(reply) = self.actor_requests.remove(&request) {
@@ -87,6 +50,10 @@ impl Leader {
         ask: ActorRequest,
         reply: Reply<ActorAnswer>,
     ) {
+        // Who asked has given up, and asks anew.
+        if reply.is_closed() {
+            return;
+        }
         let ask = match self.list_groups(ask) {
             Ok(answer) => {
                 // Who asked may have given up.

@@ -143,14 +143,25 @@ impl Leader {
         }
     }
 
-    /// Closes the stream of a node that does not read. It joins again, and is told everything.
+    /// Closes the stream of a node that does not read. It joins again, and is told everything. The machines hear of it once
+    /// they are done with what they are in the middle of.
     fn too_slow(&mut self, link: LinkKey) {
         self.remove_link(link);
-        let ended = Command::LinkEnded { link, failure: None };
-        if self.loopback.try_send(ended).is_err() {
-            // No room to come back to it: now, then, although the machine is in the middle of its effects.
-            tracing::warn!("the leader is overloaded and steps down");
-            self.end = Some(End::Over);
+        self.closed.push(link);
+    }
+
+    /// Tells the machines of streams that are gone, those too that are closed because of what they then say.
+    pub(super) fn links_gone(&mut self) {
+        while !self.closed.is_empty() || !self.parted.is_empty() {
+            for link in std::mem::take(&mut self.closed) {
+                self.tell_membership(membership::Event::LinkBroken { link });
+            }
+            for node in std::mem::take(&mut self.parted) {
+                // One that has joined over another link in the same turn is there.
+                if !self.links_by_node.contains_key(&node) {
+                    self.tell_actors(supervision::Event::NodeParted { node });
+                }
+            }
         }
     }
 
@@ -223,4 +234,53 @@ async fn read(link: LinkKey, mut reports: NodeReports, commands: mpsc::Sender<Co
     };
     // A leader that is gone does not care.
     let _gone = commands.send(Command::LinkEnded { link, failure }).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::Campaign;
+    use crate::desk::Desk;
+    use crate::image::Listings;
+    use crate::keys::Keys;
+    use crate::leader::{COMMANDS, Takeover};
+    use crate::leadership::Leadership;
+    use crate::options::HeadOptions;
+    use mobula_proto::registry::{ClusterRecord, encode_cluster};
+    use mobula_registry::{EmbeddedRegistry, LeaseId, MemoryOptions, Registry, Transaction};
+    use mobula_runtime::Shutdown;
+    use mobula_types::{ClusterId, Generation};
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::sync::oneshot;
+
+    async fn leader() -> Leader {
+        let (options, keys) = (HeadOptions::default(), Keys::new("test").unwrap());
+        let registry: Arc<dyn Registry> =
+            Arc::new(EmbeddedRegistry::in_memory(MemoryOptions::default()).unwrap());
+        let cluster =
+            ClusterRecord { cluster: ClusterId(1), created_millis: 1, generation_floor: Generation(0) };
+        let transaction = Transaction::new().put(keys.cluster(), encode_cluster(&cluster));
+        let written = registry.commit(transaction).await.unwrap().revision;
+        let (key, lease, length) = (keys.leader(), LeaseId::new(1), Duration::from_secs(60));
+        let leadership = Leadership::new(HeadTerm::default(), key, written, lease, length, clock::now());
+        let listings = Listings::read(registry.as_ref(), &keys).await.unwrap();
+        let takeover = Takeover::prepare(listings, keys.clone(), options.supervision()).await.unwrap();
+        let desk = Arc::new(Desk::new("http://head".into(), "test".to_owned()));
+        let campaign = Campaign { options, keys, desk, shutdown: Shutdown::new() };
+        Leader::new(&campaign, registry, Arc::new(leadership), takeover, &[], false).0
+    }
+
+    #[tokio::test]
+    async fn a_node_that_does_not_read_ends_its_stream_and_no_leadership() {
+        let mut leader = leader().await;
+        for _ in 0..COMMANDS {
+            let (reply, _answer) = oneshot::channel();
+            leader.loopback.try_send(Command::View { reply }).unwrap();
+        }
+        leader.too_slow(LinkKey(1));
+        assert_eq!(leader.end, None);
+        leader.links_gone();
+        assert!(leader.closed.is_empty());
+    }
 }

@@ -11,10 +11,11 @@ mod links;
 mod outgoing;
 mod perform;
 mod purpose;
+mod takeover;
 
 use crate::campaign::Campaign;
 use crate::command::{Command, Reply};
-use crate::image::{Image, read_heads};
+use crate::image::read_heads;
 use crate::keys::Keys;
 use crate::leadership::Leadership;
 use crate::task_events::TaskEvents;
@@ -40,6 +41,7 @@ use purpose::{Admission, Purpose};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+pub(crate) use takeover::Takeover;
 use tokio::sync::mpsc;
 
 /// Commands that wait; past it those who ask wait.
@@ -84,6 +86,8 @@ pub(crate) struct Leader {
     links_by_node: BTreeMap<NodeId, LinkKey>,
     /// Nodes that have lost their link in this turn.
     parted: Vec<NodeId>,
+    /// Links that were closed in this turn because their nodes do not read.
+    closed: Vec<LinkKey>,
     next_link: u64,
     next_request: u64,
     requests: BTreeMap<RequestKey, Reply<JobInfo>>,
@@ -100,6 +104,9 @@ pub(crate) struct Leader {
     commands: mpsc::Receiver<Command>,
     loopback: mpsc::Sender<Command>,
     end: Option<End>,
+    /// When the membership and the jobs want to be told of time, as far as they have been asked since they heard anything:
+    /// both look at all that they have for it.
+    due: (Option<Time>, Option<Time>),
     /// When jobs without a driver are looked at next.
     next_keep: Time,
     keep_interval: Duration,
@@ -111,13 +118,12 @@ impl Leader {
         head: &Campaign,
         registry: Arc<dyn Registry>,
         leadership: Arc<Leadership>,
-        image: Image,
+        takeover: Takeover,
         heads: &[Arc<str>],
         heads_were_away: bool,
     ) -> (Self, mpsc::Sender<Command>) {
         let now = clock::now();
-        let mut image = image;
-        let of_actors = actors::inheritance(&mut image);
+        let Takeover { image, supervision, effects: actor_effects } = takeover;
         let inheritance = Inheritance {
             nodes: image.nodes,
             generation_floor: image.cluster.generation_floor,
@@ -130,9 +136,6 @@ impl Leader {
             Membership::lead(now, leadership.term, head.options.membership(), inheritance, &mut effects);
         let living = membership.view().nodes.values().map(|info| info.id.clone());
         let groups = Memberships::lead(now, &MembershipsOptions::default(), living);
-        let mut actor_effects = Vec::new();
-        let options = head.options.supervision();
-        let supervision = Supervision::lead(now, options, of_actors, &mut actor_effects);
         if supervision.left_alone().len() > 0 {
             let left_alone: Vec<_> = supervision.left_alone().take(20).map(|id| id.to_string()).collect();
             let count = supervision.left_alone().len();
@@ -162,6 +165,7 @@ impl Leader {
             links: BTreeMap::new(),
             links_by_node: BTreeMap::new(),
             parted: Vec::new(),
+            closed: Vec::new(),
             next_link: 0,
             next_request: 0,
             requests: BTreeMap::new(),
@@ -173,6 +177,7 @@ impl Leader {
             commands: receiver,
             loopback: commands.clone(),
             end: None,
+            due: (None, None),
             next_keep: now,
             keep_interval: head.options.job_grace / 3,
         };
@@ -198,12 +203,7 @@ impl Leader {
             if let Some(end) = self.end {
                 return end;
             }
-            for node in std::mem::take(&mut self.parted) {
-                // One that has joined over another link in the same turn is there.
-                if !self.links_by_node.contains_key(&node) {
-                    self.tell_actors(supervision::Event::NodeParted { node });
-                }
-            }
+            self.links_gone();
             // Not a branch below: behind queues that a flood never leaves empty, it would have no turn.
             if self.next_deadline().min(next_heads) <= clock::now() {
                 self.tick();
@@ -239,8 +239,10 @@ impl Leader {
         }
     }
 
-    fn next_deadline(&self) -> Time {
-        let machines = self.membership.next_deadline().min(self.jobs.next_deadline());
+    fn next_deadline(&mut self) -> Time {
+        let membership = *self.due.0.get_or_insert_with(|| self.membership.next_deadline());
+        let jobs = *self.due.1.get_or_insert_with(|| self.jobs.next_deadline());
+        let machines = membership.min(jobs);
         let machines = machines.min(self.supervision.next_deadline()).min(self.groups.next_deadline());
         machines.min(self.next_keep)
     }
@@ -326,12 +328,14 @@ impl Leader {
     fn tell_membership(&mut self, event: membership::Event) {
         let mut effects = Vec::new();
         self.membership.on_event(clock::now(), event, &mut effects);
+        self.due.0 = None;
         self.perform_all(effects);
     }
 
     fn tell_jobs(&mut self, event: jobs::Event) {
         let mut effects = Vec::new();
         self.jobs.on_event(clock::now(), clock::wall_millis(), event, &mut effects);
+        self.due.1 = None;
         for effect in effects {
             self.perform_job(effect);
         }

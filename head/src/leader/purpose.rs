@@ -24,8 +24,8 @@ pub(super) enum Purpose {
     Job { job: JobId, write: JobWrite },
     /// A job's record is deleted.
     DeleteJob { job: JobId },
-    /// Records of actors and supervisors change.
-    Actors { write: u64 },
+    /// Records of actors and supervisors change. Of a write that must not fail, what follows from it is decided already.
+    Actors { write: u64, may_fail: bool },
 }
 
 /// A lease for a node that is to be admitted, or why there is none.
@@ -139,7 +139,7 @@ impl Leader {
             Purpose::Forget { node } => self.tell_membership(membership::Event::Forgotten { node }),
             Purpose::Job { job, write } => self.tell_jobs(jobs::Event::Written { job, write }),
             Purpose::DeleteJob { job } => self.tell_jobs(jobs::Event::Deleted { job }),
-            Purpose::Actors { write } => self.tell_actors(supervision::Event::Written { write }),
+            Purpose::Actors { write, .. } => self.tell_actors(supervision::Event::Written { write }),
         }
     }
 
@@ -162,13 +162,14 @@ impl Leader {
                 let failure = unavailable(&error);
                 self.tell_jobs(jobs::Event::NotWritten { job, write, failure });
             }
-            Purpose::Actors { write } => {
+            Purpose::Actors { write, may_fail: true } => {
                 let failure = unavailable(&error);
                 self.tell_actors(supervision::Event::NotWritten { write, failure });
             }
-            Purpose::Node { .. } | Purpose::Forget { .. } | Purpose::DeleteJob { .. } => {
-                self.step_down(&error)
-            }
+            Purpose::Node { .. }
+            | Purpose::Forget { .. }
+            | Purpose::DeleteJob { .. }
+            | Purpose::Actors { may_fail: false, .. } => self.step_down(&error),
         }
     }
 }

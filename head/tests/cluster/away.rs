@@ -3,10 +3,11 @@
 use super::*;
 use async_trait::async_trait;
 use mobula_registry::{
-    Committed, Entry, Lease, LeaseId, List, ListPage, RegistryError, RegistryStatus, Revision, Transaction,
-    Watch, WatchStart,
+    Committed, Entry, Lease, LeaseId, List, ListPage, Operation, RegistryError, RegistryStatus, Revision,
+    Transaction, Watch, WatchStart,
 };
-use mobula_types::{FailureKind, JobSpec};
+use mobula_types::actor::{ActorAnswer, ActorId, ActorRequest};
+use mobula_types::{FailureKind, JobSpec, TaskId};
 use parking_lot::Mutex;
 
 /// How a registry misbehaves.
@@ -19,6 +20,10 @@ pub(super) enum Mood {
     Forgetful,
     /// Is restored from a backup, in which another head leads, once a new leader has read what it holds of names.
     Restored,
+    /// Is slow to tell what it holds of actors: until a lease is renewed.
+    Slow,
+    /// Refuses the next transaction that writes of a supervisor.
+    Choosy,
 }
 
 /// A registry with moods.
@@ -26,11 +31,13 @@ pub(super) enum Mood {
 pub(super) struct Moody {
     inner: Arc<dyn Registry>,
     mood: Mutex<Mood>,
+    /// Told of each renewal of a lease.
+    renewed: tokio::sync::Notify,
 }
 
 impl Moody {
     pub(super) fn new() -> Arc<Moody> {
-        Arc::new(Moody { inner: memory(), mood: Mutex::new(Mood::Well) })
+        Arc::new(Moody { inner: memory(), mood: Mutex::new(Mood::Well), renewed: tokio::sync::Notify::new() })
     }
 
     pub(super) fn set(&self, mood: Mood) {
@@ -54,6 +61,9 @@ impl Registry for Moody {
 
     async fn list(&self, prefix: &str, page: ListPage) -> Result<List, RegistryError> {
         self.check()?;
+        if *self.mood.lock() == Mood::Slow && prefix == "/mobula/default/actors/" {
+            self.renewed.notified().await;
+        }
         let list = self.inner.list(prefix, page).await;
         if *self.mood.lock() == Mood::Restored && prefix == "/mobula/default/names/" {
             self.set(Mood::Well);
@@ -66,6 +76,15 @@ impl Registry for Moody {
 
     async fn commit(&self, transaction: Transaction) -> Result<Committed, RegistryError> {
         self.check()?;
+        let of_supervisor = |operation: &Operation| match operation {
+            Operation::Put { key, .. } => key.starts_with("/mobula/default/supervisors/"),
+            Operation::Delete { .. } | Operation::DeletePrefix { .. } => false,
+        };
+        if *self.mood.lock() == Mood::Choosy && transaction.operations.iter().any(of_supervisor) {
+            self.set(Mood::Well);
+            let reason = "it does not like it".into();
+            return Err(RegistryError::Refused { action: "commit", target: "test".into(), reason });
+        }
         let committed = self.inner.commit(transaction).await;
         let mut mood = self.mood.lock();
         if *mood == Mood::Forgetful {
@@ -82,6 +101,7 @@ impl Registry for Moody {
 
     async fn renew_lease(&self, lease: LeaseId) -> Result<Duration, RegistryError> {
         self.check()?;
+        self.renewed.notify_one();
         self.inner.renew_lease(lease).await
     }
 
@@ -148,6 +168,40 @@ async fn while_the_registry_is_away_the_view_is_served_and_writes_wait() {
     moody.set(Mood::Well);
     let opened = opening.await.unwrap();
     assert!(client.get_job(opened.job).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_head_that_reads_for_longer_than_its_lease_lasts_leads() {
+    let moody = Moody::new();
+    moody.set(Mood::Slow);
+    let registry: Arc<dyn Registry> = moody.clone();
+    let head = head(options(&registry)).await;
+    let client = client(&[&head]);
+    assert!(client.view().await.is_ok(), "nobody renewed the lease of the leader");
+    head.stop().await;
+}
+
+#[tokio::test]
+async fn a_decision_that_the_registry_refuses_is_made_anew_by_the_next_leader() {
+    let moody = Moody::new();
+    let registry: Arc<dyn Registry> = moody.clone();
+    let head = head(options(&registry)).await;
+    let client = client(&[&head]);
+    let opened = client.open_job(JobSpec::default()).await.unwrap();
+    let term = client.status().await.unwrap().term;
+    moody.set(Mood::Choosy);
+    let start = ActorRequest::StartSupervisor {
+        supervisor: ActorId(TaskId { high: 1, low: 1 }),
+        namespace: "default".into(),
+        name: "tree".into(),
+        job: opened.job,
+        detached: false,
+        spec: Arc::default(),
+    };
+    let answer = client.actors(&start).await.unwrap();
+    assert!(matches!(answer, ActorAnswer::Started(_)), "{answer:?}");
+    assert_ne!(client.status().await.unwrap().term, term, "what was decided was not on record");
+    head.stop().await;
 }
 
 #[tokio::test]

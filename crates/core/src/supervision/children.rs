@@ -99,7 +99,8 @@ impl Supervision {
         let (ChildKind::Actor(given), Some(spec)) = (&child.kind, self.specs.get(key)) else {
             return Err(refused("a child of this supervisor is an actor".into()));
         };
-        let spec = ActorSpec { arguments: given.arguments.clone(), ..(**spec).clone() };
+        let (arguments, inputs) = (given.arguments.clone(), given.inputs.clone());
+        let spec = ActorSpec { job: spec.job, template: spec.template.clone(), arguments, inputs };
         Ok(ChildSpec {
             id: if child.id.is_empty() { actor.to_string().into() } else { child.id },
             restart: pattern.restart,

@@ -6,7 +6,7 @@ use super::outbox::Said;
 use super::waiting::Batch;
 use super::write::Key;
 use super::{Effect, RequestKey, Supervision};
-use mobula_types::actor::{ActorOptions, ActorSpec, CreateActor, Target};
+use mobula_types::actor::{ActorOptions, ActorSpec, CreateActor, EncodedSize, Target};
 use mobula_types::{ActorId, ExitReason, Failure, FailureKind, JobId, NodeId};
 use std::sync::Arc;
 
@@ -116,6 +116,7 @@ impl Supervision {
 
     fn check_creation(&self, spec: &ActorSpec, options: &ActorOptions) -> Result<(), Failure> {
         check_name(&options.namespace, &options.name)?;
+        check_options(spec)?;
         self.check_job(spec.job)?;
         if self.writes.outstanding() >= self.options.most_writes {
             let text = "too many changes wait for the registry; try again later";
@@ -168,7 +169,8 @@ impl Supervision {
         supervised: bool,
     ) -> mobula_types::actor::SpecKey {
         let (key, kept) = self.use_spec(spec, supervised);
-        let shared = if kept.arguments == spec.arguments { kept } else { spec.clone() };
+        let is_same = kept.arguments == spec.arguments && spec.inputs.is_empty();
+        let shared = if is_same { kept } else { spec.clone() };
         let mut actor = Actor::new(shared, key);
         actor.creator = asker.cloned();
         actor.listeners.extend(asker.cloned());
@@ -213,6 +215,17 @@ pub(super) fn check_name(namespace: &str, name: &str) -> Result<(), Failure> {
     }
     let text = format!("a namespace or a name has at most {NAME_LIMIT} bytes");
     Err(Failure::new(FailureKind::InvalidArgument, text))
+}
+
+/// What a constructor is given beside its arguments goes into the registry whole.
+pub(super) fn check_options(spec: &ActorSpec) -> Result<(), Failure> {
+    let (bytes, most) = (spec.template.encoded_size(), ActorSpec::OPTIONS_LIMIT);
+    if bytes <= most {
+        return Ok(());
+    }
+    let class: String = spec.template.function.name.chars().take(100).collect();
+    let text = format!("the options of {class} take {bytes} bytes, the most is {most}");
+    Err(Failure::new(FailureKind::TooLarge, text))
 }
 
 pub(super) fn name_taken(namespace: &str, name: &str, owner: ActorId) -> Failure {

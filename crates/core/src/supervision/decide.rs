@@ -141,7 +141,7 @@ impl Supervision {
         let Some(supervisor) = self.supervisors.get_mut(&id) else { return };
         let (deferred, size) = (std::mem::take(&mut supervisor.deferred), self.exits_of_a_write());
         for (index, exit) in deferred.into_iter().enumerate() {
-            if index > 0 && index % size == 0 {
+            if index % size == 0 {
                 self.cut();
             }
             // What was asked for meanwhile has settled the others.

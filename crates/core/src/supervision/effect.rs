@@ -9,13 +9,14 @@ use mobula_types::{Failure, NodeId};
 pub enum Effect {
     /// Make these changes durable, all or none, then say [`Event::Written`](super::Event::Written). Writes become durable
     /// in the order in which they were asked for, those that fail aside. At most [`WRITE_LIMIT`](super::WRITE_LIMIT)
-    /// changes.
+    /// changes, and half a mebibyte of them. One that must not fail, and does, is the end of the leadership.
     Write {
-        /// Its number.
+        /// Its number. What is too large for one write is several of the same number, each of which becomes durable, and is
+        /// said to be, by itself.
         write: u64,
         /// The changes, of different keys.
         changes: Vec<RecordChange>,
-        /// Whether it fails where there is no room ([`Event::NotWritten`](super::Event::NotWritten)), instead of waiting.
+        /// Whether it fails ([`Event::NotWritten`](super::Event::NotWritten)) where there is no room, instead of waiting.
         may_fail: bool,
     },
     /// Answer a question.

@@ -77,12 +77,13 @@ pub enum Event {
         /// The job.
         job: JobId,
     },
-    /// [`Effect::Write`](super::Effect::Write) is durable.
+    /// [`Effect::Write`](super::Effect::Write) is durable; said once for each.
     Written {
         /// Its number.
         write: u64,
     },
-    /// It failed for want of room, and nothing was written: asked only of writes that may fail.
+    /// It failed, for want of room or because the registry refuses it, and nothing was written: said only of writes that
+    /// may fail.
     NotWritten {
         /// Its number.
         write: u64,

@@ -15,10 +15,8 @@ impl Supervision {
     pub(super) fn exits_reported(&mut self, node: &NodeId, mut reports: Vec<ExitReport>) {
         reports.sort_by_key(|report| std::cmp::Reverse(report.age));
         let size = self.exits_of_a_write();
-        for (index, part) in reports.chunks(size).enumerate() {
-            if index > 0 {
-                self.cut();
-            }
+        for part in reports.chunks(size) {
+            self.cut();
             self.some_reported(node, part);
         }
     }

@@ -6,8 +6,9 @@ use super::nodes::Standing;
 use super::outbox::Said;
 use super::place::Wish;
 use super::supervisor::Trial;
-use mobula_types::actor::{ChildShutdown, Placement, StopActor};
-use mobula_types::{ActorId, ExitKind, ExitReason, Incarnation, NodeId};
+use mobula_types::actor::{ActorSpec, ChildShutdown, Placement, StopActor};
+use mobula_types::frame::Input;
+use mobula_types::{ActorId, ExitKind, ExitReason, Incarnation, NodeId, StoredValue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 
@@ -281,7 +282,7 @@ impl Supervision {
         }
         actor.started = now;
         let child = actor.child;
-        if child.is_none() && actor.has_arguments && actor.spec.arguments.len() > keep {
+        if child.is_none() && actor.has_arguments && !are_kept(&actor.spec, keep) {
             actor.has_arguments = false;
             let kept = self.specs.get(actor.key).cloned();
             actor.spec = kept.unwrap_or_else(|| actor.spec.clone());
@@ -329,4 +330,15 @@ impl Supervision {
         self.answer_started(supervisor, ordinal, id);
         self.advance(supervisor);
     }
+}
+
+/// Whether an actor without a supervisor keeps its arguments beyond its start: those that are here, and are small. A stored
+/// value may be gone once its creation is over.
+fn are_kept(spec: &ActorSpec, most: usize) -> bool {
+    let inline = |input: &Input| match &input.value {
+        StoredValue::Inline(payload) => Some(payload.len()),
+        StoredValue::Stored(_) => None,
+    };
+    let inputs: Option<usize> = spec.inputs.iter().map(inline).sum();
+    inputs.is_some_and(|inputs| spec.arguments.len() + inputs <= most)
 }

@@ -18,6 +18,9 @@ impl Supervision {
 
     /// What is granted is counted at its node, and only there.
     fn check_grants(&self) -> Result<(), String> {
+        if !self.placer.is_in_order() {
+            return Err("the order of the nodes is not that of their loads".to_owned());
+        }
         for (id, actor) in &self.actors {
             if actor.phase == Phase::Isolated {
                 if !self.is_kept(*id, actor) {

@@ -48,6 +48,7 @@ mod supervisor;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod unsaid;
 mod waiting;
 mod watch;
 mod window;

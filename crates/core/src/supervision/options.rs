@@ -25,8 +25,8 @@ pub struct SupervisionOptions {
     pub poison_losses: usize,
     /// How many children of an ordered start are granted ahead of their turn (64).
     pub grant_ahead: usize,
-    /// Arguments of an actor without a supervisor are kept after its start up to so many bytes, so that it can be moved
-    /// (4 KiB).
+    /// Arguments of an actor without a supervisor are kept after its start up to so many bytes, the values of its references
+    /// among them, so that it can be moved (4 KiB).
     pub keep_arguments: usize,
     /// The most changes of one write (100).
     pub write_limit: usize,

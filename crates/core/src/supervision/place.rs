@@ -48,6 +48,8 @@ struct Host {
     joined: bool,
     used: Resources,
     actors: u64,
+    /// How loaded the order has it; nothing where it takes no actors.
+    place: Option<u64>,
     /// How many it has of each class that is spread.
     spread: BTreeMap<(JobId, FunctionId), u32>,
 }
@@ -126,7 +128,8 @@ impl Placer {
                 _ => {
                     changed.new.push(info.id.clone());
                     let (info, used) = (info.clone(), Resources::default());
-                    let host = Host { info, joined: false, used, actors: 0, spread: BTreeMap::new() };
+                    let spread = BTreeMap::new();
+                    let host = Host { info, joined: false, used, actors: 0, place: None, spread };
                     self.remove(name);
                     self.hosts.insert(name.clone(), host);
                 }
@@ -149,16 +152,33 @@ impl Placer {
     }
 
     fn remove(&mut self, name: &NodeName) {
-        self.order.retain(|(_, known)| known != name);
-        self.hosts.remove(name);
+        let place = self.hosts.remove(name).and_then(|host| host.place);
+        if let Some(place) = place {
+            self.order.remove(&(place, name.clone()));
+        }
     }
 
     /// Puts the node where its load belongs.
     fn reorder(&mut self, name: &NodeName) {
-        self.order.retain(|(_, known)| known != name);
-        if let Some(host) = self.hosts.get(name).filter(|host| host.is_open()) {
-            self.order.insert((host.level(), name.clone()));
+        let Some(host) = self.hosts.get_mut(name) else { return };
+        let place = host.is_open().then(|| host.level());
+        let before = std::mem::replace(&mut host.place, place);
+        if before == place {
+            return;
         }
+        if let Some(before) = before {
+            self.order.remove(&(before, name.clone()));
+        }
+        if let Some(place) = place {
+            self.order.insert((place, name.clone()));
+        }
+    }
+
+    /// Whether the order has the nodes that take actors, each once and by its load.
+    pub(super) fn is_in_order(&self) -> bool {
+        let open = self.hosts.iter().filter(|(_, host)| host.is_open());
+        let open: BTreeSet<(u64, NodeName)> = open.map(|(name, host)| (host.level(), name.clone())).collect();
+        open == self.order
     }
 
     /// Chooses a node that has room now. Nothing is reserved before [`take`](Self::take).
@@ -272,7 +292,6 @@ impl Placer {
 
     fn change_host(&mut self, node: &NodeId, wish: &Wish<'_>, takes: bool) {
         let Some(host) = self.host_mut(node) else { return };
-        let before = host.level();
         let need = &wish.spec.template.options.resources;
         if takes {
             host.used.add(need);
@@ -284,11 +303,7 @@ impl Placer {
         if matches!(wish.spec.template.options.strategy, Strategy::Spread) {
             count(&mut host.spread, (wish.spec.job, wish.spec.template.function.clone()), takes);
         }
-        let (after, open) = (host.level(), host.is_open());
-        if open && before != after {
-            self.order.remove(&(before, node.name.clone()));
-            self.order.insert((after, node.name.clone()));
-        }
+        self.reorder(&node.name);
     }
 }
 

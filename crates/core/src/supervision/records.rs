@@ -4,7 +4,9 @@ use super::Supervision;
 use super::actor::{Actor, Phase};
 use super::dead::Dead;
 use super::supervisor::{Child, Decision, Rules, Stage, Supervisor};
-use mobula_types::actor::{ActorRecord, ActorSpec, ChildRecord, DecisionRecord, SpecKey, SupervisorRecord};
+use mobula_types::actor::{
+    ActorRecord, ActorSpec, ChildRecord, DecisionEnd, DecisionRecord, SpecKey, SupervisorRecord,
+};
 use mobula_types::{ActorId, Epoch, ExitReason, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,13 +22,21 @@ impl Supervision {
         self.wall_millis.saturating_add(ahead).saturating_sub(self.now.since(at).as_millis() as u64)
     }
 
-    pub(super) fn time(&self, millis: u64) -> Time {
+    /// A point in time that is on record. What people call it, the head that wrote it may have had from a clock that is
+    /// ahead of this one's: nothing is further away than the longest pause.
+    fn time(&self, millis: u64) -> Time {
         if millis == 0 {
             return Time::ZERO;
         }
         let ahead = Duration::from_millis(millis.saturating_sub(self.wall_millis));
+        let ahead = ahead.min(self.options.longest_pause);
         let ago = Duration::from_millis(self.wall_millis.saturating_sub(millis));
         (self.now + ahead).before(ago)
+    }
+
+    /// As [`time`](Self::time), of what has happened.
+    fn past(&self, millis: u64) -> Time {
+        self.time(millis).min(self.now)
     }
 
     fn child_record(&self, place: Option<(ActorId, u64)>) -> Option<ChildRecord> {
@@ -81,10 +91,10 @@ impl Supervision {
         let rules = &supervisor.rules;
         let decision = supervisor.decision.as_ref().map(|decision| DecisionRecord {
             number: decision.number,
-            cause: decision.cause.clone(),
+            cause: decision.cause.as_ref().map(|(incarnation, reason)| (*incarnation, reason.shortened())),
             from: decision.from,
             stops: decision.stage == Stage::Stop,
-            end: decision.end.clone(),
+            end: shortened(&decision.end),
             is_start: decision.is_start,
             not_before_millis: self.millis(decision.not_before),
         });
@@ -130,7 +140,7 @@ impl Supervision {
             last: last_exit(record),
             since_millis: record.since_millis,
             started: self.now,
-            losses: record.losses_millis.iter().copied().collect(),
+            losses: record.losses_millis.iter().map(|millis| self.wall_millis.min(*millis)).collect(),
             write: 0,
             listeners: Default::default(),
         }
@@ -171,7 +181,7 @@ impl Supervision {
             next_ordinal: record.next_ordinal,
             epoch: record.epoch,
             running: record.running,
-            window: record.restarts_millis.iter().map(|millis| self.time(*millis)).collect(),
+            window: record.restarts_millis.iter().map(|millis| self.past(*millis)).collect(),
             worker_ends: record.worker_ends.iter().copied().collect(),
             restarts: record.restarts,
             decisions: record.decision.as_ref().map_or(0, |decision| decision.number),
@@ -187,7 +197,22 @@ impl Supervision {
 
     /// A child as an earlier head left it.
     pub(super) fn child_of(&self, record: &ChildRecord, actor: ActorId, is_supervisor: bool) -> Child {
-        Child::from_record(record, actor, is_supervisor, |millis| self.time(millis))
+        Child::from_record(
+            record,
+            actor,
+            is_supervisor,
+            |millis| self.time(millis),
+            |millis| self.past(millis),
+        )
+    }
+}
+
+/// What the registry has of the end of a decision.
+fn shortened(end: &DecisionEnd) -> DecisionEnd {
+    match end {
+        DecisionEnd::Start => DecisionEnd::Start,
+        DecisionEnd::Exit(reason) => DecisionEnd::Exit(reason.shortened()),
+        DecisionEnd::StartFailed(reason) => DecisionEnd::StartFailed(reason.shortened()),
     }
 }
 

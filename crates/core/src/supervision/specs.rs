@@ -41,7 +41,8 @@ impl Specs {
 }
 
 impl Supervision {
-    /// One user more of a spec, which is written where it is new. Gives its key, and the spec as others share it.
+    /// One user more of a spec, which is written where it is new. Gives its key, and the spec as others share it: without
+    /// inputs, which are one creation's alone, and of whose values the registry is no store.
     pub(super) fn use_spec(
         &mut self,
         spec: &Arc<ActorSpec>,
@@ -52,10 +53,12 @@ impl Supervision {
             *users += 1;
             return (key, known.clone());
         }
-        let kept = if with_arguments || spec.arguments.is_empty() {
+        let kept = if spec.inputs.is_empty() && (with_arguments || spec.arguments.is_empty()) {
             spec.clone()
         } else {
-            Arc::new(ActorSpec { arguments: Payload::EMPTY, ..(**spec).clone() })
+            let arguments = if with_arguments { spec.arguments.clone() } else { Payload::EMPTY };
+            let (job, template) = (spec.job, spec.template.clone());
+            Arc::new(ActorSpec { job, template, arguments, inputs: Vec::new() })
         };
         self.specs.specs.insert(key, (kept.clone(), 1));
         self.mark(Key::Spec(key));

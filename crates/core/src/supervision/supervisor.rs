@@ -217,6 +217,7 @@ impl Child {
         actor: ActorId,
         is_supervisor: bool,
         time: impl Fn(u64) -> Time,
+        past: impl Fn(u64) -> Time,
     ) -> Self {
         Child {
             id: record.id.clone(),
@@ -232,7 +233,7 @@ impl Child {
             quarantined: record.quarantined,
             failures: record.failures,
             restart_at: time(record.restart_at_millis),
-            deferred: Some(record.deferred_millis).filter(|millis| *millis > 0).map(time),
+            deferred: Some(record.deferred_millis).filter(|millis| *millis > 0).map(past),
             trial: Trial::None,
         }
     }

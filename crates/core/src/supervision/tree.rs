@@ -1,7 +1,7 @@
 //! Trees as they are declared: checked, and taken on record.
 
 use super::actor::options_of;
-use super::create::{check_name, name_taken};
+use super::create::{check_name, check_options, name_taken};
 use super::supervisor::{Child, Rules, Supervisor, Trial};
 use super::waiting::Wait;
 use super::{RequestKey, Supervision};
@@ -114,6 +114,12 @@ impl Supervision {
                 format!("the arguments of {class} have {length} bytes; those of a child have at most {most}");
             return Err(refused(text));
         }
+        if !spec.inputs.is_empty() {
+            let text =
+                format!("the arguments of {class} refer to objects, and a child outlives those; pass values");
+            return Err(refused(text));
+        }
+        check_options(spec)?;
         self.check_job(spec.job)?;
         let options = options_of(spec);
         check_name(&options.namespace, &options.name)?;

@@ -35,6 +35,7 @@ impl Supervision {
 
     pub(super) fn request_gone(&mut self, request: RequestKey) {
         self.batches.remove(&request);
+        self.unsay(request);
         let Some(id) = self.waiters.by_request.remove(&request) else { return };
         if let Some(waiters) = self.waiters.by_actor.get_mut(&id) {
             waiters.retain(|(waiting, _)| *waiting != request);

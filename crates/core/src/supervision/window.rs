@@ -22,6 +22,10 @@ impl Window {
     /// Counts a restart, in whatever order they become known. Whether there are then more than allowed within the time of
     /// the intensity.
     pub(super) fn count(&mut self, at: Time, intensity: &Intensity) -> bool {
+        if intensity.max_restarts > Intensity::MOST_COUNTED {
+            self.clear();
+            return false;
+        }
         let most = intensity.max_restarts as usize;
         let place = self.times.partition_point(|time| *time <= at);
         self.times.insert(place, at);

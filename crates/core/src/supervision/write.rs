@@ -5,15 +5,19 @@
 //! and a head that is deposed has said nothing that the registry does not hold.
 
 use super::outbox::Said;
-use super::{Effect, Supervision};
+use super::unsaid::Unsaid;
+use super::{Effect, RequestKey, Supervision};
 use indexmap::IndexSet;
-use mobula_types::actor::{RecordChange, SpecKey, SpecRecord};
+use mobula_types::actor::{RecordChange, SpecKey, SpecRecord, in_parts_of};
 use mobula_types::{ActorId, Failure};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The most changes of one write, where the options say nothing else.
 pub const WRITE_LIMIT: usize = 100;
+
+/// The most bytes of what is written at once. The registry takes a mebibyte, of which keys take what is left here.
+const WRITE_BYTES: usize = 512 * 1024;
 
 /// A key of the registry.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -33,9 +37,17 @@ pub(super) struct Writes {
     next: u64,
     /// Those that were made in the middle of this turn.
     ready: Vec<Effect>,
-    /// Those not durable; of a creation that may fail, whose.
-    outstanding: BTreeMap<u64, Option<(ActorId, SpecKey)>>,
-    waiting: BTreeMap<u64, Vec<Said>>,
+    outstanding: BTreeMap<u64, Outstanding>,
+    unsaid: Unsaid,
+}
+
+/// A write that is not durable yet.
+#[derive(Clone, Copy, Debug)]
+struct Outstanding {
+    /// How many of its parts are not.
+    parts: usize,
+    /// Of a creation that may fail, whose.
+    creation: Option<(ActorId, SpecKey)>,
 }
 
 impl Writes {
@@ -45,6 +57,12 @@ impl Writes {
 
     pub(super) fn outstanding(&self) -> usize {
         self.outstanding.len()
+    }
+
+    /// How much is said once writes are durable.
+    #[cfg(test)]
+    pub(super) fn unsaid(&self) -> usize {
+        self.unsaid.len()
     }
 
     /// Whether that write, and all before it, are durable.
@@ -92,8 +110,13 @@ impl Supervision {
         if self.writes.is_durable(after) {
             self.release(said);
         } else {
-            self.writes.waiting.entry(after).or_default().push(said);
+            self.writes.unsaid.push(after, said);
         }
+    }
+
+    /// Nobody waits for the answer to a question any more.
+    pub(super) fn unsay(&mut self, request: RequestKey) {
+        self.writes.unsaid.forget(request);
     }
 
     /// Writes what changed.
@@ -110,7 +133,7 @@ impl Supervision {
         while keys.peek().is_some() {
             let some = keys.by_ref().take(self.options.write_limit.max(1));
             let changes = some.map(|key| self.change(key)).collect();
-            self.issue(changes, None, &mut ready);
+            self.issue(in_parts_of(changes, WRITE_BYTES), None, &mut ready);
         }
         self.writes.ready = ready;
     }
@@ -128,19 +151,19 @@ impl Supervision {
             return;
         }
         let changes = changed.into_iter().map(|key| self.change(key)).collect();
-        self.issue(changes, Some((id, spec)), effects);
+        self.issue(vec![changes], Some((id, spec)), effects);
     }
 
     fn issue(
         &mut self,
-        changes: Vec<RecordChange>,
+        parts: Vec<Vec<RecordChange>>,
         creation: Option<(ActorId, SpecKey)>,
         effects: &mut Vec<Effect>,
     ) {
-        let write = self.writes.next;
+        let (write, may_fail) = (self.writes.next, creation.is_some());
         self.writes.next += 1;
-        self.writes.outstanding.insert(write, creation);
-        effects.push(Effect::Write { write, changes, may_fail: creation.is_some() });
+        self.writes.outstanding.insert(write, Outstanding { parts: parts.len(), creation });
+        effects.extend(parts.into_iter().map(|changes| Effect::Write { write, changes, may_fail }));
     }
 
     fn change(&self, key: Key) -> RecordChange {
@@ -169,15 +192,20 @@ impl Supervision {
         }
     }
 
+    /// A write is durable, or the next part of it.
     pub(super) fn written(&mut self, write: u64) {
-        self.writes.outstanding.remove(&write);
-        self.release_durable();
+        let Some(outstanding) = self.writes.outstanding.get_mut(&write) else { return };
+        outstanding.parts -= 1;
+        if outstanding.parts == 0 {
+            self.writes.outstanding.remove(&write);
+            self.release_durable();
+        }
     }
 
     /// A creation was not written: it never was.
     pub(super) fn not_written(&mut self, write: u64, failure: &Failure) {
-        let Some(creation) = self.writes.outstanding.remove(&write) else { return };
-        for said in self.writes.waiting.remove(&write).unwrap_or_default() {
+        let Some(Outstanding { creation, .. }) = self.writes.outstanding.remove(&write) else { return };
+        for said in self.writes.unsaid.take(write) {
             match said {
                 Said::Answer { request, .. } => {
                     self.say(0, Said::Answer { request, answer: Err(failure.clone()) })
@@ -202,13 +230,8 @@ impl Supervision {
     }
 
     fn release_durable(&mut self) {
-        while let Some(entry) = self.writes.waiting.first_entry() {
-            let write = *entry.key();
-            if !self.writes.is_durable(write) {
-                return;
-            }
-            let said = self.writes.waiting.remove(&write).unwrap_or_default();
-            said.into_iter().for_each(|said| self.release(said));
+        while let Some(write) = self.writes.unsaid.first().filter(|write| self.writes.is_durable(*write)) {
+            self.writes.unsaid.take(write).for_each(|said| self.release(said));
         }
     }
 }

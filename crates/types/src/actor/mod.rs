@@ -34,7 +34,7 @@ pub use record::{
     SupervisorRecord,
 };
 pub use request::{ActorAnswer, ActorFilter, ActorRequest, ActorTarget, CreateActor, SupervisorTarget};
-pub use size::{EncodedSize, in_parts, starts_in_parts};
+pub use size::{EncodedSize, in_parts, in_parts_of, starts_in_parts};
 pub use spec::{ActorSpec, Placement};
 pub use tree::{
     AutoShutdown, ChildKind, ChildShutdown, ChildSpec, Intensity, RestartType, SupervisorSpec,

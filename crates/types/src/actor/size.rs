@@ -40,23 +40,33 @@ pub trait EncodedSize {
 
 /// Cuts a list into parts of at most `count` entries, and of at most 1 MiB each where no entry alone is larger.
 pub fn in_parts<T: EncodedSize>(list: Vec<T>, count: usize) -> Vec<Vec<T>> {
-    in_parts_by(list, count, |_, one| one.encoded_size())
+    in_parts_by(list, count, MESSAGE, |_, one| one.encoded_size())
+}
+
+/// Cuts a list into parts of at most so many bytes each where no entry alone is larger.
+pub fn in_parts_of<T: EncodedSize>(list: Vec<T>, bytes: usize) -> Vec<Vec<T>> {
+    in_parts_by(list, usize::MAX, bytes, |_, one| one.encoded_size())
 }
 
 /// As [`in_parts`], for orders to start, in which incarnations share their specs.
 pub fn starts_in_parts(list: Vec<StartActor>, count: usize) -> Vec<Vec<StartActor>> {
-    in_parts_by(list, count, |before, one| {
+    in_parts_by(list, count, MESSAGE, |before, one| {
         let shares = before.is_some_and(|before| Arc::ptr_eq(&before.spec, &one.spec));
         INCARNATION + if shares { FIELD } else { one.spec.encoded_size() }
     })
 }
 
-fn in_parts_by<T>(list: Vec<T>, count: usize, size_of: impl Fn(Option<&T>, &T) -> usize) -> Vec<Vec<T>> {
+fn in_parts_by<T>(
+    list: Vec<T>,
+    count: usize,
+    most: usize,
+    size_of: impl Fn(Option<&T>, &T) -> usize,
+) -> Vec<Vec<T>> {
     let mut parts = Vec::new();
     let (mut part, mut bytes) = (Vec::new(), 0);
     for one in list {
         let mut size = size_of(part.last(), &one);
-        if !part.is_empty() && (bytes + size > MESSAGE || part.len() >= count) {
+        if !part.is_empty() && (bytes + size > most || part.len() >= count) {
             parts.push(std::mem::take(&mut part));
             (bytes, size) = (0, size_of(None, &one));
         }

@@ -13,13 +13,15 @@ pub struct ActorSpec {
     pub template: Arc<TaskTemplate>,
     /// The constructor's encoded arguments; at most 4 KiB in a supervised actor.
     pub arguments: Payload,
-    /// Resolved references among them; in a supervised actor all inline.
+    /// Resolved references among them; in a supervised actor none.
     pub inputs: Vec<Input>,
 }
 
 impl ActorSpec {
     /// The most bytes of arguments that the registry keeps of a child.
     pub const ARGUMENT_LIMIT: usize = 4 * 1024;
+    /// The most bytes of a constructor's options, its names, needs, labels and groups among them: the registry keeps them.
+    pub const OPTIONS_LIMIT: usize = 64 * 1024;
 }
 
 /// How the children of one supervisor are placed, beside what each of them asks for.

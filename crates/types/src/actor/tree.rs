@@ -54,10 +54,15 @@ impl Default for ChildShutdown {
 /// How many restarts a supervisor allows: over it, it stops its children and exits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Intensity {
-    /// So many (3)...
+    /// So many (3)... Where it is more than [`MOST_COUNTED`](Self::MOST_COUNTED), any number is allowed.
     pub max_restarts: u32,
     /// ...within this time (5 s).
     pub within: Duration,
+}
+
+impl Intensity {
+    /// The most restarts that are counted (1,000): the times of all of them are kept.
+    pub const MOST_COUNTED: u32 = 1000;
 }
 
 impl Default for Intensity {

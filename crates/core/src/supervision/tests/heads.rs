@@ -142,3 +142,37 @@ fn the_end_of_one_worker_counts_once_however_it_is_reported() {
     assert_eq!(world.alive().len(), 80);
     assert_eq!(world.records.supervisors[&id(1)].restarts_millis.len(), 1);
 }
+
+#[test]
+fn a_pause_that_a_head_with_a_fast_clock_wrote_is_no_longer_than_any() {
+    const FAST: u64 = 20 * 60 * 1000;
+    for strategy in [SupervisorStrategy::OneForOne, SupervisorStrategy::OneForAll] {
+        let mut world = World::new(1);
+        world.ask(start_tree(1, "tree", tree(strategy, vec![child("a"), child("b")])));
+        world.settle();
+        for _ in 0..2 {
+            world.exit("a", ExitKind::Panicked);
+            world.settle();
+        }
+        assert!(world.running("a").is_none(), "it pauses");
+        let supervisor = world.records.supervisors.get_mut(&id(1)).unwrap();
+        supervisor.restarts_millis.iter_mut().for_each(|millis| *millis += FAST);
+        if let Some(decision) = &mut supervisor.decision {
+            decision.not_before_millis += FAST;
+        }
+        let children = world.records.actors.values_mut().filter_map(|record| record.child.as_mut());
+        for child in children.filter(|child| child.restart_at_millis > 0) {
+            child.restart_at_millis += FAST;
+        }
+        world.fail_over();
+        world.join_all();
+        world.run(SECOND * 31);
+        assert_eq!(world.alive(), ["a", "b"]);
+        // Restarts that this head's clock calls later are in the past all the same.
+        for _ in 0..3 {
+            world.exit("a", ExitKind::Panicked);
+            world.run(SECOND * 31);
+        }
+        assert_eq!(world.alive(), ["a", "b"]);
+    }
+}

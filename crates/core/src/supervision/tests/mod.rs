@@ -1,6 +1,7 @@
 //! Tests of the supervision: what nodes are told, in what order, and when.
 
 mod added;
+mod arguments;
 mod faults;
 mod heads;
 mod isolated;
@@ -21,6 +22,7 @@ mod sizes;
 mod specs;
 mod stops;
 mod test_node;
+mod unsaid;
 mod whereabouts;
 mod windows;
 mod world;

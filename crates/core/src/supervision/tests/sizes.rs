@@ -95,3 +95,59 @@ fn what_a_turn_says_is_cut_by_bytes() {
     let told = world.orders - before;
     assert!((16..30).contains(&told), "{told}");
 }
+
+/// A class whose options take about so many bytes.
+fn large(class: &str, bytes: usize) -> std::sync::Arc<ActorSpec> {
+    let mut spec = (*spec(class)).clone();
+    std::sync::Arc::make_mut(&mut spec.template).options.name = "x".repeat(bytes).into();
+    spec.into()
+}
+
+#[test]
+fn a_write_is_cut_by_bytes_and_what_waits_for_it_waits_for_all_of_it() {
+    let mut world = World::new(1);
+    let of = |number: u64| {
+        let class = format!("c{number}");
+        ChildSpec { kind: ChildKind::Actor(large(&class, 60_000)), ..child(&class) }
+    };
+    let request =
+        world.ask(start_tree(1, "t", tree(SupervisorStrategy::OneForOne, (0..40).map(of).collect())));
+    let sizes = world
+        .writes
+        .iter()
+        .map(|(_, changes, _)| changes.iter().map(|change| change.encoded_size()).sum::<usize>());
+    let sizes: Vec<usize> = sizes.collect();
+    assert!(sizes.iter().all(|bytes| *bytes <= 512 * 1024), "{sizes:?}");
+    assert_eq!(sizes.len(), 5, "40 specs of 60 KB each");
+    assert_eq!(world.machine.outstanding_writes(), 1);
+    for _ in 0..4 {
+        world.commit();
+        assert!(world.nodes[&node(1)].inbox.iter().all(|order| !matches!(order, ActorOrder::Start(_))));
+    }
+    world.settle();
+    assert!(matches!(world.answer(request), Ok(ActorAnswer::Started(_))));
+    assert_eq!(world.alive().len(), 40);
+}
+
+#[test]
+fn what_does_not_fit_the_registry_is_refused_before_anything_is_decided() {
+    let mut world = World::new(1);
+    let too_large = large("a", ActorSpec::OPTIONS_LIMIT);
+    let bad = ChildSpec { kind: ChildKind::Actor(too_large.clone()), ..child("a") };
+    let request = world.ask(start_tree(1, "", tree(SupervisorStrategy::OneForOne, vec![bad])));
+    assert_eq!(world.answer(request).unwrap_err().kind(), FailureKind::TooLarge);
+    let created = super::single::created(&mut world, 2, too_large);
+    assert_eq!(created.unwrap_err().kind(), FailureKind::TooLarge);
+    assert!(world.writes.is_empty() && world.records.actors.is_empty());
+}
+
+#[test]
+fn what_a_supervisor_carries_out_is_on_record_in_few_bytes() {
+    let mut world = super::rows::three(SupervisorStrategy::OneForAll);
+    let failure = Failure::new(FailureKind::TaskPanicked, "x".repeat(8000));
+    world.exit_for("a", ExitReason::failed(ExitKind::Panicked, failure));
+    let records = world.writes.iter().flat_map(|(_, changes, _)| changes);
+    let supervisors = records.filter(|change| matches!(change, RecordChange::PutSupervisor(_)));
+    let sizes: Vec<usize> = supervisors.map(|change| change.encoded_size()).collect();
+    assert!(!sizes.is_empty() && sizes.iter().all(|bytes| *bytes < 2000), "{sizes:?}");
+}

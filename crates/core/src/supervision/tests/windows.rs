@@ -76,6 +76,21 @@ fn a_window_is_over_where_more_than_allowed_lie_together() {
 }
 
 #[test]
+fn a_supervisor_that_never_gives_up_keeps_no_restarts() {
+    let mut tree = tree(SupervisorStrategy::OneForOne, vec![child("a")]);
+    tree.intensity = Intensity { max_restarts: 1_000_000, within: SECOND };
+    let mut world = World::new(1);
+    world.ask(start_tree(1, "tree", tree));
+    world.settle();
+    for _ in 0..100 {
+        world.exit("a", ExitKind::Panicked);
+        world.run(SECOND * 31);
+    }
+    assert_eq!(world.alive(), ["a"]);
+    assert!(world.records.supervisors[&id(1)].restarts_millis.is_empty());
+}
+
+#[test]
 fn a_window_keeps_a_bounded_number_of_restarts() {
     let intensity = Intensity { max_restarts: 3, within: SECOND };
     let mut window = Window::default();

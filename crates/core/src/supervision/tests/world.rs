@@ -283,6 +283,12 @@ impl World {
         self.answers.remove(&request).expect("an answer")
     }
 
+    /// Nobody waits for that answer any more.
+    pub(super) fn gone(&mut self, request: RequestKey) {
+        self.asked.retain(|asked| *asked != request);
+        self.tell(Event::RequestGone { request });
+    }
+
     /// The oldest write becomes durable.
     pub(super) fn commit(&mut self) -> bool {
         let Some((write, changes, _)) = self.writes.pop_front() else { return false };
