@@ -50,7 +50,7 @@ async fn perform(cluster: &Cluster, words: &[&str]) -> mobula::Result<Value> {
         ["observers", victim, act] => observing::observers(cluster, victim, act).await,
         ["observers-go-on", head, home] => observing::go_on(head, home).await,
         ["root-cause", victim, act] => watching::root_cause(victim, act).await,
-        ["head-away", act] => away::head_away(act).await,
+        ["head-away", leave, come_back] => away::head_away(leave, come_back).await,
         other => Ok(Value::String(format!("there is no case {other:?}"))),
     }
 }

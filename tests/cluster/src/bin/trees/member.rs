@@ -187,10 +187,6 @@ impl Acting {
     pub(crate) fn wait(&mut self) -> std::io::Result<ExitStatus> {
         self.0.wait()
     }
-
-    pub(crate) fn is_over(&mut self) -> bool {
-        self.0.try_wait().is_ok_and(|status| status.is_some())
-    }
 }
 
 impl Drop for Acting {
