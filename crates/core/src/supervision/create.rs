@@ -169,7 +169,7 @@ impl Supervision {
         supervised: bool,
     ) -> mobula_types::actor::SpecKey {
         let (key, kept) = self.use_spec(spec, supervised);
-        let is_same = kept.arguments == spec.arguments && spec.inputs.is_empty();
+        let is_same = kept.arguments == spec.arguments && kept.inputs == spec.inputs;
         let shared = if is_same { kept } else { spec.clone() };
         let mut actor = Actor::new(shared, key);
         actor.creator = asker.cloned();

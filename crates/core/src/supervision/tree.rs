@@ -112,11 +112,13 @@ impl Supervision {
         if length > most {
             let text =
                 format!("the arguments of {class} have {length} bytes; those of a child have at most {most}");
-            return Err(refused(text));
+            return Err(Failure::new(FailureKind::TooLarge, text));
         }
         if !spec.inputs.is_empty() {
-            let text =
-                format!("the arguments of {class} refer to objects, and a child outlives those; pass values");
+            let text = format!(
+                "the arguments of {class} refer to objects, or hold a value that is one for its size, and a child outlives \
+                 those; pass small values"
+            );
             return Err(refused(text));
         }
         check_options(spec)?;

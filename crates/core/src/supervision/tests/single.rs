@@ -167,8 +167,9 @@ fn bad_input_is_refused() {
         deep = tree(strategy, vec![below("x", deep)]);
     }
     let many = (0..=SupervisorSpec::MOST_CHILDREN).map(|number| child(&format!("c{number}"))).collect();
+    let request = world.ask(start_tree(99, "", tree(strategy, vec![big])));
+    assert_eq!(world.answer(request).unwrap_err().kind(), FailureKind::TooLarge);
     let bad = [
-        tree(strategy, vec![big]),
         tree(strategy, vec![child("a"), child("a")]),
         tree(strategy, many),
         tree(SupervisorStrategy::SimpleOneForOne, vec![child("a"), child("b")]),

@@ -4,7 +4,6 @@ use super::specs::*;
 use super::world::*;
 use crate::supervision::{Event, RequestKey};
 use mobula_types::actor::*;
-use mobula_types::*;
 
 const ACTORS: u64 = 100;
 
