@@ -2,7 +2,7 @@
 
 use super::Leader;
 use super::purpose::Purpose;
-use crate::command::Reply;
+use crate::command::{AskActors, Reply};
 use crate::image::Image;
 use mobula_core::jobs;
 use mobula_core::supervision::{Effect, Event, Inheritance, InheritedNode, RequestKey};
@@ -10,7 +10,7 @@ use mobula_proto::actor_registry::{encode_actor, encode_name, encode_spec, encod
 use mobula_registry::Operation;
 use mobula_rpc::head::{HeadOrder, HeadRefusal};
 use mobula_runtime::clock;
-use mobula_types::actor::{ActorAnswer, ActorOrder, ActorRequest, RecordChange};
+use mobula_types::actor::{ActorAnswer, ActorOrder, RecordChange};
 use mobula_types::job::JobState;
 use mobula_types::{JobRecord, NodeId, NodeRecord, NodeState};
 
@@ -81,12 +81,9 @@ impl Leader {
         }
     }
 
-    pub(super) fn ask_of_actors(
-        &mut self,
-        asker: Option<NodeId>,
-        ask: ActorRequest,
-        reply: Reply<ActorAnswer>,
-    ) {
+    /// A question is heard also where nobody waits for its answer any more: who asks was told that it is under way.
+    pub(super) fn ask_of_actors(&mut self, ask: AskActors, reply: Reply<ActorAnswer>) {
+        let AskActors { asker, question, request: ask } = ask;
         let ask = match self.list_groups(ask) {
             Ok(answer) => {
                 // Who asked may have given up.
@@ -98,7 +95,7 @@ impl Leader {
         self.next_request += 1;
         let request = RequestKey(self.next_request);
         self.actor_requests.insert(request, reply);
-        self.tell_actors(Event::Request { request, asker, ask });
+        self.tell_actors(Event::Request { request, asker, question, ask });
     }
 
     /// Jobs without a driver live while something of them does.

@@ -39,6 +39,7 @@ mod options;
 mod outbox;
 mod place;
 mod quarantine;
+mod questions;
 mod records;
 mod requests;
 mod specs;
@@ -71,6 +72,7 @@ use observers::Observers;
 use outbox::Outbox;
 use place::Placer;
 use quarantine::Quarantine;
+use questions::Questions;
 use specs::Specs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -105,6 +107,7 @@ pub struct Supervision {
     watches: Watches,
     observers: Observers,
     waiters: Waiters,
+    questions: Questions,
     batches: BTreeMap<RequestKey, Batch>,
     /// When a child's pause, or something of a supervisor (`u64::MAX`), is over.
     timers: BTreeSet<(Time, ActorId, u64)>,
@@ -124,8 +127,12 @@ impl Supervision {
         self.now = now;
         self.wall_millis = wall_millis;
         match event {
-            Event::Request { request, asker, ask } => self.request(request, asker.as_ref(), ask, effects),
-            Event::RequestGone { request } => self.request_gone(request),
+            Event::Request { request, asker, question, ask } => {
+                if self.is_first(request, question, &ask) {
+                    self.request(request, asker.as_ref(), ask, effects);
+                }
+            }
+            Event::RequestGone { request } => self.asker_gone(request),
             Event::NodeJoined { node } => self.node_joined(node),
             Event::NodeParted { node } => self.node_parted(&node),
             Event::Reported { node, report } => self.reported(&node, report),
@@ -146,6 +153,7 @@ impl Supervision {
     /// When it wants the next [`Event::Tick`].
     pub fn next_deadline(&self) -> Time {
         let timer = self.timers.first().map_or(Time::NEVER, |(at, _, _)| *at);
+        let timer = timer.min(self.questions.next_deadline());
         timer.min(self.dead.next_deadline()).min(self.specs.next_deadline())
     }
 
@@ -168,6 +176,7 @@ impl Supervision {
             self.timer_due(id, ordinal);
         }
         self.forget_dead();
+        self.forget_questions();
         self.drop_unused_specs();
         self.place_pending();
         self.tell_moves();
