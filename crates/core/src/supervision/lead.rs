@@ -87,6 +87,7 @@ impl Supervision {
             observers: Default::default(),
             waiters: Default::default(),
             questions: Default::default(),
+            unheard: Default::default(),
             batches: Default::default(),
             timers: Default::default(),
             advancing: Default::default(),

@@ -49,6 +49,7 @@ mod supervisor;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod unheard;
 mod waiting;
 mod watch;
 mod window;
@@ -77,6 +78,7 @@ use specs::Specs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use supervisor::Supervisor;
+use unheard::Unheard;
 use waiting::{Batch, Waiters};
 use watch::Watches;
 use write::Writes;
@@ -105,6 +107,7 @@ pub struct Supervision {
     /// What cannot be read, and is left alone.
     quarantine: Quarantine,
     watches: Watches,
+    unheard: Unheard,
     observers: Observers,
     waiters: Waiters,
     questions: Questions,
@@ -153,7 +156,7 @@ impl Supervision {
     /// When it wants the next [`Event::Tick`].
     pub fn next_deadline(&self) -> Time {
         let timer = self.timers.first().map_or(Time::NEVER, |(at, _, _)| *at);
-        let timer = timer.min(self.questions.next_deadline());
+        let timer = timer.min(self.questions.next_deadline()).min(self.unheard.next_deadline());
         timer.min(self.dead.next_deadline()).min(self.specs.next_deadline())
     }
 
@@ -175,6 +178,7 @@ impl Supervision {
             self.timers.pop_first();
             self.timer_due(id, ordinal);
         }
+        self.give_up_unheard();
         self.forget_dead();
         self.forget_questions();
         self.drop_unused_specs();
