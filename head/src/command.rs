@@ -4,7 +4,7 @@ use mobula_core::membership::LinkKey;
 use mobula_rpc::head::{
     FunctionStatus, HeadMessages, HeadRefusal, JoinRequest, NodeReport, NodeReports, TaskEventList,
 };
-use mobula_types::actor::{ActorAnswer, ActorRequest};
+use mobula_types::actor::{ActorAnswer, ActorRequest, Question};
 use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::{
@@ -34,5 +34,13 @@ pub(crate) enum Command {
     ListTasks { filter: TaskFilter, limit: usize, reply: Reply<TaskEventList> },
     LocateExecutable { hash: ExecutableHash, reply: Reply<Vec<NodeId>> },
     Drain { node: NodeName, reply: Reply<()> },
-    Actors { asker: Option<NodeId>, request: ActorRequest, reply: Reply<ActorAnswer> },
+    Actors { ask: AskActors, reply: Reply<ActorAnswer> },
+}
+
+/// What is asked about actors and supervisors.
+#[derive(Debug)]
+pub(crate) struct AskActors {
+    pub(crate) asker: Option<NodeId>,
+    pub(crate) question: Option<Question>,
+    pub(crate) request: ActorRequest,
 }

@@ -1,14 +1,14 @@
 //! The front desk: answers what any head can, and passes the rest on to the leader, if that is this head.
 
-use crate::command::{Command, Reply};
+use crate::command::{AskActors, Command, Reply};
 use crate::image::ImageError;
 use async_trait::async_trait;
 use mobula_registry::{LeaseId, Registry, RegistryError};
 use mobula_rpc::head::{
     FunctionStatus, HeadMessages, HeadRefusal, HeadService, HeadStatus, JoinRequest, NodeReports,
-    TaskEventList, allowance,
+    TaskEventList,
 };
-use mobula_types::actor::{ActorAnswer, ActorRequest};
+use mobula_types::actor::{ActorRequest, Asked, Question};
 use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::{
@@ -23,6 +23,18 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How long the leader may take for an answer, a wait for the registry included.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long the leader may take for an answer to a question before it is said to be under way: shorter than who asks waits
+/// for a head.
+const UNDER_WAY_AFTER: Duration = Duration::from_secs(3);
+
+/// What became of a command.
+enum Answered<T> {
+    Leader(Result<T, HeadRefusal>),
+    TooLate,
+    /// This head stopped leading meanwhile.
+    Nobody,
+}
 
 /// What this head is.
 #[derive(Debug, Default)]
@@ -80,14 +92,20 @@ impl Desk {
 
     /// Asks the leader, if that is this head.
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, HeadRefusal> {
-        self.ask_within(ANSWER_DEADLINE, command).await
+        match self.answer_within(ANSWER_DEADLINE, command).await? {
+            Answered::Leader(answer) => answer,
+            Answered::TooLate => Err(self.too_slow(ANSWER_DEADLINE).into()),
+            Answered::Nobody => Err(HeadRefusal::not_leader(None)),
+        }
     }
 
-    async fn ask_within<T>(
+    /// # Errors
+    /// This head does not lead.
+    async fn answer_within<T>(
         &self,
         within: Duration,
         command: impl FnOnce(Reply<T>) -> Command,
-    ) -> Result<T, HeadRefusal> {
+    ) -> Result<Answered<T>, HeadRefusal> {
         let (commands, leader) = {
             let standing = self.standing.lock();
             (standing.leading.as_ref().map(|(_, commands)| commands.clone()), standing.leader.clone())
@@ -98,12 +116,11 @@ impl Desk {
             commands.send(command(reply)).await.ok()?;
             answer.await.ok()
         };
-        match tokio::time::timeout(within, asked).await {
-            Ok(Some(answer)) => answer,
-            // It stopped leading meanwhile.
-            Ok(None) => Err(HeadRefusal::not_leader(None)),
-            Err(_) => Err(self.too_slow(within).into()),
-        }
+        Ok(match tokio::time::timeout(within, asked).await {
+            Ok(Some(answer)) => Answered::Leader(answer),
+            Ok(None) => Answered::Nobody,
+            Err(_) => Answered::TooLate,
+        })
     }
 
     fn too_slow(&self, within: Duration) -> Failure {
@@ -189,9 +206,25 @@ impl HeadService for Desk {
         self.ask(|reply| Command::Drain { node, reply }).await
     }
 
-    async fn actors(&self, asker: Option<NodeId>, request: ActorRequest) -> Result<ActorAnswer, HeadRefusal> {
-        let within = ANSWER_DEADLINE + allowance(&request);
-        self.ask_within(within, |reply| Command::Actors { asker, request, reply }).await
+    async fn actors(
+        &self,
+        asker: Option<NodeId>,
+        question: Option<Question>,
+        request: ActorRequest,
+    ) -> Result<Asked, HeadRefusal> {
+        let within = if question.is_some() { UNDER_WAY_AFTER } else { ANSWER_DEADLINE };
+        let ask = AskActors { asker, question, request };
+        match self.answer_within(within, |reply| Command::Actors { ask, reply }).await? {
+            Answered::Leader(Ok(answer)) => Ok(Asked::Answered(Ok(answer))),
+            Answered::Leader(Err(refusal)) => Ok(Asked::Answered(Err(refusal.failure))),
+            Answered::TooLate if question.is_some() => Ok(Asked::UnderWay),
+            Answered::TooLate => Err(self.too_slow(within).into()),
+            // Not as one that never led: it may have been done.
+            Answered::Nobody => {
+                let text = format!("head {} stopped leading before it answered", self.address);
+                Err(Failure::new(FailureKind::Unavailable, text).into())
+            }
+        }
     }
 
     async fn status(&self) -> HeadStatus {

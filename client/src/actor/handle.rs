@@ -114,7 +114,9 @@ pub trait ActorHandle:
     /// `on_stop` runs. Waits until it has ended; one that is dead is left alone.
     ///
     /// # Errors
-    /// `Unavailable` where no head can be asked.
+    /// `Unavailable` where no head can be asked, or where the home node was lost, or another head leads by now, and what
+    /// was asked may have been done: no second incarnation is ended for it. `TimedOut` where it is under way after ten
+    /// minutes and its grace, and goes on.
     fn stop(&self) -> impl Future<Output = Result<()>> + Send {
         self.stop_within(GRACE)
     }

@@ -317,9 +317,10 @@ impl SupervisorHandle {
     /// until all have ended. One that has ended is left alone.
     ///
     /// # Errors
-    /// `NoContext`, `Unavailable` where no head can be asked.
+    /// `NoContext`; `Unavailable` where no head can be asked, or where the home node was lost, or another head leads by now,
+    /// and it may have been stopped already; `TimedOut` where it is under way after ten minutes, and goes on.
     pub async fn stop(&self) -> Result<()> {
-        match ask_here(ActorRequest::StopSupervisor(self.target())).await {
+        match ask_once(ActorRequest::StopSupervisor(self.target())).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ended => Ok(()),
         }

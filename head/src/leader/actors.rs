@@ -2,7 +2,7 @@
 
 use super::Leader;
 use super::purpose::Purpose;
-use crate::command::Reply;
+use crate::command::{AskActors, Reply};
 use mobula_core::jobs;
 use mobula_core::supervision::{Effect, Event, RequestKey};
 use mobula_proto::actor_registry::{encode_actor, encode_name, encode_spec, encode_supervisor};
@@ -10,7 +10,7 @@ use mobula_registry::Operation;
 use mobula_rpc::head::{HeadOrder, HeadRefusal};
 use mobula_runtime::clock;
 use mobula_types::NodeId;
-use mobula_types::actor::{ActorAnswer, ActorOrder, ActorRequest, RecordChange};
+use mobula_types::actor::{ActorAnswer, ActorOrder, RecordChange};
 
 impl Leader {
     pub(super) fn tell_actors(&mut self, event: Event) {
@@ -44,14 +44,11 @@ impl Leader {
         }
     }
 
-    pub(super) fn ask_of_actors(
-        &mut self,
-        asker: Option<NodeId>,
-        ask: ActorRequest,
-        reply: Reply<ActorAnswer>,
-    ) {
-        // Who asked has given up, and asks anew.
-        if reply.is_closed() {
+    /// A question that is known by its number is heard also where nobody waits for its answer any more: who asks was told
+    /// that it is under way. Of others, who asked asks anew.
+    pub(super) fn ask_of_actors(&mut self, ask: AskActors, reply: Reply<ActorAnswer>) {
+        let AskActors { asker, question, request: ask } = ask;
+        if question.is_none() && reply.is_closed() {
             return;
         }
         let ask = match self.list_groups(ask) {
@@ -65,7 +62,7 @@ impl Leader {
         self.next_request += 1;
         let request = RequestKey(self.next_request);
         self.actor_requests.insert(request, reply);
-        self.tell_actors(Event::Request { request, asker, ask });
+        self.tell_actors(Event::Request { request, asker, question, ask });
     }
 
     /// Jobs without a driver live while something of them does.

@@ -53,7 +53,7 @@ impl Leader {
             Command::ListTasks { filter, limit, reply } => answer(reply, Ok(self.tasks.list(&filter, limit))),
             Command::LocateExecutable { hash, reply } => answer(reply, Ok(self.executables.holders(&hash))),
             Command::Drain { node, reply } => self.drain(node, reply),
-            Command::Actors { asker, request, reply } => self.ask_of_actors(asker, request, reply),
+            Command::Actors { ask, reply } => self.ask_of_actors(ask, reply),
         }
     }
 

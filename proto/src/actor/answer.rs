@@ -6,7 +6,7 @@ use crate::wire;
 use crate::wire::actor_answer::Answer;
 use crate::wire::creation::End;
 use mobula_types::Failure;
-use mobula_types::actor::{ActorAnswer, ActorId, ActorInfo, SupervisorInfo};
+use mobula_types::actor::{ActorAnswer, ActorId, ActorInfo, Asked, Question, SupervisorInfo};
 
 impl From<&ActorAnswer> for wire::ActorAnswer {
     fn from(answer: &ActorAnswer) -> Self {
@@ -85,4 +85,42 @@ fn read_creation(creation: wire::Creation) -> Result<Result<ActorId, Failure>, C
 
 fn infos(actors: Vec<wire::ActorInfo>) -> Result<Vec<ActorInfo>, ConvertError> {
     actors.into_iter().map(ActorInfo::try_from).collect()
+}
+
+impl From<Question> for wire::Question {
+    fn from(question: Question) -> Self {
+        let (high, low) = ((question.number >> 64) as u64, question.number as u64);
+        wire::Question { high, low, again: question.again }
+    }
+}
+
+impl From<wire::Question> for Question {
+    fn from(question: wire::Question) -> Self {
+        let number = (u128::from(question.high) << 64) | u128::from(question.low);
+        Question { number, again: question.again }
+    }
+}
+
+impl From<&Asked> for wire::AskedActors {
+    fn from(asked: &Asked) -> Self {
+        use wire::asked_actors::Asked as Wire;
+        let asked = match asked {
+            Asked::Answered(Ok(answer)) => Wire::Answer(answer.into()),
+            Asked::Answered(Err(failure)) => Wire::Refused(failure.into()),
+            Asked::UnderWay => Wire::UnderWay(wire::Empty {}),
+        };
+        wire::AskedActors { asked: Some(asked) }
+    }
+}
+
+impl TryFrom<wire::AskedActors> for Asked {
+    type Error = ConvertError;
+    fn try_from(asked: wire::AskedActors) -> Result<Self, ConvertError> {
+        use wire::asked_actors::Asked as Wire;
+        Ok(match asked.asked.required("asked_actors.asked")? {
+            Wire::Answer(answer) => Asked::Answered(Ok(answer.try_into()?)),
+            Wire::Refused(failure) => Asked::Answered(Err(failure.try_into()?)),
+            Wire::UnderWay(_) => Asked::UnderWay,
+        })
+    }
 }

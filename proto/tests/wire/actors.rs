@@ -4,9 +4,9 @@ use crate::strategies;
 
 use mobula_proto::wire;
 use mobula_types::actor::{
-    ActorAnswer, ActorId, ActorOptions, ActorOrder, ActorReport, ActorRequest, ActorSpec, ChildKind,
+    ActorAnswer, ActorId, ActorOptions, ActorOrder, ActorReport, ActorRequest, ActorSpec, Asked, ChildKind,
     ChildShutdown, ChildSpec, EncodedSize, Epoch, ExitCause, ExitKind, ExitReason, GroupInfo, Incarnation,
-    Intensity, RestartType, StartActor, SupervisorSpec, Target,
+    Intensity, Question, RestartType, StartActor, SupervisorSpec, Target,
 };
 use mobula_types::{Failure, FailureKind, FunctionId, JobId, Payload, TaskId, TaskOptions, TaskTemplate};
 use proptest::prelude::*;
@@ -48,6 +48,17 @@ proptest! {
     fn answers_survive_their_journey(answer in strategies::requests::answer()) {
         let read = ActorAnswer::try_from(sent(wire::ActorAnswer::from(&answer))).unwrap();
         prop_assert_eq!(read, answer);
+    }
+
+    #[test]
+    fn what_is_asked_again_survives_its_journey(
+        number in any::<u128>(),
+        again in any::<bool>(),
+        asked in strategies::requests::asked(),
+    ) {
+        let question = Question { number, again };
+        prop_assert_eq!(Question::from(sent(wire::Question::from(question))), question);
+        prop_assert_eq!(Asked::try_from(sent(wire::AskedActors::from(&asked))).unwrap(), asked);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use super::tree::{NewTree, refused};
 use super::waiting::Wait;
 use super::{RequestKey, Supervision};
 use mobula_types::actor::{
-    ActorAnswer, ActorOptions, ActorSpec, ActorTarget, ChildKind, ChildRecord, ChildSpec, ChildState,
-    DecisionEnd, RestartType, SpecKey, SupervisorSpec,
+    ActorAnswer, ActorOptions, ActorSpec, ActorTarget, ChildInfo, ChildKind, ChildRecord, ChildSpec,
+    ChildState, DecisionEnd, RestartType, SpecKey, SupervisorSpec,
 };
 use mobula_types::{ActorId, ExitKind, ExitReason, Failure, FailureKind, NodeId, Time};
 use std::collections::BTreeSet;
@@ -40,6 +40,29 @@ impl NewChild {
         NewChild { supervisor, actor, child }
     }
 }
+
+/// How a child that is to be started stands.
+enum Begun {
+    /// It was added by now.
+    Waits,
+    /// It was added before, by the same question.
+    Before { supervisor: ActorId, ordinal: u64 },
+    /// It was added before, and has ended for good: it is not started a second time.
+    Over(ChildInfo),
+}
+
+fn info_of_the_dead(actor: ActorId, child: &ChildSpec) -> ChildInfo {
+    ChildInfo {
+        id: child.id.clone(),
+        state: ChildState::Stopped,
+        actor,
+        is_supervisor: matches!(child.kind, ChildKind::Supervisor(_)),
+        restart: child.restart,
+        shutdown: child.shutdown,
+        significant: child.significant,
+    }
+}
+
 impl Supervision {
     /// Adds a child and starts it.
     pub(super) fn add_child(&mut self, asker: Option<&NodeId>, new: NewChild) -> Result<(), Failure> {
@@ -142,28 +165,50 @@ impl Supervision {
         actor: ActorId,
         child: ChildSpec,
     ) {
-        let result = self.supervisor_at(target).and_then(|supervisor| {
-            let again = self.actors.get(&actor).and_then(|known| known.child);
-            let again = again.or_else(|| self.supervisors.get(&actor)?.parent);
-            if let Some((above, ordinal)) = again.filter(|(above, _)| *above == supervisor) {
-                return Ok((above, ordinal));
+        match self.begin_child(request, asker, target, actor, child) {
+            Ok(Begun::Waits) => {}
+            Ok(Begun::Before { supervisor, ordinal }) => self.await_start(request, supervisor, ordinal),
+            Ok(Begun::Over(info)) => {
+                self.answer(0, request, Ok(ActorAnswer::Started(Box::new(info))));
             }
-            if self.actors.contains_key(&actor) || self.supervisors.contains_key(&actor) {
-                return Err(Failure::new(FailureKind::AlreadyExists, format!("{actor} is there already")));
-            }
-            // It may start at once: the answer is waited for before.
-            self.wait(request, actor, Wait::Started);
-            let new = NewChild { supervisor, actor, child };
-            if let Err(failure) = self.add_child(asker, new) {
-                self.request_gone(request);
-                return Err(failure);
-            }
-            Ok((supervisor, u64::MAX))
-        });
-        match result {
-            Ok((_, u64::MAX)) => {}
-            Ok((supervisor, ordinal)) => self.await_start(request, supervisor, ordinal),
             Err(failure) => self.answer(0, request, Err(failure)),
+        }
+    }
+
+    fn begin_child(
+        &mut self,
+        request: RequestKey,
+        asker: Option<&NodeId>,
+        target: &ActorTarget,
+        actor: ActorId,
+        child: ChildSpec,
+    ) -> Result<Begun, Failure> {
+        let supervisor = self.supervisor_at(target)?;
+        let again = self.actors.get(&actor).and_then(|known| known.child);
+        let again = again.or_else(|| self.supervisors.get(&actor)?.parent);
+        if let Some((_, ordinal)) = again.filter(|(above, _)| *above == supervisor) {
+            return Ok(Begun::Before { supervisor, ordinal });
+        }
+        if self.actors.contains_key(&actor) || self.supervisors.contains_key(&actor) {
+            return Err(Failure::new(FailureKind::AlreadyExists, format!("{actor} is there already")));
+        }
+        if let Some(dead) = self.dead.get(actor).filter(|dead| dead.incarnation.epoch.0 > 0) {
+            return match dead.reason.kind() {
+                ExitKind::ConstructorFailed => {
+                    Err(super::decide::start_failure(dead.incarnation, &dead.reason))
+                }
+                _ => Ok(Begun::Over(info_of_the_dead(actor, &child))),
+            };
+        }
+        // It may start at once: the answer is waited for before.
+        self.wait(request, actor, Wait::Started);
+        let new = NewChild { supervisor, actor, child };
+        match self.add_child(asker, new) {
+            Ok(()) => Ok(Begun::Waits),
+            Err(failure) => {
+                self.request_gone(request);
+                Err(failure)
+            }
         }
     }
 

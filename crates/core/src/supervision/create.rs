@@ -183,6 +183,7 @@ impl Supervision {
         let options = options_of(spec);
         self.take_name(&options.namespace, &options.name, id);
         self.mark_actor(id);
+        self.heard_of(id);
         key
     }
 

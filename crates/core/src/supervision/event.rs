@@ -1,6 +1,6 @@
 //! What the supervision is told.
 
-use mobula_types::actor::{ActorReport, ActorRequest};
+use mobula_types::actor::{ActorReport, ActorRequest, Question};
 use mobula_types::{ClusterView, JobId, NodeId};
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ pub enum Event {
         request: RequestKey,
         /// The node that asks, for itself or for a program; it hears of what it creates.
         asker: Option<NodeId>,
+        /// What makes it be done once, however often it is asked.
+        question: Option<Question>,
         /// The question.
         ask: ActorRequest,
     },

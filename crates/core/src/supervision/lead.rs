@@ -86,6 +86,8 @@ impl Supervision {
             watches: Default::default(),
             observers: Default::default(),
             waiters: Default::default(),
+            questions: Default::default(),
+            unheard: Default::default(),
             batches: Default::default(),
             timers: Default::default(),
             advancing: Default::default(),

@@ -10,14 +10,18 @@ use smallvec::SmallVec;
 impl Supervision {
     /// A node wants to hear of an actor, now and whenever that changes.
     pub(super) fn locate(&mut self, node: &NodeId, id: ActorId) {
-        self.listen(node, id);
-        let location = self.location(id);
+        let location = if self.await_creation(node, id) {
+            Location::Pending { last: None }
+        } else {
+            self.listen(node, id);
+            self.location(id)
+        };
         let write = self.write_of(id);
         self.say(write, Said::Located(node.clone(), ActorLocation { actor: id, location }));
     }
 
     /// As [`locate`](Self::locate), but it hears of changes alone.
-    pub(super) fn listen(&mut self, node: &NodeId, id: ActorId) {
+    fn listen(&mut self, node: &NodeId, id: ActorId) {
         self.listen_to_left_alone(node, id);
         let nodes = &self.nodes;
         if let Some(actor) = self.actors.get_mut(&id) {
@@ -28,6 +32,7 @@ impl Supervision {
     }
 
     pub(super) fn unlocate(&mut self, node: &NodeId, id: ActorId) {
+        self.unheard.unlocate(node, id);
         if let Some(actor) = self.actors.get_mut(&id) {
             actor.listeners.retain(|known| known != node);
         }

@@ -39,6 +39,7 @@ mod options;
 mod outbox;
 mod place;
 mod quarantine;
+mod questions;
 mod records;
 mod requests;
 mod specs;
@@ -48,6 +49,7 @@ mod supervisor;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod unheard;
 mod unsaid;
 mod waiting;
 mod watch;
@@ -72,10 +74,12 @@ use observers::Observers;
 use outbox::Outbox;
 use place::Placer;
 use quarantine::Quarantine;
+use questions::Questions;
 use specs::Specs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use supervisor::Supervisor;
+use unheard::Unheard;
 use waiting::{Batch, Waiters};
 use watch::Watches;
 use write::Writes;
@@ -104,8 +108,10 @@ pub struct Supervision {
     /// What cannot be read, and is left alone.
     quarantine: Quarantine,
     watches: Watches,
+    unheard: Unheard,
     observers: Observers,
     waiters: Waiters,
+    questions: Questions,
     batches: BTreeMap<RequestKey, Batch>,
     /// When a child's pause, or something of a supervisor (`u64::MAX`), is over.
     timers: BTreeSet<(Time, ActorId, u64)>,
@@ -125,8 +131,12 @@ impl Supervision {
         self.now = now;
         self.wall_millis = wall_millis;
         match event {
-            Event::Request { request, asker, ask } => self.request(request, asker.as_ref(), ask, effects),
-            Event::RequestGone { request } => self.request_gone(request),
+            Event::Request { request, asker, question, ask } => {
+                if self.is_first(request, question, &ask) {
+                    self.request(request, asker.as_ref(), ask, effects);
+                }
+            }
+            Event::RequestGone { request } => self.asker_gone(request),
             Event::NodeJoined { node } => self.node_joined(node),
             Event::NodeParted { node } => self.node_parted(&node),
             Event::Reported { node, report } => self.reported(&node, report),
@@ -147,6 +157,7 @@ impl Supervision {
     /// When it wants the next [`Event::Tick`].
     pub fn next_deadline(&self) -> Time {
         let timer = self.timers.first().map_or(Time::NEVER, |(at, _, _)| *at);
+        let timer = timer.min(self.questions.next_deadline()).min(self.unheard.next_deadline());
         timer.min(self.dead.next_deadline()).min(self.specs.next_deadline())
     }
 
@@ -168,7 +179,9 @@ impl Supervision {
             self.timers.pop_first();
             self.timer_due(id, ordinal);
         }
+        self.give_up_unheard();
         self.forget_dead();
+        self.forget_questions();
         self.drop_unused_specs();
         self.place_pending();
         self.tell_moves();

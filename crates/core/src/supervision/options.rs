@@ -34,6 +34,17 @@ pub struct SupervisionOptions {
     pub most_writes: usize,
     /// The most entries of one answer to a list (10,000).
     pub longest_list: usize,
+    /// How long whoever asks for an actor waits that this head has never heard of: shorter than nodes wait for a watch (20 s).
+    pub await_creations: Duration,
+    /// How many may wait so (100,000).
+    pub most_unheard: usize,
+    /// How long a question, or its answer, is remembered that nobody waits for: longer than whoever asks tries to reach a
+    /// head (60 s).
+    pub keep_questions: Duration,
+    /// How many such questions are remembered (10,000).
+    pub most_questions: usize,
+    /// The most bytes of their answers (16 MiB).
+    pub most_answer_bytes: usize,
 }
 
 impl Default for SupervisionOptions {
@@ -53,6 +64,11 @@ impl Default for SupervisionOptions {
             write_limit: super::WRITE_LIMIT,
             most_writes: 100_000,
             longest_list: 10_000,
+            await_creations: Duration::from_secs(20),
+            most_unheard: 100_000,
+            keep_questions: Duration::from_secs(60),
+            most_questions: 10_000,
+            most_answer_bytes: 16 << 20,
         }
     }
 }

@@ -110,7 +110,11 @@ impl Supervision {
             | Said::Link(..)
             | Said::LinkDown(..)
             | Said::Changed(..) => {}
-            Said::Answer { request, answer } => self.outbox.answers.push((request, answer)),
+            Said::Answer { request, answer } => {
+                let until = self.now + self.options.keep_questions;
+                let askers = self.questions.answered(request, &answer, until).into_iter();
+                self.outbox.answers.extend(askers.map(|asker| (asker, answer.clone())));
+            }
             Said::Created { request, index, created } => self.created_one(request, index, created),
         }
     }

@@ -196,6 +196,7 @@ impl Supervision {
         }
         // Last, so that a record of a root is there once all below it are.
         self.mark_supervisor(id);
+        self.heard_of(id);
     }
 
     fn pattern_of(&mut self, id: ActorId, children: &[ChildSpec]) -> Option<(ChildRecord, SpecKey)> {

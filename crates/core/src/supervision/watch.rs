@@ -61,9 +61,15 @@ enum Moment {
 impl Supervision {
     pub(super) fn watch(&mut self, node: &NodeId, watch: Watch) {
         let key = (node.clone(), watch.number);
-        if self.watches.watches.contains_key(&key) || self.is_link_of_the_dead(&watch) {
-            return;
+        let is_known = self.watches.watches.contains_key(&key) || self.is_link_of_the_dead(&watch);
+        if !is_known && !self.await_watched(&key, watch) {
+            self.register(node, watch);
         }
+    }
+
+    /// Takes up a watch, or ends it at once where what it names has exited, or is lost.
+    pub(super) fn register(&mut self, node: &NodeId, watch: Watch) {
+        let key = (node.clone(), watch.number);
         let moment = match (self.moment(watch.target, watch.epoch), watch.epoch) {
             (Moment::Lives(epoch), Some(bound)) if epoch != bound => self.earlier(watch.target, bound),
             (Moment::Exited(incarnation, _), Some(bound)) if incarnation.epoch != bound => {
@@ -168,6 +174,7 @@ impl Supervision {
     }
 
     pub(super) fn unwatch(&mut self, node: &NodeId, number: u64) {
+        self.unheard.unwatch(&(node.clone(), number));
         if let Some((watch, epoch)) = self.watches.remove(&(node.clone(), number)) {
             self.say_link(&watch, epoch, false);
         }
@@ -196,6 +203,7 @@ impl Supervision {
 
     /// A dead node watches nothing. Links of what keeps on there last as long as that: their other ends hear of its exit.
     pub(super) fn unwatch_node(&mut self, node: &NodeId) {
+        self.unheard.unwatch_node(node);
         let all = (node.clone(), 0)..=(node.clone(), u64::MAX);
         let keeps_on = |watcher: Incarnation| {
             let actor = self.actors.get(&watcher.actor);

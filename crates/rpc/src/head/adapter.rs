@@ -200,12 +200,13 @@ impl wire::head_server::Head for Adapter {
         Ok(Response::new(wire::Empty {}))
     }
 
-    async fn actors(&self, request: Request<wire::AskActors>) -> Result<Response<wire::ActorAnswer>, Status> {
+    async fn actors(&self, request: Request<wire::AskActors>) -> Result<Response<wire::AskedActors>, Status> {
         let request = request.into_inner();
         let asker = request.asker.map(NodeId::try_from).transpose().map_err(malformed)?;
+        let question = request.question.map(Into::into);
         let asked = request.request.required("ask_actors.request").and_then(ActorRequest::try_from);
-        let answer = self.service.actors(asker, asked.map_err(malformed)?).await.map_err(refused)?;
-        Ok(Response::new((&answer).into()))
+        let asked = self.service.actors(asker, question, asked.map_err(malformed)?).await.map_err(refused)?;
+        Ok(Response::new((&asked).into()))
     }
 
     async fn get_status(&self, _: Request<wire::Empty>) -> Result<Response<wire::HeadStatus>, Status> {

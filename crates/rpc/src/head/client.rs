@@ -45,8 +45,8 @@ pub type ViewStream = Pin<Box<dyn Stream<Item = Result<ViewDelta, Failure>> + Se
 /// Asks heads: finds the one that leads, moves to another when one does not answer, tries again with growing pauses.
 /// Clones share connections.
 ///
-/// Every call returns within `patience` and may be dropped at any point; opening a job that was dropped or timed out
-/// may have happened, and such a job ends by itself.
+/// Every call returns within `patience`, but for what is [under way](super::allowance) of actors, and may be dropped at any
+/// point; opening a job that was dropped or timed out may have happened, and such a job ends by itself.
 #[derive(Clone, Debug)]
 pub struct HeadClient {
     targets: Arc<Targets>,
@@ -79,6 +79,10 @@ impl HeadClient {
 
     pub(super) fn targets(&self) -> &Targets {
         &self.targets
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     pub(super) fn call_deadline(&self) -> Duration {
@@ -275,19 +279,8 @@ impl HeadClient {
         call: impl AsyncFn(super::targets::Stub, Q) -> Result<tonic::Response<A>, tonic::Status>,
         request: Q,
     ) -> Result<A, Failure> {
-        self.unary_within(what, Duration::ZERO, call, request).await
-    }
-
-    /// A call that may take `more` than usual.
-    pub(super) async fn unary_within<Q: Clone, A>(
-        &self,
-        what: &'static str,
-        more: Duration,
-        call: impl AsyncFn(super::targets::Stub, Q) -> Result<tonic::Response<A>, tonic::Status>,
-        request: Q,
-    ) -> Result<A, Failure> {
-        let (patience, once) = (self.patience.saturating_add(more), self.call_deadline.saturating_add(more));
-        let answer = self.targets.call(what, patience, once, |stub| call(stub, request.clone())).await;
+        let once = self.call_deadline;
+        let answer = self.targets.call(what, self.patience, once, |stub| call(stub, request.clone())).await;
         answer.map(tonic::Response::into_inner).map_err(|refusal| refusal.failure)
     }
 }

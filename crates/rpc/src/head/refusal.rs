@@ -3,9 +3,10 @@
 use super::service::HeadRefusal;
 use crate::status;
 use mobula_types::{Failure, FailureKind};
+use std::error::Error;
 use std::sync::Arc;
-use tonic::Status;
 use tonic::metadata::MetadataValue;
+use tonic::{ConnectError, Status};
 
 /// Names the leader in the answer of a head that does not lead; empty where there is none yet.
 const LEADER: &str = "mobula-leader";
@@ -33,6 +34,12 @@ pub(super) fn from_status(status: &Status, what: &str, address: &str) -> HeadRef
 /// Whether another try, perhaps at another head, may succeed where this one failed.
 pub(super) fn may_pass(refusal: &HeadRefusal) -> bool {
     refusal.not_leader || matches!(refusal.failure.kind(), FailureKind::Unavailable | FailureKind::TimedOut)
+}
+
+/// Whether a request has certainly come to no leader.
+pub(super) fn was_not_heard(status: &Status) -> bool {
+    let mut sources = std::iter::successors(status.source(), |&error| error.source());
+    status.metadata().contains_key(LEADER) || sources.any(|error| error.is::<ConnectError>())
 }
 
 /// Nothing was answered in time.

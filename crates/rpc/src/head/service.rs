@@ -2,7 +2,7 @@
 
 use super::message::{HeadMessage, JoinRequest, NodeReport};
 use async_trait::async_trait;
-use mobula_types::actor::{ActorAnswer, ActorRequest};
+use mobula_types::actor::{ActorRequest, Asked, Question};
 use mobula_types::job::JobState;
 use mobula_types::session::JobSecret;
 use mobula_types::{
@@ -143,7 +143,13 @@ pub trait HeadService: fmt::Debug + Send + Sync + 'static {
 
     /// Answers what is asked about actors and supervisors. `asker` is the node that asks, for itself or its programs: where
     /// actors that it creates are, it hears without asking.
-    async fn actors(&self, asker: Option<NodeId>, request: ActorRequest) -> Result<ActorAnswer, HeadRefusal>;
+    /// A question is done once, however often it is asked.
+    async fn actors(
+        &self,
+        asker: Option<NodeId>,
+        question: Option<Question>,
+        request: ActorRequest,
+    ) -> Result<Asked, HeadRefusal>;
 
     /// How this head stands; standbys answer for themselves.
     async fn status(&self) -> HeadStatus;

@@ -33,7 +33,9 @@ pub use record::{
     ActorRecord, ChildRecord, DecisionEnd, DecisionRecord, RecordChange, SpecKey, SpecRecord,
     SupervisorRecord,
 };
-pub use request::{ActorAnswer, ActorFilter, ActorRequest, ActorTarget, CreateActor, SupervisorTarget};
+pub use request::{
+    ActorAnswer, ActorFilter, ActorRequest, ActorTarget, Asked, CreateActor, Question, SupervisorTarget,
+};
 pub use size::{EncodedSize, in_parts, in_parts_of, starts_in_parts};
 pub use spec::{ActorSpec, Placement};
 pub use tree::{

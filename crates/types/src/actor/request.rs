@@ -143,6 +143,48 @@ pub enum ActorRequest {
     },
 }
 
+impl ActorRequest {
+    /// Whether it changes what runs, and may take its time: heads are asked it as a [`Question`].
+    pub const fn is_question(&self) -> bool {
+        match self {
+            ActorRequest::Stop { .. }
+            | ActorRequest::Restart(_)
+            | ActorRequest::StartSupervisor { .. }
+            | ActorRequest::StopSupervisor(_)
+            | ActorRequest::StartChild { .. }
+            | ActorRequest::TerminateChild { .. }
+            | ActorRequest::RestartChild { .. }
+            | ActorRequest::DeleteChild { .. } => true,
+            // Creations name their actors, and find them; the others change nothing.
+            ActorRequest::Create(_)
+            | ActorRequest::Find(_)
+            | ActorRequest::List { .. }
+            | ActorRequest::Children(_)
+            | ActorRequest::ChildSpec { .. }
+            | ActorRequest::Tree(_)
+            | ActorRequest::ListGroups { .. } => false,
+        }
+    }
+}
+
+/// A request that is made again until it is answered, and is done once: a head that has heard it remembers it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Question {
+    /// Its number, which who asks chooses at random. It is the same each time.
+    pub number: u128,
+    /// Whether it may have been heard before, by this head or another one.
+    pub again: bool,
+}
+
+/// What a head says to who asks.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Asked {
+    /// It is done, or refused for good.
+    Answered(Result<ActorAnswer, Failure>),
+    /// It is being done: the same question brings the answer.
+    UnderWay,
+}
+
 /// What a head answers.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ActorAnswer {

@@ -2,7 +2,7 @@
 
 use super::super::Shard;
 use mobula_core::tasks::SessionKey;
-use mobula_types::actor::{ActorReport, Down, Epoch, Incarnation, LinkChange, Watch, WatchKind};
+use mobula_types::actor::{ActorReport, Down, Epoch, ExitKind, Incarnation, LinkChange, Watch, WatchKind};
 use mobula_types::frame::Answer;
 use mobula_types::{ActorId, ExitReason, Failure, FailureKind, Frame, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -211,8 +211,19 @@ impl Shard {
         }
     }
 
+    /// Whether it says only that no head has heard of an actor whose creation is not over: what watches it waits on.
+    fn is_to_come(&self, down: &Down) -> bool {
+        let Incarnation { actor, epoch } = down.incarnation;
+        down.reason.kind() == ExitKind::Lost && epoch == Epoch::default() && self.tasks.is_unfinished(actor.0)
+    }
+
     /// A head says that something watched has exited: the watch is over, and one that is over already hears nothing.
     pub(super) fn on_down(&mut self, down: Down) {
+        if self.is_to_come(&down)
+            && let Some(watcher) = self.actors.watches.known.get(&down.number)
+        {
+            return self.parts.head.report_actors(ActorReport::Watch(watcher.watch));
+        }
         let known = self.actors.watches.remove(down.number);
         let Some(watcher) = known.filter(|watcher| !watcher.is_over) else { return };
         let (session, key) = watcher.key;

@@ -6,7 +6,7 @@ use super::actors::{
 };
 use super::groups;
 use super::parts::{actor_id, failure, job, some_text, text};
-use mobula_types::actor::{ActorAnswer, ActorFilter, ActorRequest, ActorTarget, CreateActor};
+use mobula_types::actor::{ActorAnswer, ActorFilter, ActorRequest, ActorTarget, Asked, CreateActor};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -66,6 +66,14 @@ fn about_children() -> impl Strategy<Value = ActorRequest> {
         child_of().prop_map(|(supervisor, child)| ActorRequest::RestartChild { supervisor, child }),
         child_of().prop_map(|(supervisor, child)| ActorRequest::DeleteChild { supervisor, child }),
         child_of().prop_map(|(supervisor, child)| ActorRequest::ChildSpec { supervisor, child }),
+    ]
+}
+
+pub(crate) fn asked() -> impl Strategy<Value = Asked> {
+    prop_oneof![
+        answer().prop_map(|answer| Asked::Answered(Ok(answer))),
+        failure().prop_map(|failure| Asked::Answered(Err(failure))),
+        Just(Asked::UnderWay),
     ]
 }
 

@@ -82,7 +82,7 @@ impl Leader {
         self.last_request += 1;
         let request = RequestKey(self.last_request);
         self.requests.insert(request, by);
-        self.tell_actors(io, Event::Request { request, asker, ask });
+        self.tell_actors(io, Event::Request { request, asker, question: None, ask });
     }
 
     pub(super) fn actor_report(&mut self, io: &mut Io<'_>, node: NodeId, mut report: ActorReport) {

@@ -13,6 +13,7 @@ mod model_heads;
 mod observing;
 mod placing;
 mod quarantine;
+mod questions;
 mod records;
 mod rows;
 mod rows_asked;

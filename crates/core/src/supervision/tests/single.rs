@@ -198,7 +198,7 @@ fn monitors_get_exactly_one_down() {
     world.settle();
     watch(&mut world, node(2), monitor(3, id(1)));
     watch(&mut world, node(2), monitor(4, id(99)));
-    world.settle();
+    world.run(SECOND * 20);
     let downs = &world.nodes[&node(2)].downs;
     let downs: Vec<_> = downs.iter().map(|down| (down.number, down.reason.kind())).collect();
     assert_eq!(downs, [(1, ExitKind::Error), (3, ExitKind::Error), (4, ExitKind::Lost)]);

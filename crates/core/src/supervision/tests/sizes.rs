@@ -33,7 +33,8 @@ impl Quick {
         });
         let creates = (1..=count).map(|number| CreateActor { actor: id(number), spec: spec("a") }).collect();
         let ask = ActorRequest::Create(creates);
-        let orders = quick.tell(Event::Request { request: RequestKey(1), asker: Some(node(1)), ask });
+        let orders =
+            quick.tell(Event::Request { request: RequestKey(1), asker: Some(node(1)), question: None, ask });
         let started = |order| match order {
             ActorOrder::Start(starts) => starts,
             _ => Vec::new(),

@@ -78,3 +78,81 @@ fn what_a_node_asks_before_its_inventory_is_there_is_told_after_it() {
     let located = world.nodes[&node(1)].located.get(&id(1));
     assert!(matches!(located, Some(Location::At { .. })), "{located:?}");
 }
+
+fn watch(world: &mut World, id: NodeId, target: ActorId) {
+    let watch = Watch { number: 1, watcher: None, target, epoch: None, kind: WatchKind::Monitor };
+    world.nodes.get_mut(&id).unwrap().watches.insert(1, watch);
+    world.tell(Event::Reported { node: id, report: ActorReport::Watch(watch) });
+}
+
+#[test]
+fn an_actor_that_is_asked_for_before_its_creation_comes_is_waited_for() {
+    for (fails_over, parts) in [(false, false), (false, true), (true, false)] {
+        let mut world = World::new(3);
+        locate(&mut world, node(1), id(1));
+        watch(&mut world, node(2), id(1));
+        world.run(SECOND * 19);
+        assert_eq!(world.nodes[&node(1)].located.get(&id(1)), Some(&Location::Pending { last: None }));
+        assert!(world.nodes[&node(2)].downs.is_empty());
+        if fails_over {
+            world.fail_over();
+            world.join_all();
+            locate(&mut world, node(1), id(1));
+        }
+        if parts {
+            world.part(&node(2));
+            world.join(&node(2));
+        }
+        world.ask_from(Some(node(3)), create(1, spec("a")));
+        world.settle();
+        assert!(matches!(world.nodes[&node(1)].located.get(&id(1)), Some(Location::At { .. })));
+        assert_eq!(world.nodes[&node(2)].watches[&1].epoch, Some(Epoch(1)));
+        world.exit("a", ExitKind::Panicked);
+        world.settle();
+        assert!(is_dead(&world, &node(1), id(1)));
+        let downs: Vec<ExitKind> =
+            world.nodes[&node(2)].downs.iter().map(|down| down.reason.kind()).collect();
+        assert_eq!(downs, [ExitKind::Panicked]);
+    }
+}
+
+#[test]
+fn an_actor_whose_creation_does_not_come_is_lost() {
+    let mut world = World::new(3);
+    locate(&mut world, node(1), id(1));
+    locate(&mut world, node(3), id(1));
+    watch(&mut world, node(2), id(1));
+    world.run(SECOND * 10);
+    locate(&mut world, node(1), id(1));
+    world.tell(Event::Reported { node: node(3), report: ActorReport::Unlocate(vec![id(1)]) });
+    world.run(SECOND * 10);
+    assert!(is_dead(&world, &node(1), id(1)));
+    assert!(!is_dead(&world, &node(3), id(1)), "it asks no more");
+    assert_eq!(world.nodes[&node(2)].downs[0].reason.kind(), ExitKind::Lost);
+    assert_eq!(world.machine.next_deadline(), Time::NEVER, "nobody waits any more");
+}
+
+#[test]
+fn what_watches_no_more_does_not_wait() {
+    for lost in [false, true] {
+        let mut world = World::new(2);
+        watch(&mut world, node(2), id(1));
+        if lost {
+            world.lose(&node(2));
+        } else {
+            world.nodes.get_mut(&node(2)).unwrap().watches.clear();
+            world.tell(Event::Reported { node: node(2), report: ActorReport::Unwatch { number: 1 } });
+        }
+        assert_eq!(world.machine.next_deadline(), Time::NEVER);
+    }
+}
+
+#[test]
+fn no_more_than_so_many_wait_for_creations() {
+    let mut world = World::new(1);
+    let ask = |ids: std::ops::Range<u64>| ActorReport::Locate(ids.map(id).collect());
+    world.tell(Event::Reported { node: node(1), report: ask(0..100_001) });
+    world.settle();
+    assert!(!is_dead(&world, &node(1), id(99_999)));
+    assert!(is_dead(&world, &node(1), id(100_000)));
+}

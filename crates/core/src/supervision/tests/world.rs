@@ -271,10 +271,18 @@ impl World {
     }
 
     pub(super) fn ask_from(&mut self, asker: Option<NodeId>, ask: ActorRequest) -> RequestKey {
+        self.ask_as(asker, None, ask)
+    }
+
+    pub(super) fn question(&mut self, question: Question, ask: ActorRequest) -> RequestKey {
+        self.ask_as(None, Some(question), ask)
+    }
+
+    fn ask_as(&mut self, asker: Option<NodeId>, question: Option<Question>, ask: ActorRequest) -> RequestKey {
         self.next_request += 1;
         let request = RequestKey(self.next_request);
         self.asked.push(request);
-        self.tell(Event::Request { request, asker, ask });
+        self.tell(Event::Request { request, asker, question, ask });
         request
     }
 
