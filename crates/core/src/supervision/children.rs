@@ -29,9 +29,8 @@ impl NewChild {
         spec: Arc<ActorSpec>,
         options: &ActorOptions,
     ) -> Self {
-        let named = [&options.child, &options.name].into_iter().find(|name| !name.is_empty()).cloned();
         let child = ChildSpec {
-            id: named.unwrap_or_else(|| actor.to_string().into()),
+            id: options.child_id(actor),
             restart: options.restart,
             shutdown: options.shutdown,
             significant: options.significant,

@@ -3,7 +3,7 @@
 use super::Supervision;
 use super::outbox::Said;
 use super::write::Key;
-use mobula_types::actor::{ActorAnswer, ActorInfo, ActorState};
+use mobula_types::actor::{ActorAnswer, ActorInfo, ActorState, EncodedSize};
 use mobula_types::{ActorId, ExitReason, Incarnation, JobId, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -22,12 +22,20 @@ pub(super) struct Dead {
     pub(super) recorded: bool,
 }
 
-/// Those who died lately, bounded in time and number.
+impl Dead {
+    /// What it takes, beside what all take.
+    fn bytes(&self) -> usize {
+        self.reason.encoded_size() + self.info.as_ref().map_or(0, |info| info.last_exit.len())
+    }
+}
+
+/// Those who died lately, bounded in time, number and bytes.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Graveyard {
     /// Each with the time until which it is remembered.
     dead: BTreeMap<ActorId, (Time, Dead)>,
     order: VecDeque<(Time, ActorId)>,
+    bytes: usize,
 }
 
 impl Graveyard {
@@ -46,25 +54,32 @@ impl Graveyard {
 
     /// As if it had never been.
     pub(super) fn remove(&mut self, id: ActorId) {
-        self.dead.remove(&id);
+        self.take(id);
+    }
+
+    fn take(&mut self, id: ActorId) -> Option<Dead> {
+        let (_, dead) = self.dead.remove(&id)?;
+        self.bytes -= dead.bytes();
+        Some(dead)
     }
 
     fn insert(&mut self, until: Time, id: ActorId, dead: Dead) {
+        self.take(id);
+        self.bytes += dead.bytes();
         self.dead.insert(id, (until, dead));
         self.order.push_back((until, id));
     }
 
     /// The next one that is to be forgotten.
-    fn pop(&mut self, now: Time, most: usize) -> Option<(ActorId, Option<Dead>)> {
+    fn pop(&mut self, now: Time, most: usize, most_bytes: usize) -> Option<(ActorId, Option<Dead>)> {
         let (until, id) = *self.order.front()?;
-        if until > now && self.order.len() <= most {
+        if until > now && self.order.len() <= most && self.bytes <= most_bytes {
             return None;
         }
         self.order.pop_front();
         // One that died again since, after a tree was declared anew, has a later place.
         let again = self.dead.get(&id).is_some_and(|(later, _)| *later > until);
-        let dead = if again { None } else { self.dead.remove(&id) };
-        Some((id, dead.map(|(_, dead)| dead)))
+        Some((id, if again { None } else { self.take(id) }))
     }
 }
 
@@ -129,7 +144,8 @@ impl Supervision {
 
     /// Forgets those who are dead for long, and the oldest where there are too many.
     pub(super) fn forget_dead(&mut self) {
-        while let Some((id, dead)) = self.dead.pop(self.now, self.options.most_dead) {
+        let (most, bytes) = (self.options.most_dead, self.options.most_dead_bytes);
+        while let Some((id, dead)) = self.dead.pop(self.now, most, bytes) {
             if dead.is_some_and(|dead| dead.recorded) {
                 self.mark(Key::Actor(id));
             }

@@ -17,6 +17,8 @@ pub struct SupervisionOptions {
     pub keep_dead: Duration,
     /// How many of the dead are remembered (100,000).
     pub most_dead: usize,
+    /// The most bytes of their reasons (64 MiB).
+    pub most_dead_bytes: usize,
     /// How long a spec stays in the registry that no actor has (60 s).
     pub keep_specs: Duration,
     /// Within what time losses of nodes that a child ran on count together (10 min).
@@ -56,6 +58,7 @@ impl Default for SupervisionOptions {
             seed: 0,
             keep_dead: Duration::from_secs(600),
             most_dead: 100_000,
+            most_dead_bytes: 64 << 20,
             keep_specs: Duration::from_secs(60),
             poison_window: Duration::from_secs(600),
             poison_losses: 3,

@@ -1,6 +1,7 @@
 //! Why an incarnation ended.
 
 use super::id::Incarnation;
+use super::size::EncodedSize;
 use crate::{Failure, FailureKind};
 use std::fmt;
 use std::sync::Arc;
@@ -78,6 +79,9 @@ impl ExitReason {
     /// The longest chain of causes that is kept.
     pub const CHAIN_LIMIT: usize = 8;
 
+    /// The most bytes of one failure.
+    pub const FAILURE_BYTES: usize = 64 * 1024;
+
     /// How many bytes of a text are kept for long.
     pub const SHORT_TEXT: usize = 80;
 
@@ -86,13 +90,15 @@ impl ExitReason {
         ExitReason { kind, detail: None }
     }
 
-    /// An exit with that failure.
+    /// An exit with that failure, shortened as by [`with_detail`](Self::with_detail).
     pub fn failed(kind: ExitKind, failure: Failure) -> Self {
-        ExitReason { kind, detail: Some(Arc::new(ExitDetail { failure: Some(failure), cause: None })) }
+        ExitReason::with_detail(kind, ExitDetail { failure: Some(failure), cause: None })
     }
 
-    /// An exit with everything that is known of it.
+    /// An exit with everything that is known of it. Of a failure of more than [`FAILURE_BYTES`](Self::FAILURE_BYTES) the
+    /// values of errors are left out, then its causes: nodes and heads tell each other of exits in messages of bounded size.
     pub fn with_detail(kind: ExitKind, detail: ExitDetail) -> Self {
+        let detail = ExitDetail { failure: detail.failure.map(bounded), ..detail };
         let is_empty = detail == ExitDetail::default();
         ExitReason { kind, detail: (!is_empty).then(|| Arc::new(detail)) }
     }
@@ -195,6 +201,26 @@ impl ExitReason {
     }
 }
 
+fn bounded(failure: Failure) -> Failure {
+    let is_small = |failure: &Failure| failure.encoded_size() <= ExitReason::FAILURE_BYTES;
+    if is_small(&failure) {
+        return failure;
+    }
+    let mut causes = failure.clone();
+    let mut chain = Vec::new();
+    while let Some(cause) = causes.detail().cause.clone() {
+        chain.push(causes.with(|detail| (detail.user, detail.cause) = (None, None)));
+        causes = cause;
+    }
+    let root = causes.with(|detail| detail.user = None);
+    let shorter = chain.into_iter().rev().fold(root, |cause, failure| failure.caused_by(cause));
+    if is_small(&shorter) {
+        return shorter;
+    }
+    let alone = shorter.with(|detail| detail.cause = None);
+    if is_small(&alone) { alone } else { Failure::new(alone.kind(), cut(alone.message())) }
+}
+
 /// The beginning of a text.
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(ExitReason::SHORT_TEXT)]
@@ -262,6 +288,30 @@ mod tests {
         assert_eq!(kept.cause().unwrap().incarnation, cause(1, panicked).incarnation);
         assert_eq!(kept.root_cause().failure().unwrap().message(), "ä".repeat(40));
         assert_eq!(ExitReason::of(ExitKind::Normal).shortened(), ExitReason::of(ExitKind::Normal));
+    }
+
+    #[test]
+    fn a_large_failure_is_shortened() {
+        let user = |bytes: usize| {
+            let payload = crate::Payload::from(&vec![0; bytes][..]);
+            Some(crate::error::UserError { type_name: "rejected".into(), payload })
+        };
+        let failure =
+            |bytes| Failure::new(FailureKind::TaskFailed, "refused").with(|detail| detail.user = user(bytes));
+        let small = failure(60_000);
+        assert_eq!(ExitReason::failed(ExitKind::Error, small.clone()).failure(), Some(&small));
+        let large = Failure::new(FailureKind::DependencyFailed, "of it").caused_by(failure(17_000_000));
+        let reason = ExitReason::failed(ExitKind::ConstructorFailed, large);
+        let kept = reason.failure().unwrap();
+        assert_eq!((kept.kind(), kept.root_cause().message()), (FailureKind::DependencyFailed, "refused"));
+        assert!(kept.root_cause().detail().user.is_none());
+        let long = (0..1000).fold(failure(0), |cause, _| {
+            Failure::new(FailureKind::DependencyFailed, "x".repeat(8000)).caused_by(cause)
+        });
+        let detail = ExitDetail { failure: Some(long), cause: None };
+        let reason = ExitReason::with_detail(ExitKind::Error, detail);
+        assert!(reason.encoded_size() < ExitReason::FAILURE_BYTES + 1000);
+        assert_eq!(reason.failure().unwrap().message(), "x".repeat(8000));
     }
 
     #[test]

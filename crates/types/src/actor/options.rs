@@ -51,6 +51,12 @@ pub struct ActorOptions {
 }
 
 impl ActorOptions {
+    /// The id that it has as a child.
+    pub fn child_id(&self, actor: ActorId) -> Arc<str> {
+        let named = [&self.child, &self.name].into_iter().find(|name| !name.is_empty()).cloned();
+        named.unwrap_or_else(|| actor.to_string().into())
+    }
+
     /// The namespace of actors that name none.
     pub const DEFAULT_NAMESPACE: &'static str = "default";
 }

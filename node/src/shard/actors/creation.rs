@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use mobula_core::calls;
 use mobula_core::placement::lack_of_host;
 use mobula_core::tasks::{self, Place};
-use mobula_runtime::spawn;
+use mobula_runtime::{clock, spawn};
 use mobula_types::actor::{
     ActorAnswer, ActorLocation, ActorReport, ActorRequest, ActorSpec, ActorTarget, CreateActor, EncodedSize,
     ExitKind, ExitReason, Lifetime, Location, Target,
@@ -36,6 +36,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct Creations {
     /// Those that are not over.
     open: IndexMap<ActorId, Creation, foldhash::fast::FixedState>,
+    /// Those that were cancelled after a head may have heard of them: once it says that they are there, they are ended.
+    cancelled: IndexMap<ActorId, Cancelled, foldhash::fast::FixedState>,
     /// Those that the head is to be asked for, in order.
     waiting: VecDeque<ActorId>,
     /// Questions under way.
@@ -62,9 +64,25 @@ struct Creation {
     attempt: Attempt,
     job: JobId,
     create: CreateActor,
+    heard: Heard,
     /// The job that made it, where its own was opened for what is detached from that one. Such a job may be over before
     /// its next actor comes: then another one is opened, once.
     detached_from: Option<JobId>,
+}
+
+/// Whether heads know of a creation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Heard {
+    No,
+    /// It was asked for.
+    Perhaps,
+    Yes,
+}
+
+#[derive(Debug)]
+struct Cancelled {
+    job: JobId,
+    create: CreateActor,
 }
 
 impl Creations {
@@ -92,13 +110,18 @@ impl Creations {
     pub(in crate::shard) fn next_question(&mut self) -> Vec<CreateActor> {
         let (mut creates, mut bytes) = (Vec::new(), 0);
         while let Some(actor) = self.waiting.pop_front() {
-            let Some(creation) = self.open.get(&actor) else { continue };
-            bytes += creation.create.encoded_size();
+            let open = self.open.get(&actor).map(|creation| &creation.create);
+            let create = open.or_else(|| Some(&self.cancelled.get(&actor)?.create));
+            let Some(create) = create.cloned() else { continue };
+            bytes += create.encoded_size();
             if !creates.is_empty() && bytes > BATCH_BYTES {
                 self.waiting.push_front(actor);
                 break;
             }
-            creates.push(creation.create.clone());
+            if let Some(creation) = self.open.get_mut(&actor).filter(|creation| creation.heard == Heard::No) {
+                creation.heard = Heard::Perhaps;
+            }
+            creates.push(create);
             if creates.len() == BATCH {
                 break;
             }
@@ -106,8 +129,15 @@ impl Creations {
         creates
     }
 
+    /// The actors that are to be ended once a head says that they are there.
+    #[cfg(test)]
+    pub(in crate::shard) fn cancelled(&self) -> Vec<ActorId> {
+        self.cancelled.keys().copied().collect()
+    }
+
     /// A job has ended, and its actors with it.
     pub(super) fn job_ended(&mut self, job: JobId) {
+        self.cancelled.retain(|_, cancelled| cancelled.job != job);
         self.living.retain(|_, living| living.job != job);
         self.unreferenced.retain(|actor| self.living.contains_key(actor));
     }
@@ -157,7 +187,10 @@ impl Shard {
         let actor = ActorId(task);
         let create = CreateActor { actor, spec: Arc::new(spec) };
         let bytes = create.encoded_size();
-        self.actors.creations.open.insert(actor, Creation { attempt, job, create, detached_from });
+        self.actors
+            .creations
+            .open
+            .insert(actor, Creation { attempt, job, create, heard: Heard::No, detached_from });
         if bytes > MOST_BYTES {
             let text = format!(
                 "the arguments of the constructor take {bytes} bytes, the most are {MOST_BYTES}: put large values \
@@ -226,9 +259,19 @@ impl Shard {
         match answer {
             Ok(results) => {
                 for (actor, result) in actors.into_iter().zip(results) {
+                    if let Some(cancelled) = self.actors.creations.cancelled.swap_remove(&actor) {
+                        if result.is_ok_and(|created| created == actor) {
+                            self.end_cancelled(cancelled.create);
+                        }
+                        continue;
+                    }
                     match result {
                         // It is over when it has started.
-                        Ok(created) if created == actor => {}
+                        Ok(created) if created == actor => {
+                            if let Some(creation) = self.actors.creations.open.get_mut(&actor) {
+                                creation.heard = Heard::Yes;
+                            }
+                        }
                         Ok(other) => self.found_another(actor, other),
                         Err(failure) => self.refused(actor, failure),
                     }
@@ -240,7 +283,10 @@ impl Shard {
                 self.actors.creations.not_before = self.now + PAUSE;
             }
             Err(failure) => {
-                actors.into_iter().for_each(|actor| self.not_created(actor, failure.clone()));
+                for actor in actors {
+                    self.actors.creations.cancelled.swap_remove(&actor);
+                    self.not_created(actor, failure.clone());
+                }
             }
         }
     }
@@ -331,21 +377,38 @@ impl Shard {
         self.tell_tasks(tasks::Event::Ended { place, task: actor.0, attempt, end });
     }
 
-    /// A creation was cancelled: an actor that may be there already is not wanted. `false` where it is no creation.
+    /// A creation was cancelled: an actor that may be there already, or is about to be, is not wanted. `false` where it is no
+    /// creation.
     pub(in super::super) fn cancel_creation(&mut self, task: TaskId, failure: &Failure) -> bool {
         let actor = ActorId(task);
-        if !self.actors.creations.open.contains_key(&actor) {
-            return false;
-        }
+        let Some(creation) = self.actors.creations.open.get(&actor) else { return false };
+        let (heard, job, create) = (creation.heard, creation.job, creation.create.clone());
         self.not_created(actor, failure.clone());
+        match heard {
+            Heard::No => {}
+            // Not before it is known to be there: an end that overtakes it would find nothing.
+            Heard::Perhaps => {
+                self.actors.creations.cancelled.insert(actor, Cancelled { job, create });
+            }
+            Heard::Yes => self.end_cancelled(create),
+        }
+        true
+    }
+
+    fn end_cancelled(&mut self, create: CreateActor) {
         let head = self.parts.head.clone();
-        let stop = ActorRequest::Stop { target: ActorTarget::Id(actor), kill: true, grace: Duration::ZERO };
-        self.own(spawn("stop a cancelled actor", async move {
-            if let Err(failure) = head.actors(&stop).await {
-                tracing::debug!(%failure, "a cancelled actor lives until its job ends");
+        self.own(spawn("end a cancelled actor", async move {
+            for request in ends_of(&create) {
+                while let Err(failure) = head.actors(&request).await {
+                    if !failure.kind().is_retryable() {
+                        // It has ended by itself.
+                        tracing::debug!(%failure, "a cancelled actor is not there");
+                        break;
+                    }
+                    clock::sleep(PAUSE).await;
+                }
             }
         }));
-        true
     }
 
     /// Nobody holds a handle of the actor any more.
@@ -359,11 +422,51 @@ impl Shard {
     /// A head was joined: it may not have heard of what was asked and said before.
     pub(super) fn create_again(&mut self) {
         let creations = &mut self.actors.creations;
-        creations.waiting = creations.open.keys().copied().collect();
+        creations.waiting = creations.open.keys().chain(creations.cancelled.keys()).copied().collect();
         creations.not_before = Time::ZERO;
         if !creations.unreferenced.is_empty() {
             let unreferenced = creations.unreferenced.iter().copied().collect();
             self.parts.head.report_actors(ActorReport::Unreferenced(unreferenced));
         }
+    }
+}
+
+/// What ends an actor for good: a child that is killed would be started again.
+fn ends_of(create: &CreateActor) -> Vec<ActorRequest> {
+    let stop =
+        ActorRequest::Stop { target: ActorTarget::Id(create.actor), kill: true, grace: Duration::ZERO };
+    let Target::Constructor(options) = &create.spec.template.options.target else { return vec![stop] };
+    let Some(supervisor) = options.supervisor.map(ActorTarget::Id) else { return vec![stop] };
+    let child = options.child_id(create.actor);
+    vec![
+        ActorRequest::TerminateChild { supervisor: supervisor.clone(), child: child.clone() },
+        ActorRequest::DeleteChild { supervisor, child },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mobula_types::actor::ActorOptions;
+    use mobula_types::{FunctionId, TaskOptions, TaskTemplate};
+
+    #[test]
+    fn a_cancelled_child_is_not_started_again() {
+        let actor = ActorId(TaskId { high: 1, low: 1 });
+        let create = |supervisor| {
+            let options = ActorOptions { supervisor, child: "a".into(), ..ActorOptions::default() };
+            let options =
+                TaskOptions { target: Target::Constructor(Arc::new(options)), ..TaskOptions::default() };
+            let template = TaskTemplate { function: FunctionId::new("A::new", ""), signature: None, options };
+            let (template, arguments) = (Arc::new(template), Payload::EMPTY);
+            let spec = ActorSpec { job: JobId(1), template, arguments, inputs: Vec::new() };
+            CreateActor { actor, spec: Arc::new(spec) }
+        };
+        assert!(matches!(&ends_of(&create(None))[..], [ActorRequest::Stop { kill: true, .. }]));
+        let ends = ends_of(&create(Some(actor)));
+        let [ActorRequest::TerminateChild { child, .. }, ActorRequest::DeleteChild { .. }] = &ends[..] else {
+            panic!("{ends:?}");
+        };
+        assert_eq!(&**child, "a");
     }
 }

@@ -144,7 +144,6 @@ impl Shard {
     }
 
     pub(super) fn note_exit(&mut self, incarnation: Incarnation) {
-        self.actors.watches.exited(incarnation);
         self.tell_groups(Event::Exited { incarnation });
     }
 

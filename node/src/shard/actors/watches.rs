@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// How long heads are told of the links of actors that have exited: longer than a failover takes.
 const LINKS_KEPT: Duration = Duration::from_secs(60);
+/// The ends of links that are kept for longer than that: more than a head tells a node again when it joins.
+const HEARD_KEPT: usize = 2000;
 /// How long a watch waits for a head: longer than a failover takes, and as long as other questions to heads.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Watches of one actor.
@@ -28,8 +30,10 @@ pub(crate) struct Watches {
     last: u64,
     /// Links of actors that have exited, and until when heads are told of them, in order.
     over: VecDeque<(Time, u64)>,
-    /// The ends of links that the actors here have heard of.
-    heard: BTreeMap<Incarnation, BTreeSet<Incarnation>>,
+    /// The ends of links that the actors here have heard of, each behind its actor: they may be told again.
+    heard: BTreeSet<(Incarnation, Incarnation)>,
+    /// Until when they are kept at least, in order.
+    heard_until: VecDeque<(Time, (Incarnation, Incarnation))>,
 }
 
 /// Who watches: a session, or the actor of that number in it.
@@ -56,13 +60,22 @@ struct Asked {
 }
 
 impl Watches {
-    /// The actor hears of no ends any more.
-    pub(super) fn exited(&mut self, incarnation: Incarnation) {
-        self.heard.remove(&incarnation);
+    /// An actor hears that what it is linked with has exited. `false` where it has heard so before.
+    fn hears(&mut self, actor: Incarnation, exited: Incarnation, now: Time) -> bool {
+        let is_new = self.heard.insert((actor, exited));
+        if is_new {
+            self.heard_until.push_back((now + LINKS_KEPT, (actor, exited)));
+        }
+        is_new
     }
 
-    /// Links of actors that exited long ago are told of no more.
+    /// Links of actors that exited long ago are told of no more, and neither are ends of long ago.
     pub(super) fn forget_links(&mut self, now: Time) {
+        while self.heard.len() > HEARD_KEPT
+            && let Some((_, heard)) = self.heard_until.pop_front_if(|(until, _)| *until <= now)
+        {
+            self.heard.remove(&heard);
+        }
         while let Some((_, number)) = self.over.pop_front_if(|(until, _)| *until <= now) {
             self.known.remove(&number);
         }
@@ -235,7 +248,7 @@ impl Shard {
         let mut down = down;
         if let (WatchKind::Link, Some(linked)) = (kind, watcher.watch.watcher) {
             // The exit of the other end is told for either side of the link, and heard once.
-            if !self.actors.watches.heard.entry(linked).or_default().insert(down.incarnation) {
+            if !self.actors.watches.hears(linked, down.incarnation, self.now) {
                 return;
             }
             if watcher.is_theirs {
@@ -277,7 +290,7 @@ impl Shard {
     pub(super) fn on_link_down(&mut self, linked: Incarnation, exited: Incarnation, reason: ExitReason) {
         let Some((worker, key)) = self.actors.host.seat_of(linked) else { return };
         // A head says it once more where it may not have been heard.
-        if !self.actors.watches.heard.entry(linked).or_default().insert(exited) {
+        if !self.actors.watches.hears(linked, exited, self.now) {
             return;
         }
         let down = Box::new(Down { number: 0, incarnation: exited, reason });
@@ -346,6 +359,21 @@ mod tests {
         }
         watches.forget_links(NOW + LINKS_KEPT);
         assert!(watches.known.is_empty() && watches.by_watcher.is_empty() && watches.unanswered.is_empty());
+    }
+
+    #[test]
+    fn ends_of_links_are_heard_once_and_not_kept_for_ever() {
+        let incarnation = |low| Incarnation { actor: ActorId(TaskId { high: 1, low }), epoch: Epoch(1) };
+        let mut watches = Watches::default();
+        let (actor, ends) = (incarnation(0), HEARD_KEPT as u64 + 10);
+        for low in 1..=ends {
+            assert!(watches.hears(actor, incarnation(low), NOW));
+            watches.forget_links(NOW);
+        }
+        assert!(!watches.hears(actor, incarnation(1), NOW), "a head that leads later may tell it again");
+        watches.forget_links(NOW + LINKS_KEPT);
+        assert_eq!((watches.heard.len(), watches.heard_until.len()), (HEARD_KEPT, HEARD_KEPT));
+        assert!(!watches.hears(actor, incarnation(ends), NOW), "so may this one, when the node joins");
     }
 
     #[test]

@@ -84,3 +84,37 @@ async fn a_question_has_a_thousand_creations_and_a_mebibyte_at_most() {
         std::iter::from_fn(|| Some(creations.next_question().len())).take_while(|count| *count > 0).collect();
     assert_eq!(counts, [1000, 501, 1, 1]);
 }
+
+#[tokio::test]
+async fn a_cancelled_creation_that_a_head_may_have_heard_of_is_ended_once_it_is_there() {
+    let mut world = World::new();
+    world.open_job(JOB, None);
+    let cancel = |world: &mut World, low| {
+        let failure = Failure::new(FailureKind::Cancelled, "by its user");
+        assert!(world.shard.cancel_creation(TaskId { high: 1, low }, &failure));
+    };
+    let id = |low| ActorId(TaskId { high: 1, low });
+    let answer = |world: &mut World, low, answer| {
+        world.tell(Input::ActorsCreated { actors: vec![id(low)], answer });
+    };
+    world.shard.create_actor(new_actor(1, TaskOptions::default(), Lifetime::Handles));
+    cancel(&mut world, 1);
+    assert_eq!(world.shard.actors.creations.cancelled(), [], "no head has heard of it");
+    for low in 2..6 {
+        world.shard.create_actor(new_actor(low, TaskOptions::default(), Lifetime::Handles));
+        world.shard.settle();
+    }
+    answer(&mut world, 2, Ok(vec![Ok(id(2))]));
+    (2..6).for_each(|low| cancel(&mut world, low));
+    assert_eq!(
+        world.shard.actors.creations.cancelled(),
+        [id(3), id(4), id(5)],
+        "what is there is ended at once"
+    );
+    answer(&mut world, 3, Ok(vec![Ok(id(3))]));
+    answer(&mut world, 4, Ok(vec![Err(Failure::new(FailureKind::AlreadyExists, "that name"))]));
+    answer(&mut world, 5, Err(Failure::new(FailureKind::Unavailable, "no head")));
+    assert_eq!(world.shard.actors.creations.cancelled(), [id(5)]);
+    let asked = world.shard.actors.creations.next_question();
+    assert_eq!(asked.iter().map(|create| create.actor).collect::<Vec<_>>(), [id(5)], "it may be there");
+}

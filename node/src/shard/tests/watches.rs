@@ -1,9 +1,11 @@
 //! Watches of a session, while no head leads.
 
 use super::*;
-use mobula_types::ExitReason;
-use mobula_types::actor::{ActorId, ActorOrder, Down, Epoch, ExitKind, Incarnation, WatchBound, WatchKind};
-use mobula_types::frame::{Answer, Ask};
+use mobula_types::actor::{
+    ActorId, ActorOrder, Down, Epoch, ExitKind, Incarnation, Target, WatchBound, WatchKind,
+};
+use mobula_types::frame::{Answer, Ask, Submit};
+use mobula_types::{ExitReason, FunctionId, Payload, TaskTemplate, TemplateId};
 
 const JOB: JobId = JobId(1);
 const TARGET: ActorId = ActorId(TaskId { high: 1, low: 2 });
@@ -75,4 +77,33 @@ async fn a_program_that_watches_without_end_is_refused() {
     world.tell(Input::Frames { session: key, frames: vec![unwatch(MOST + 2), watch(MOST + 3)] });
     let frames = received(&mut world, &mut session).await;
     assert_eq!(frames.len(), 1, "the new one waits for a head: {frames:?}");
+}
+
+#[tokio::test]
+async fn an_actor_that_is_being_created_here_is_not_lost() {
+    let mut world = World::new();
+    world.open_job(JOB, None);
+    let mut session = world.open_session(driver()).unwrap();
+    let key = *keys(&world).last().unwrap();
+    let id = TemplateId(0);
+    let options = TaskOptions { target: Target::Constructor(Arc::default()), ..TaskOptions::default() };
+    let function = FunctionId::new("Tally::new", "1");
+    let template = Arc::new(TaskTemplate { function, signature: None, options });
+    let (task, arguments) = (TARGET.0, Payload::EMPTY);
+    let submit = Submit { task, template: id, arguments, parent: None, extras: None };
+    let frames = vec![Frame::Template { id, template }, Frame::Submit(submit), watch(1)];
+    world.tell(Input::Frames { session: key, frames });
+    let lost = || {
+        let incarnation = Incarnation { actor: TARGET, epoch: Epoch(0) };
+        let down = Down { number: 1, incarnation, reason: ExitReason::of(ExitKind::Lost) };
+        Input::Head(HeadEvent::Actors(ActorOrder::Downs(vec![down])))
+    };
+    world.tell(lost());
+    let is_down = |frame: &Frame| matches!(frame, Frame::Down { down, .. } if down.number == 1);
+    assert!(!received(&mut world, &mut session).await.iter().any(is_down), "it waits on");
+    let failure = Failure::new(FailureKind::InvalidArgument, "no such class");
+    world.tell(Input::ActorsCreated { actors: vec![TARGET], answer: Err(failure) });
+    world.tell(lost());
+    let frames = received(&mut world, &mut session).await;
+    assert!(frames.iter().any(is_down), "there is none to come: {frames:?}");
 }

@@ -156,3 +156,29 @@ fn no_more_than_so_many_wait_for_creations() {
     assert!(!is_dead(&world, &node(1), id(99_999)));
     assert!(is_dead(&world, &node(1), id(100_000)));
 }
+
+#[test]
+fn the_dead_are_remembered_up_to_so_many_bytes() {
+    let mut world = World::new(1);
+    let large = || {
+        let failure = Failure::new(FailureKind::TaskFailed, "refused").with(|detail| {
+            let payload = Payload::from(&vec![0; 60_000][..]);
+            detail.user = Some(error::UserError { type_name: "rejected".into(), payload });
+        });
+        ExitReason::failed(ExitKind::Error, failure)
+    };
+    const COUNT: u64 = 1200;
+    for number in 1..=COUNT {
+        world.ask(create(number, spec("a")));
+        world.settle();
+        world.exit_for("a", large());
+        world.settle();
+    }
+    let reason_of = |world: &mut World, number| {
+        locate(world, node(1), id(number));
+        world.settle();
+        world.nodes[&node(1)].located[&id(number)].clone()
+    };
+    assert!(matches!(reason_of(&mut world, COUNT), Location::Dead { reason, .. } if reason == large()));
+    assert_eq!(reason_of(&mut world, 1), Location::Pending { last: None }, "it is not known any more");
+}
