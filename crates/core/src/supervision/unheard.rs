@@ -27,6 +27,9 @@ struct Waiting {
     watches: BTreeSet<WatchKey>,
 }
 
+/// Who waited for one of them: nodes that listen, and watches.
+type Found = (BTreeSet<NodeId>, Vec<(NodeId, Watch)>);
+
 impl Unheard {
     pub(super) fn next_deadline(&self) -> Time {
         self.until.first().map_or(Time::NEVER, |(until, _)| *until)
@@ -59,7 +62,7 @@ impl Unheard {
     }
 
     /// Who waited for it, and waits no more.
-    fn take(&mut self, id: ActorId) -> Option<(BTreeSet<NodeId>, Vec<(NodeId, Watch)>)> {
+    fn take(&mut self, id: ActorId) -> Option<Found> {
         let Waiting { until, listeners, watches } = self.by_id.remove(&id)?;
         self.until.remove(&(until, id));
         self.listeners -= listeners.len();
