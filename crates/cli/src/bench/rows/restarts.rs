@@ -48,7 +48,7 @@ pub(super) async fn after_panic(cluster: &Cluster, plan: TrialPlan) -> anyhow::R
         let panicked = clock::now();
         let ended = cluster.scope(async { actor.panic().await }).await;
         anyhow::ensure!(ended.is_err(), "an actor that panics answers with an error");
-        cluster.scope(async { tokio::time::timeout(LIMIT, actor.ok()).await }).await??;
+        cluster.scope(answered(actor)).await?;
         millis.push(clock::now().since(panicked).as_secs_f64() * 1e3);
     }
     Ok(of_millis(millis))
@@ -71,7 +71,7 @@ pub(super) async fn after_node_kill(mode: Mode, plan: TrialPlan) -> anyhow::Resu
     Ok(of_millis(millis))
 }
 
-/// Calls until the actor answers: what was on its way to the lost node fails.
+/// Calls until the actor answers: what was on its way to the incarnation that is gone fails.
 async fn answered(actor: &EchoHandle) -> anyhow::Result<()> {
     let until = clock::now() + LIMIT;
     loop {
