@@ -12,7 +12,10 @@ use std::ops::Bound;
 #[derive(Clone, Debug)]
 pub(super) struct Dead {
     pub(super) incarnation: Incarnation,
+    /// Why there is no further incarnation.
     pub(super) reason: ExitReason,
+    /// Why the last incarnation exited, where that was before and for another reason.
+    pub(super) earlier: Option<ExitReason>,
     /// Of an actor.
     pub(super) info: Option<Box<ActorInfo>>,
     pub(super) write: u64,
@@ -23,9 +26,15 @@ pub(super) struct Dead {
 }
 
 impl Dead {
+    /// Why the last incarnation exited.
+    pub(super) fn exit(&self) -> &ExitReason {
+        self.earlier.as_ref().unwrap_or(&self.reason)
+    }
+
     /// What it takes, beside what all take.
     fn bytes(&self) -> usize {
-        self.reason.encoded_size() + self.info.as_ref().map_or(0, |info| info.last_exit.len())
+        let earlier = self.earlier.as_ref().map_or(0, ExitReason::encoded_size);
+        self.reason.encoded_size() + earlier + self.info.as_ref().map_or(0, |info| info.last_exit.len())
     }
 }
 
@@ -87,7 +96,10 @@ impl Supervision {
     /// An actor whose grant is over is dead for good.
     pub(super) fn bury(&mut self, id: ActorId, reason: ExitReason) {
         self.withdraw(id);
-        if self.actors.get(&id).is_some_and(|actor| actor.is_granted()) {
+        let Some(actor) = self.actors.get(&id) else { return };
+        let earlier = actor.last.clone().filter(|(epoch, _)| *epoch == actor.epoch && !actor.is_granted());
+        let earlier = earlier.map(|(_, exit)| exit).filter(|exit| *exit != reason);
+        if actor.is_granted() {
             self.grant_over(id);
         }
         let Some(actor) = self.actors.get(&id) else { return };
@@ -108,7 +120,7 @@ impl Supervision {
         let reason_kept = reason.clone();
         self.remember(
             id,
-            Dead { incarnation, reason: reason_kept, info, write, job, since_millis, recorded },
+            Dead { incarnation, reason: reason_kept, earlier, info, write, job, since_millis, recorded },
         );
         self.say_last_downs(id, &reason, write);
         self.tell(actor.listeners, id, write);
@@ -133,7 +145,16 @@ impl Supervision {
         self.say_last_downs(id, reason, write);
         self.remember(
             id,
-            Dead { incarnation, reason: reason_kept, info: None, write, job, since_millis, recorded },
+            Dead {
+                incarnation,
+                reason: reason_kept,
+                earlier: None,
+                info: None,
+                write,
+                job,
+                since_millis,
+                recorded,
+            },
         );
         self.end_waiters(write, incarnation, reason);
     }

@@ -242,6 +242,7 @@ impl Supervision {
     fn inherit_dead(&mut self, record: &ActorRecord) {
         let dead = Dead {
             incarnation: Incarnation { actor: record.actor, epoch: record.epoch },
+            earlier: None,
             reason: last_exit(record).map_or_else(|| ExitReason::of(ExitKind::Lost), |(_, reason)| reason),
             info: None,
             write: 0,

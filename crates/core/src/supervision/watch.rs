@@ -102,7 +102,7 @@ impl Supervision {
             (Some(actor), _) if actor.is_granted() && actor.epoch == watcher.epoch => return false,
             (Some(actor), _) => (actor.epoch, actor.last.clone(), actor.write),
             (None, Some(dead)) => {
-                (dead.incarnation.epoch, Some((dead.incarnation.epoch, dead.reason.clone())), dead.write)
+                (dead.incarnation.epoch, Some((dead.incarnation.epoch, dead.exit().clone())), dead.write)
             }
             (None, None) => return false,
         };
@@ -146,7 +146,7 @@ impl Supervision {
             };
         }
         match self.dead.get(id) {
-            Some(dead) => Moment::Exited(dead.incarnation, dead.reason.clone()),
+            Some(dead) => Moment::Exited(dead.incarnation, dead.exit().clone()),
             None => self.earlier(id, Epoch(0)),
         }
     }

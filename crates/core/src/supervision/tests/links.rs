@@ -112,3 +112,35 @@ fn a_link_that_is_taken_back_is_so_on_both_sides() {
     world.settle();
     assert_eq!(world.nodes[&other].watches.len(), 0);
 }
+
+/// A child is lost; before it is started again, its supervisor gives up. Who watched the lost incarnation hears why that one
+/// exited, under the next head too.
+#[test]
+fn a_late_watch_hears_of_the_exit_and_not_of_what_came_after() {
+    let mut spec = tree(SupervisorStrategy::OneForOne, vec![child("a"), child("b")]);
+    spec.intensity.max_restarts = 0;
+    let mut world = World::new(3);
+    let request = world.ask(start_tree(1, "", spec));
+    world.settle();
+    world.answer(request).unwrap();
+    created(&mut world, 9, self::spec("c")).unwrap();
+    let (home, a) = world.running("a").unwrap();
+    let (watching, c) = world.running("c").unwrap();
+    world.lose(&home);
+    world.settle();
+    world.exit("b", ExitKind::Panicked);
+    world.settle();
+    assert!(world.records.supervisors.is_empty(), "it has given up");
+    for (number, fails_over) in [(1, false), (2, true)] {
+        if fails_over {
+            world.fail_over();
+            world.join_all();
+        }
+        let link =
+            Watch { number, watcher: Some(c), target: a.actor, epoch: Some(a.epoch), kind: WatchKind::Link };
+        watch(&mut world, watching.clone(), link);
+        world.settle();
+        let down = world.nodes[&watching].downs.last().unwrap();
+        assert_eq!((down.number, down.incarnation, down.reason.kind()), (number, a, ExitKind::NodeLost));
+    }
+}
