@@ -1,6 +1,7 @@
 //! Driver programs as processes.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -81,6 +82,25 @@ impl Driver {
         let output = process.wait_with_output().context("waiting for a driver")?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(DriverOutput { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) })
+    }
+
+    /// Waits for its end, and gives the JSON document that it printed.
+    ///
+    /// # Errors
+    /// Where it fails, or prints something else: with what it complained of.
+    pub fn json(self) -> Result<Value> {
+        let output = self.finish()?;
+        ensure!(output.status.success(), "{}", output.stderr);
+        serde_json::from_str(&output.stdout).with_context(|| format!("{}{}", output.stdout, output.stderr))
+    }
+
+    /// Waits for its end, and gives the value of the case that it performed.
+    ///
+    /// # Errors
+    /// As [`json`](Self::json); where the case has failed, with its error.
+    pub fn value(self) -> Result<Value> {
+        let end = self.json()?;
+        end.get("value").cloned().with_context(|| end.to_string())
     }
 
     /// Sends it a signal, such as `STOP`.

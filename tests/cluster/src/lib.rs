@@ -13,7 +13,7 @@ pub use cases::{perform, perform_on, print_end};
 pub use driver::{Driver, DriverOutput};
 pub use etcd::Etcd;
 pub use network::{Host, Network};
-pub use processes::children;
+pub use processes::{children, runs, signal};
 pub use program::{example, misfits as misfits_program, mobula, trees as trees_program, workplace};
 pub use server::{Head, Node, Server};
 
@@ -104,7 +104,7 @@ impl TestCluster {
                 vec!["--registry-file".into(), self.folder.path().join("registry.redb").display().to_string()]
             }
         };
-        let head = Head::start_at(host, &self.token_file(), &[registry.as_slice(), flags].concat())?;
+        let head = Head::start(host, &self.token_file(), &[registry.as_slice(), flags].concat())?;
         self.heads.push(head);
         Ok(())
     }
@@ -134,7 +134,7 @@ impl TestCluster {
     pub fn add_node_at(&mut self, host: Option<&Host>, flags: &[String]) -> Result<()> {
         let heads: Vec<String> = self.heads.iter().map(|head| head.server.url().to_owned()).collect();
         let name = format!("node-{}", self.nodes.len());
-        let node = Node::start_at(host, &self.token_file(), &heads, &name, flags)?;
+        let node = Node::start(host, &self.token_file(), &heads, &name, flags)?;
         self.nodes.push(node);
         Ok(())
     }

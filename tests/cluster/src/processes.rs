@@ -20,11 +20,17 @@ pub fn children(process: u32) -> Result<usize> {
     Ok(count)
 }
 
+/// Whether a process runs: one that has ended and that nobody has waited for does not.
+pub fn runs(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    status.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+}
+
 /// Sends a process a signal, such as `STOP`.
 ///
 /// # Errors
 /// Where it is gone.
-pub(crate) fn signal(process: u32, name: &str) -> Result<()> {
+pub fn signal(process: u32, name: &str) -> Result<()> {
     let arguments = [format!("-{name}"), process.to_string()];
     let status = Command::new("kill").args(&arguments).status().context("running kill")?;
     ensure!(status.success(), "kill {}: {status}", arguments.join(" "));

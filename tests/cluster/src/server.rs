@@ -168,16 +168,12 @@ fn keep_lines(output: impl Read, kept: &Mutex<String>) {
 }
 
 impl Head {
-    /// Starts a head on a free port.
+    /// Starts a head on a free port, of that host where one is given.
     ///
     /// # Errors
     /// Where it does not come up: with what it said.
-    pub fn start(token_file: &Path, flags: &[String]) -> Result<Self> {
-        Head::start_at(None, token_file, flags)
-    }
-
-    pub(crate) fn start_at(host: Option<&Host>, token_file: &Path, flags: &[String]) -> Result<Self> {
-        let mut head = Head::launch_at(host, token_file, flags)?;
+    pub fn start(host: Option<&Host>, token_file: &Path, flags: &[String]) -> Result<Self> {
+        let mut head = Head::launch(host, token_file, flags)?;
         head.server.wait_until_ready()?;
         Ok(head)
     }
@@ -186,11 +182,7 @@ impl Head {
     ///
     /// # Errors
     /// Where the program cannot be started.
-    pub fn launch(token_file: &Path, flags: &[String]) -> Result<Self> {
-        Head::launch_at(None, token_file, flags)
-    }
-
-    fn launch_at(host: Option<&Host>, token_file: &Path, flags: &[String]) -> Result<Self> {
+    pub fn launch(host: Option<&Host>, token_file: &Path, flags: &[String]) -> Result<Self> {
         let token = token_file.display().to_string();
         let common = ["head", "--token-file", &token].map(str::to_owned);
         let arguments = [&common[..], &listening(host, flags), flags].concat();
@@ -199,22 +191,18 @@ impl Head {
 }
 
 impl Node {
-    /// Starts a node on a free port; it has joined when this returns.
+    /// Starts a node on a free port, of that host where one is given; it has joined when this returns.
     ///
     /// # Errors
     /// Where it does not come up: with what it said.
-    pub fn start(token_file: &Path, heads: &[String], name: &str, flags: &[String]) -> Result<Self> {
-        Node::start_at(None, token_file, heads, name, flags)
-    }
-
-    pub(crate) fn start_at(
+    pub fn start(
         host: Option<&Host>,
         token_file: &Path,
         heads: &[String],
         name: &str,
         flags: &[String],
     ) -> Result<Self> {
-        let mut node = Node::launch_at(host, token_file, heads, name, flags)?;
+        let mut node = Node::launch(host, token_file, heads, name, flags)?;
         node.server.wait_until_ready()?;
         Ok(node)
     }
@@ -223,11 +211,7 @@ impl Node {
     ///
     /// # Errors
     /// Where the program cannot be started.
-    pub fn launch(token_file: &Path, heads: &[String], name: &str, flags: &[String]) -> Result<Self> {
-        Node::launch_at(None, token_file, heads, name, flags)
-    }
-
-    fn launch_at(
+    pub fn launch(
         host: Option<&Host>,
         token_file: &Path,
         heads: &[String],

@@ -1,22 +1,15 @@
 //! What is promised of actors, row by row, on two nodes with worker processes.
 
 use anyhow::{Context, Result};
-use mobula_cluster_tests::{ClusterOptions, Driver, TestCluster, eventually};
+use mobula_cluster_tests::{ClusterOptions, TestCluster, eventually};
 use serde_json::{Value, json};
 
 fn cluster() -> Result<TestCluster> {
     TestCluster::start(&ClusterOptions { nodes: 2, ..ClusterOptions::default() })
 }
 
-fn finish(driver: Driver) -> Result<Value> {
-    let output = driver.finish()?;
-    anyhow::ensure!(output.status.success(), "{}", output.stderr);
-    serde_json::from_str(&output.stdout).context(output.stdout)
-}
-
 fn run(cluster: &TestCluster, case: &[&str]) -> Result<Value> {
-    let answer = finish(cluster.performers(0, case)?)?;
-    answer.get("value").cloned().with_context(|| format!("{case:?}: {answer}"))
+    cluster.performers(0, case)?.value().with_context(|| format!("{case:?}"))
 }
 
 /// A test for a row: the case of that name gives the value.
@@ -191,9 +184,8 @@ fn a_flood_slows_its_caller_alone() -> Result<()> {
     let flooding = cluster.performers(0, &["flood", "shared", &marks.display().to_string()])?;
     eventually("it is flooded", || Ok(marks.exists()))?;
     // The flood goes on until this has its answers.
-    let other = finish(cluster.performers(1, &["call-flooded", "shared", "10"])?)?;
-    assert_eq!(other["value"], 10, "{other}");
+    assert_eq!(cluster.performers(1, &["call-flooded", "shared", "10"])?.value()?, 10);
     std::fs::write(cluster.folder().join("marks.stop"), "")?;
-    assert_eq!(finish(flooding)?["value"], true);
+    assert_eq!(flooding.value()?, true);
     Ok(())
 }

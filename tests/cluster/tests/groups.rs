@@ -8,15 +8,8 @@ fn cluster() -> Result<TestCluster> {
     TestCluster::start(&ClusterOptions { nodes: 2, ..ClusterOptions::default() })
 }
 
-fn finish(driver: Driver) -> Result<Value> {
-    let output = driver.finish()?;
-    ensure!(output.status.success(), "{}", output.stderr);
-    let answer: Value = serde_json::from_str(&output.stdout).context(output.stderr)?;
-    answer.get("value").cloned().with_context(|| answer.to_string())
-}
-
 fn run(cluster: &TestCluster, case: &[&str]) -> Result<Value> {
-    finish(cluster.talkers(0, case)?)
+    cluster.talkers(0, case)?.value()
 }
 
 /// The groups with how many are in each, as the command line lists them.
@@ -131,7 +124,7 @@ fn membership_ends_with_the_lease() -> Result<()> {
 fn a_driver_hears_of_topics_through_its_new_home() -> Result<()> {
     let cluster = cluster()?;
     let kill = format!("kill -KILL {}", cluster.nodes[1].server.pid());
-    assert_eq!(finish(cluster.talkers(1, &["new-home", &kill])?)?, json!([5, 5]));
+    assert_eq!(cluster.talkers(1, &["new-home", &kill])?.value()?, json!([5, 5]));
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //! They are hosts of their own, as far as the machine permits that.
 
 use anyhow::{Context, Result, ensure};
-use mobula_cluster_tests::{ClusterOptions, Network, TestCluster, eventually_within};
+use mobula_cluster_tests::{ClusterOptions, Network, TestCluster, eventually_within, runs};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -21,11 +21,6 @@ fn cluster(network: &Network) -> Result<TestCluster> {
     Ok(cluster)
 }
 
-fn runs(process: &str) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    status.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
-}
-
 /// Cuts what is between node and head while somebody calls an actor on that node: its worker ends by itself, another node
 /// has the next incarnation, no earlier one answers after that, and the node comes back as a new generation.
 fn cut(cuts: &[(usize, usize)]) -> Result<()> {
@@ -36,12 +31,12 @@ fn cut(cuts: &[(usize, usize)]) -> Result<()> {
     let answered = || Ok::<_, anyhow::Error>(std::fs::read_to_string(&marks).unwrap_or_default());
     let is_at = |epoch: &str| Ok(answered()?.split_once(' ').is_some_and(|(at, _)| at == epoch));
     eventually_within("the actor answers", Duration::from_secs(20), || is_at("1"))?;
-    let first = answered()?.split_once(' ').context("a process")?.1.to_owned();
+    let first = answered()?.split_once(' ').context("a process")?.1.parse()?;
     for (from, to) in cuts {
         network.cut(*from, *to)?;
     }
     eventually_within("the next incarnation answers", Duration::from_secs(20), || is_at("2"))?;
-    ensure!(!runs(&first), "the worker of the first incarnation has ended by itself");
+    ensure!(!runs(first), "the worker of the first incarnation has ended by itself");
     for (from, to) in cuts {
         network.heal(*from, *to)?;
     }
@@ -52,10 +47,7 @@ fn cut(cuts: &[(usize, usize)]) -> Result<()> {
         Ok(nodes.as_array().is_some_and(|nodes| nodes.iter().any(of_node)))
     })?;
     std::fs::write(cluster.folder().join("marks.stop"), "")?;
-    let output = driver.finish()?;
-    ensure!(output.status.success(), "{}", output.stderr);
-    let answer: Value = serde_json::from_str(&output.stdout).context(output.stdout)?;
-    ensure!(answer["value"] == json!([1, 2]), "{answer}");
+    assert_eq!(driver.value()?, json!([1, 2]));
     Ok(())
 }
 

@@ -54,14 +54,14 @@ fn a_wrong_token_is_refused_everywhere() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let wrong = folder.path().join("token");
     let registry = folder.path().join("registry.redb").display().to_string();
-    let _makes_it = Head::start(&wrong, &["--registry-file".to_owned(), registry])?;
+    let _makes_it = Head::start(None, &wrong, &["--registry-file".to_owned(), registry])?;
 
     let output = Driver::start(&example("wordcount")?, cluster.url(0), &wrong, &[])?.finish()?;
     assert!(!output.status.success());
     assert!(output.stderr.contains("Unauthenticated"), "{}", output.stderr);
 
     let heads = [cluster.heads[0].server.url().to_owned()];
-    let mut node = mobula_cluster_tests::Node::launch(&wrong, &heads, "stranger", &[])?;
+    let mut node = mobula_cluster_tests::Node::launch(None, &wrong, &heads, "stranger", &[])?;
     mobula_cluster_tests::eventually("the node says why", || {
         Ok(node.server.errors().contains("Unauthenticated"))
     })?;

@@ -1,8 +1,8 @@
 //! What is promised of supervision over nodes, row by row, on nodes with worker processes that are killed, stopped or sent
 //! home meanwhile.
 
-use anyhow::{Context, Result, ensure};
-use mobula_cluster_tests::{ClusterOptions, Driver, TestCluster, eventually_within};
+use anyhow::{Context, Result};
+use mobula_cluster_tests::{ClusterOptions, TestCluster, eventually_within};
 use serde_json::{Value, json};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,15 +15,8 @@ fn cluster() -> Result<TestCluster> {
     cluster_of(3, 1, false)
 }
 
-fn finish(driver: Driver) -> Result<Value> {
-    let output = driver.finish()?;
-    ensure!(output.status.success(), "{}", output.stderr);
-    serde_json::from_str(&output.stdout).context(output.stdout)
-}
-
 fn run(cluster: &TestCluster, case: &[&str]) -> Result<Value> {
-    let answer = finish(cluster.trees(0, case)?)?;
-    answer.get("value").cloned().with_context(|| format!("{case:?}: {answer}"))
+    cluster.trees(0, case)?.value().with_context(|| format!("{case:?}"))
 }
 
 /// A line for the shell that sends that node a signal.
@@ -175,8 +168,7 @@ fn observers_go_on_with_another_head_and_another_home() -> Result<()> {
     // It leads.
     let head = format!("kill -KILL {}", cluster.heads[0].server.pid());
     let case = ["observers-go-on", &head, &signal(&cluster, "KILL", 1)];
-    let answer = finish(cluster.trees(1, &case)?)?;
-    let seen = answer.get("value").with_context(|| answer.to_string())?;
+    let seen = cluster.trees(1, &case)?.value()?;
     assert_eq!(seen["reasons"], json!(["Panicked", "NodeLost", "Panicked", "Shutdown"]), "{seen}");
     assert_eq!((&seen["actor"], &seen["ended"]), (&json!("NodeLost"), &json!(true)), "{seen}");
     Ok(())

@@ -49,17 +49,11 @@ fn nothing_is_left(cluster: &TestCluster, nodes: &[usize]) -> Result<()> {
     })
 }
 
-fn finish(driver: Driver) -> Result<Value> {
-    let output = driver.finish()?;
-    assert!(output.status.success(), "{}", output.stderr);
-    serde_json::from_str(&output.stdout).context(output.stdout)
-}
-
 const PI: &[&str] = &["--samples", "40000000", "--per-task", "1000000", "-o", "json"];
 
 /// What the tasks count is the same wherever they run.
 fn check_pi(driver: Driver) -> Result<()> {
-    assert_eq!(finish(driver)?["inside"], 31_420_441);
+    assert_eq!(driver.json()?["inside"], 31_420_441);
     Ok(())
 }
 
@@ -93,7 +87,7 @@ fn wordcount_goes_on_when_its_home_leaves() -> Result<()> {
         wait_for_work(&cluster, home)?;
         cluster.nodes[home].server.signal("TERM")?;
         cluster.nodes[home].server.wait_for_end()?;
-        let counted = finish(driver)?;
+        let counted = driver.json()?;
         assert_eq!((&counted["total"], &counted["distinct"]), (&json!(791_450), &json!(12_544)));
         nothing_is_left(&cluster, &[2])?;
     }
@@ -118,14 +112,14 @@ fn what_may_run_at_most_once_is_run_once() -> Result<()> {
         Ok(through(&cluster, 1, &["list", "tasks"])?.to_string().contains("running"))
     })?;
     std::fs::write(cluster.folder().join("marks.stop"), "")?;
-    assert_eq!(finish(driver)?["value"], 1);
+    assert_eq!(driver.json()?["value"], 1);
     // It is lost with its home, and may have run: it is not run again.
     let mut cluster = TestCluster::start(&ClusterOptions::default())?;
     let marks = cluster.folder().join("marks");
     let driver = begin_once(&cluster, &marks)?;
     cluster.add_node(&[])?;
     cluster.nodes[0].server.kill()?;
-    let failed = finish(driver)?;
+    let failed = driver.json()?;
     assert_eq!(failed["kind"], "NodeLost", "{failed}");
     assert!(failed["text"].as_str().is_some_and(|text| text.contains("may have run")), "{failed}");
     assert_eq!(std::fs::read_to_string(&marks)?.lines().count(), 1);
@@ -154,6 +148,6 @@ fn a_home_that_stood_still_disturbs_nobody() -> Result<()> {
     let before = succeeded()?;
     eventually("it still works", || Ok(succeeded()? > before))?;
     std::fs::write(&stop, "")?;
-    assert_eq!(finish(driver)?["value"], 3);
+    assert_eq!(driver.json()?["value"], 3);
     nothing_is_left(&cluster, &[0, 1])
 }

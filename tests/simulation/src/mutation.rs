@@ -19,16 +19,3 @@ pub enum Mutation {
     /// Exits are acknowledged before they are written.
     EarlyAcknowledgement,
 }
-
-impl Mutation {
-    /// All of them.
-    pub const ALL: [Mutation; 7] = [
-        Mutation::EpochOfCalls,
-        Mutation::EpochOfExits,
-        Mutation::Lease,
-        Mutation::Term,
-        Mutation::OwnerTerm,
-        Mutation::ShortMemory,
-        Mutation::EarlyAcknowledgement,
-    ];
-}

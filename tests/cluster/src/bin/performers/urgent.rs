@@ -4,6 +4,7 @@ use crate::probes::{GateHandle, PatientHandle, ProbeHandle, until_came};
 use crate::tally::TallyHandle;
 use mobula::prelude::*;
 use mobula::{ActorState, Result};
+use mobula_cluster_tests::runs;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -90,12 +91,6 @@ pub(crate) async fn hooks() -> Result<Value> {
         "reason": [format!("{:?}", down.reason.kind()), down.reason.to_string()],
         "on_stop": stops,
     }))
-}
-
-/// A process that runs: one that has ended and that nobody has waited for does not.
-fn runs(process: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    status.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
 }
 
 /// A turn that blocks, of an actor with a worker of its own: after 2 s that is ended.
