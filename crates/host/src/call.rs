@@ -58,7 +58,7 @@ pub struct InputValue {
 pub struct CallResult {
     /// The values or the failure.
     pub outcome: Outcome,
-    /// Whether the failure is one that the function wants to be tried again for.
+    /// Whether the failure is one that the function wants to be tried again for, or that of an actor's end.
     pub retryable: bool,
     /// What must live until the outcome has been handed on, such as handles to objects that the values refer to.
     pub kept: Option<Box<dyn Any + Send>>,

@@ -105,6 +105,7 @@ impl ActorHost {
     pub(super) fn end_lane(&mut self, lane: usize, end: &CallEnd, effects: &mut Vec<Effect>) {
         let reason = match end {
             CallEnd::Died { reason } => Some(reason.clone()),
+            CallEnd::NotStarted { reason } => reason.clone(),
             _ => None,
         };
         self.lanes[lane].broken = true;

@@ -145,7 +145,11 @@ impl ActorHost {
         let Some(index) = self.workers_by_id.get(&worker).copied() else { return };
         match self.workers[index].seats.get(key as usize).copied() {
             Some(Occupant::Actor(place)) => match reason {
-                Some(reason) => self.exit(place, reason, effects),
+                Some(reason) => {
+                    // It comes behind the ends of all turns that its worker had: the others have crossed it.
+                    let crossed = CallEnd::NotStarted { reason: Some(reason.clone()) };
+                    self.exit_as(place, reason, crossed, Leaving::Gone, effects);
+                }
                 None => self.wanted_none(place, effects),
             },
             Some(Occupant::Abandoned) => {
@@ -165,9 +169,10 @@ impl ActorHost {
         }
     }
 
-    /// An actor has exited, and what it was in its worker is gone.
+    /// An actor has exited, and what it was in its worker is gone. Its calls may have started.
     pub(super) fn exit(&mut self, place: usize, reason: ExitReason, effects: &mut Vec<Effect>) {
-        self.exit_as(place, reason, Leaving::Gone, effects);
+        let end = CallEnd::Died { reason: reason.clone() };
+        self.exit_as(place, reason, end, Leaving::Gone, effects);
     }
 
     /// An actor is dead for everybody, while its worker may still have it.
@@ -176,14 +181,22 @@ impl ActorHost {
             Some(seat) if seat.is_told => Leaving::Behind,
             _ => Leaving::Gone,
         };
-        self.exit_as(place, reason, leaving, effects);
+        let end = CallEnd::Died { reason: reason.clone() };
+        self.exit_as(place, reason, end, leaving, effects);
     }
 
-    fn exit_as(&mut self, place: usize, reason: ExitReason, leaving: Leaving, effects: &mut Vec<Effect>) {
+    fn exit_as(
+        &mut self,
+        place: usize,
+        reason: ExitReason,
+        end: CallEnd,
+        leaving: Leaving,
+        effects: &mut Vec<Effect>,
+    ) {
         let actor = &self.actors[place];
         let (incarnation, started) = (actor.incarnation, actor.started);
         let worker = actor.seat.map(|seat| seat.id).filter(|_| reason.kind() == ExitKind::WorkerDied);
-        let is_unknown = self.remove(place, CallEnd::Died { reason: reason.clone() }, leaving, effects);
+        let is_unknown = self.remove(place, end, leaving, effects);
         if is_unknown {
             self.exits.note(incarnation, reason);
         } else {
@@ -191,7 +204,8 @@ impl ActorHost {
         }
     }
 
-    /// Takes an actor out of the tables. Its calls are answered: with `end` if they may have started. Says whether it was
+    /// Takes an actor out of the tables. The turns that its worker was given are answered with `end`, other
+    /// calls have not started. Says whether it was
     /// none of the cluster's.
     fn remove(&mut self, place: usize, end: CallEnd, leaving: Leaving, effects: &mut Vec<Effect>) -> bool {
         self.forget_inputs(place, effects);

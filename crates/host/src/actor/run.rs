@@ -124,7 +124,7 @@ async fn wait(running: Running, method: Method, mut future: Part<CallResult>) {
         _ = running.token.cancelled(), if droppable => None,
     };
     future.discard();
-    let result = result.unwrap_or_else(|| Ok(CallResult::failed(running.dropped())));
+    let result = result.unwrap_or_else(|| Ok(cut_short(running.dropped())));
     running.end_of(result, method.access);
 }
 
@@ -174,13 +174,19 @@ impl Running {
                 CallResult::failed(failure)
             }
             Ok(result) => match self.token.failure().or(late) {
-                Some(failure) => CallResult::failed(failure),
+                Some(failure) => cut_short(failure),
                 None => result,
             },
         };
         let micros = u32::try_from(now.since(self.start).as_micros()).unwrap_or(u32::MAX);
         self.cell.shared.events.completed(Completion { handle: self.handle, result, micros });
     }
+}
+
+/// The end of a turn that was cancelled, or that its actor's end has cut short: that one may run again.
+fn cut_short(failure: Failure) -> CallResult {
+    let retryable = failure.kind() == FailureKind::ActorDied;
+    CallResult { retryable, ..CallResult::failed(failure) }
 }
 
 /// A future of a user: its panics end nothing but itself.

@@ -53,6 +53,7 @@ fn a_kill_drops_what_runs_and_runs_no_hook() {
         world.wait_for("exited Killed");
         assert_eq!(world.script.count("dropped 1"), dropped);
         assert_eq!(world.notes_of(&["done", "on_stop"]), ["done 1 ActorDied"]);
+        assert_eq!(world.script.count("retryable 1"), 1, "it may run again, if its options allow that");
         assert_eq!(world.script.count("returned 2"), 1);
     }
 }

@@ -282,6 +282,9 @@ impl ActorEvents for Events {
     }
 
     fn completed(&self, completion: Completion) {
+        if completion.result.retryable {
+            self.0.note(format!("retryable {}", completion.handle));
+        }
         let mut text = format!("done {}", completion.handle);
         if let Err(failure) = completion.result.outcome.values() {
             write!(text, " {:?}", failure.kind()).unwrap();

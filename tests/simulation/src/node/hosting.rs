@@ -7,7 +7,7 @@ use crate::message::PeerFrame;
 use mobula_core::hosting::{Effect, Event};
 use mobula_core::{calls, tasks::Place};
 use mobula_types::actor::ActorReport;
-use mobula_types::{Failure, FailureKind, WorkerId};
+use mobula_types::{Failure, FailureKind, Outcome, WorkerId};
 
 /// How many of a hundred actors link themselves with another one.
 const LINKING: usize = 5;
@@ -99,7 +99,9 @@ impl Node {
             Says::Started(key) => Event::ActorStarted { worker, key },
             Says::Exited(key, reason) => Event::ActorExited { worker, key, reason },
             Says::Done(handle, outcome) => {
-                Event::Done { worker, handle, outcome, retryable: false, micros: 1, borrows: Vec::new() }
+                let cut_short = |failure: &Failure| failure.kind() == FailureKind::ActorDied;
+                let retryable = outcome.values().err().is_some_and(cut_short);
+                Event::Done { worker, handle, outcome, retryable, micros: 1, borrows: Vec::new() }
             }
             Says::Returned(handles) => Event::Returned { worker, handles },
             Says::Ended => {

@@ -366,6 +366,11 @@ impl Step<'_> {
     fn exit(&mut self, actor: &mut Actor, own: Option<ExitReason>) -> bool {
         let told = actor.stop.take().map(|(reason, _)| reason);
         let reason = own.or(told).unwrap_or(ExitReason::of(ExitKind::Normal));
+        // What ran is told of before the exit; what has not been taken in is not.
+        if let Some((handle, _)) = actor.turn.take() {
+            let failure = reason.to_failure(actor.incarnation, true);
+            self.says.push(Says::Done(handle, Outcome::Failed(failure)));
+        }
         if self.random.percent(50) && !actor.queue.is_empty() {
             self.says.push(Says::Returned(actor.queue.iter().map(|turn| turn.handle).collect()));
         }

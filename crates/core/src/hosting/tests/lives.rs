@@ -52,6 +52,18 @@ fn a_stop_closes_the_mailbox_at_once() {
 }
 
 #[test]
+fn a_call_that_crosses_the_exit_of_its_actor_has_not_started() {
+    let (mut host, worker, key) = Host::with_actor(ActorOptions::default());
+    let first = turns(&host.call(1))[0].0;
+    assert_eq!(answers(&host.done(worker, first)), [(1, "ran")]);
+    assert_eq!(turns(&host.call(2)).len(), 1, "the node has not heard of the exit");
+    let reason = ExitReason::of(ExitKind::Panicked);
+    let effects = host.event(Event::ActorExited { worker, key, reason: Some(reason.clone()) });
+    let Some(Effect::Answer { end, .. }) = effects.first() else { panic!("{effects:?}") };
+    assert_eq!(*end, CallEnd::NotStarted { reason: Some(reason) });
+}
+
+#[test]
 fn a_later_stop_counts_where_it_leaves_less_time() {
     let (mut host, worker, key) = Host::with_actor(ActorOptions::default());
     host.event(stop(1, ChildShutdown::Within(Duration::from_secs(5))));

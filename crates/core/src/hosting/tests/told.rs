@@ -39,6 +39,6 @@ fn what_an_actor_is_told_is_lost_where_it_does_not_run_or_its_mailbox_is_full() 
     assert_eq!(turns(&host.tell(incarnation(1, 1), 4)).len(), 1);
     let reason = ExitReason::of(ExitKind::Normal);
     let effects = host.event(Event::ActorExited { worker, key, reason: Some(reason) });
-    assert_eq!(answers(&effects), [(1, "died")], "of what it was told nobody hears");
+    assert_eq!(answers(&effects), [(1, "not started")], "of what it was told nobody hears");
     assert_eq!(host.tell(incarnation(1, 1), 5), []);
 }
