@@ -7,9 +7,9 @@ use crate::link::{CallerKey, Link, odd_answer};
 use crate::reference::References;
 use crate::worker::{RunWaits, WorkerShared};
 use crate::{Cluster, Error, ErrorKind, Result, context};
-use mobula_host::actor::{ActorExit, Class};
+use mobula_host::actor::{ActorExit, Class, OwnWork};
 use mobula_host::{Call, CancelToken};
-use mobula_runtime::{TaskHandle, clock};
+use mobula_runtime::clock;
 use mobula_types::actor::{ActorOptions, Epoch, ExitKind, Incarnation, Subscriber, WatchKind};
 use mobula_types::frame::{Answer, Ask, actor_as_parent};
 use mobula_types::{ActorId, Attempt, ExitReason, Failure, FunctionId, JobId, TaskId};
@@ -36,7 +36,7 @@ pub(crate) struct ActorScope {
 #[derive(Default)]
 struct Timers {
     last: u64,
-    running: std::collections::BTreeMap<u64, TaskHandle<()>>,
+    running: std::collections::BTreeMap<u64, OwnWork>,
     is_over: bool,
 }
 

@@ -179,7 +179,7 @@ impl ActorCell {
                 cell.end(Ending::new(How::Expired, ExitReason::of(ExitKind::Shutdown)));
             }
         };
-        state.grace = self.shared.spawn_owned("actor-grace", expire).map(|task| (deadline, task));
+        state.grace = self.shared.spawn_timer("actor-grace", expire).map(|task| (deadline, task));
     }
 
     /// The host is closed: what runs is told, and everything else goes without a report.
@@ -192,6 +192,7 @@ impl ActorCell {
         let rest = (state.object.take(), state.starting.take());
         drop(state);
         self.discard((turns, rest));
+        self.dropping.demand(How::Dead);
         tokens.iter().for_each(|token| token.cancel(failure.clone()));
     }
 

@@ -93,7 +93,9 @@ pub(crate) fn watch(cell: &Arc<ActorCell>) {
     let shared = &cell.shared;
     let period = check.period.unwrap_or(shared.health_period);
     if shared.health.add(cell, period) {
-        shared.spawn("actor-health", ring(Arc::downgrade(shared), period));
+        let ringing = shared.spawn_timer("actor-health", ring(Arc::downgrade(shared), period));
+        // It ends with the host.
+        ringing.into_iter().for_each(|task| task.detach());
     }
 }
 

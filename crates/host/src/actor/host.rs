@@ -216,6 +216,11 @@ impl ActorHost {
         self.shared.tasks()
     }
 
+    /// How often a thread was woken or started for turns so far: at most once for each task that became ready.
+    pub fn wakes(&self) -> u64 {
+        self.shared.wakes()
+    }
+
     /// How many turns of an actor wait.
     pub fn waiting(&self, key: u32) -> usize {
         self.cell(key).map_or(0, |cell| cell.state.lock().mailbox.len())

@@ -25,6 +25,7 @@ mod health;
 mod host;
 mod mailbox;
 mod object;
+mod pool;
 mod queue;
 mod run;
 mod shared;
@@ -36,5 +37,5 @@ pub use class::{
 };
 pub use events::ActorEvents;
 pub use host::{ActorHost, ActorHostOptions, Signal, StartActor, TurnCall};
-pub use object::{ActorExit, Object, State, TurnOf, WrongState};
+pub use object::{ActorExit, Object, OwnWork, State, TurnOf, WrongState};
 pub use thread::blocking_wait;

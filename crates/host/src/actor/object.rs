@@ -4,7 +4,6 @@ use super::cell::ActorCell;
 use super::class::Access;
 use super::ending::{Ending, How};
 use super::run::Part;
-use mobula_runtime::TaskHandle;
 use mobula_types::actor::{Caller, ExitKind, Incarnation};
 use mobula_types::{ExitReason, Failure, FailureKind};
 use std::any::{Any, type_name};
@@ -147,16 +146,22 @@ impl ActorExit {
         &self,
         name: &'static str,
         work: impl Future<Output = ()> + Send + 'static,
-    ) -> Option<TaskHandle<()>> {
+    ) -> Option<OwnWork> {
         let cell = self.0.clone();
         let part = Part::new(&cell, Box::pin(work));
-        self.0.shared.spawn_owned(name, async move {
+        let task = self.0.shared.spawn_owned(name, async move {
             if let Err(panic) = part.await {
                 cell.end(Ending::new(How::Dead, ExitReason::failed(ExitKind::Panicked, panic)));
             }
-        })
+        });
+        task.map(OwnWork)
     }
 }
+
+/// Work of an actor beside its turns: dropping it ends the work at its next await.
+#[derive(Debug)]
+#[must_use = "it ends when this is dropped"]
+pub struct OwnWork(#[expect(dead_code, reason = "it is owned")] async_task::Task<(), &'static str>);
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

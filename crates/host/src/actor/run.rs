@@ -46,7 +46,7 @@ impl Limit {
             .of_task(call.task, call.template.display_name());
         // The token is this turn's alone: a timer that is late touches no other turn.
         let (token, told) = (token.clone(), failure.clone());
-        let timer = cell.shared.spawn_owned("actor-timeout", async move {
+        let timer = cell.shared.spawn_timer("actor-timeout", async move {
             clock::sleep_until(over).await;
             token.cancel(told);
         });
@@ -211,9 +211,17 @@ impl<T> Part<T> {
     }
 }
 
+impl<T> Drop for Part<T> {
+    fn drop(&mut self) {
+        self.discard();
+    }
+}
+
 impl Part<CallResult> {
     fn of_turn(cell: &Arc<ActorCell>, handle: u64, future: AsyncCall) -> Self {
-        Part { handle: Some(handle), ..Part::new(cell, future) }
+        let mut part = Part::new(cell, future);
+        part.handle = Some(handle);
+        part
     }
 }
 

@@ -4,6 +4,7 @@ use super::cell::ActorCell;
 use super::events::ActorEvents;
 use super::health::HealthWatch;
 use super::host::ActorHostOptions;
+use super::pool::{Pool, PoolOptions};
 use super::thread::{Numbers, enter, leave};
 use crate::CrashMarker;
 use foldhash::HashMap;
@@ -13,7 +14,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 
 /// The most threads of blocking methods and of turns that wait in [`blocking_wait`](super::blocking_wait): what is beyond
 /// waits for one of them. Each costs a stack, and the crash page has 2,048 places for all threads.
@@ -33,9 +34,9 @@ pub(crate) struct Shared {
     first_slot: u32,
     name: &'static str,
     on_thread_start: fn(),
-    /// Taken when the host is closed.
+    /// What turns find themselves in. Taken when the host is closed.
     runtime: Mutex<Runtimes>,
-    handle: OnceLock<Handle>,
+    pool: OnceLock<Arc<Pool>>,
 }
 
 #[derive(Debug)]
@@ -61,7 +62,7 @@ impl Shared {
             name,
             on_thread_start,
             runtime: Mutex::new(Runtimes::None),
-            handle: OnceLock::new(),
+            pool: OnceLock::new(),
         }
     }
 
@@ -70,7 +71,7 @@ impl Shared {
     /// # Errors
     /// Where the system has no room for them, or the host is closed.
     pub(crate) fn open(&self) -> io::Result<()> {
-        if self.handle.get().is_some() {
+        if self.pool.get().is_some() {
             return Ok(());
         }
         let mut runtime = self.runtime.lock();
@@ -80,29 +81,44 @@ impl Shared {
             Runtimes::None => {}
         }
         let threads = usize::try_from(self.threads.max(1)).unwrap_or(1);
-        let numbers = Arc::new(Numbers::new(self.first_slot));
-        let (at_end, marker, on_start) = (numbers.clone(), self.marker.clone(), self.on_thread_start);
+        let (on_start, on_stop) = self.hooks();
         let started = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .max_blocking_threads(MOST_BLOCKING_THREADS)
-            .thread_name(format!("{}-actor", self.name))
-            .on_thread_start(move || {
-                enter(&numbers, marker.clone());
-                on_start();
-            })
-            .on_thread_stop(move || leave(&at_end))
+            .thread_name(format!("{}-async", self.name))
+            .on_thread_start(on_start.clone())
+            .on_thread_stop(on_stop.clone())
             .enable_all()
             .build()?;
-        let _set_once = self.handle.set(started.handle().clone());
+        let pool = Pool::start(PoolOptions {
+            size: threads,
+            most: threads + MOST_BLOCKING_THREADS,
+            name: format!("{}-actor", self.name),
+            runtime: started.handle().clone(),
+            on_start: Box::new(on_start),
+            on_stop: Box::new(on_stop),
+        })?;
+        let _set_once = self.pool.set(pool);
         *runtime = Runtimes::Runs(started);
         Ok(())
     }
 
-    /// Starts a task on the threads. It ends by itself, or with the host. Does nothing on a host without threads.
+    /// What each thread does first and last.
+    fn hooks(&self) -> (impl Fn() + Clone + use<>, impl Fn() + Clone + use<>) {
+        let numbers = Arc::new(Numbers::new(self.first_slot));
+        let (at_end, marker, on_start) = (numbers.clone(), self.marker.clone(), self.on_thread_start);
+        let start = move || {
+            enter(&numbers, marker.clone());
+            on_start();
+        };
+        (start, move || leave(&at_end))
+    }
+
+    /// Starts a task of turns. It ends by itself, or with the host. Does nothing on a host without threads.
     pub(crate) fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
-        if let Some(task) = self.spawn_owned(name, future) {
-            task.detach();
-        }
+        let Some(pool) = self.pool.get() else { return };
+        self.tasks.fetch_add(1, Ordering::Relaxed);
+        pool.spawn(name, future);
     }
 
     /// As [`spawn`](Self::spawn), of a task that ends with what this gives.
@@ -110,18 +126,35 @@ impl Shared {
         &self,
         name: &'static str,
         future: impl Future<Output = ()> + Send + 'static,
-    ) -> Option<TaskHandle<()>> {
-        let handle = self.handle.get()?;
+    ) -> Option<async_task::Task<(), &'static str>> {
+        let pool = self.pool.get()?;
         self.tasks.fetch_add(1, Ordering::Relaxed);
-        Some(mobula_runtime::spawn_on(handle, name, future))
+        Some(pool.spawn_owned(name, future))
+    }
+
+    /// Starts what waits for a time, beside the turns. It ends with what this gives, and with the host.
+    pub(crate) fn spawn_timer(
+        &self,
+        name: &'static str,
+        timer: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<TaskHandle<()>> {
+        Some(mobula_runtime::spawn_on(self.pool.get()?.runtime(), name, timer))
     }
 
     pub(crate) fn tasks(&self) -> u64 {
         self.tasks.load(Ordering::Relaxed)
     }
 
+    /// How often a thread was woken or started for turns.
+    pub(crate) fn wakes(&self) -> u64 {
+        self.pool.get().map_or(0, |pool| pool.wakes())
+    }
+
     /// Ends the threads without waiting for them.
     pub(crate) fn close(&self) {
+        if let Some(pool) = self.pool.get() {
+            pool.close();
+        }
         let runtime = std::mem::replace(&mut *self.runtime.lock(), Runtimes::Closed);
         if let Runtimes::Runs(runtime) = runtime {
             runtime.shutdown_background();

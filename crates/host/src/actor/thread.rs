@@ -1,5 +1,6 @@
-//! The threads that turns run on.
+//! What threads know of the turns that run on them.
 
+use super::pool::Pool;
 use crate::CrashMarker;
 use crate::panic::enter_thread;
 use parking_lot::Mutex;
@@ -67,5 +68,10 @@ pub(crate) fn marked<T>(marker: &dyn CrashMarker, handle: u64, part: impl FnOnce
 /// Runs something that waits, such as a blocking read, in a method that is not marked as blocking. On a thread of actors
 /// the other actors of that thread go on on another one meanwhile; elsewhere it just runs.
 pub fn blocking_wait<R>(wait: impl FnOnce() -> R) -> R {
-    if NUMBER.get().is_some() { tokio::task::block_in_place(wait) } else { wait() }
+    match Pool::current() {
+        Some(pool) => pool.blocking(wait),
+        // A task that a turn has started in the runtime around it.
+        None if NUMBER.get().is_some() => tokio::task::block_in_place(wait),
+        None => wait(),
+    }
 }

@@ -35,3 +35,14 @@ fn async_turns_that_never_wait_are_no_tasks_of_their_own() {
         assert!(tasks_for(method, 500) <= 1);
     }
 }
+
+#[test]
+fn a_lone_call_wakes_one_thread_at_most() {
+    let world = World::hosted(|options| ActorHostOptions { health_period: HOUR, threads: 4, ..options });
+    let before = world.host.wakes();
+    for handle in 1..=300 {
+        world.deliver(handle, ADD);
+        world.wait_for(&format!("done {handle}"));
+    }
+    assert!(world.host.wakes() - before <= 300);
+}

@@ -7,7 +7,7 @@ use crate::message::PeerFrame;
 use mobula_core::hosting::{Effect, Event};
 use mobula_core::{calls, tasks::Place};
 use mobula_types::actor::ActorReport;
-use mobula_types::{Failure, FailureKind, Outcome, WorkerId};
+use mobula_types::{Failure, FailureKind, WorkerId};
 
 /// How many of a hundred actors link themselves with another one.
 const LINKING: usize = 5;
