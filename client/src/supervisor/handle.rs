@@ -94,12 +94,31 @@ pub struct Tree {
 }
 
 pub(super) async fn supervisor_named(namespace: Arc<str>, name: Arc<str>) -> Result<SupervisorHandle> {
-    let info = children_of(&context::context()?, ActorTarget::Named { namespace, name }).await?;
+    let info = page_of(&context::context()?, ActorTarget::Named { namespace, name }, None, 1).await?;
     Ok(SupervisorHandle::of(info.supervisor))
 }
 
+/// How many children are asked for at once.
+const PAGE: usize = 10_000;
+
+/// A supervisor as it stands now, with all its children: those of a later page as they stand when that is asked for.
 async fn children_of(context: &Context, target: ActorTarget) -> Result<SupervisorInfo> {
-    match ask_again(context, ActorRequest::Children(target)).await? {
+    let mut info = page_of(context, target, None, PAGE).await?;
+    while let Some(after) = info.more_after {
+        let page = page_of(context, ActorTarget::Id(info.supervisor), Some(after), PAGE).await?;
+        info.children.extend(page.children);
+        info.more_after = page.more_after;
+    }
+    Ok(info)
+}
+
+async fn page_of(
+    context: &Context,
+    supervisor: ActorTarget,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<SupervisorInfo> {
+    match ask_again(context, ActorRequest::Children { supervisor, after, limit }).await? {
         ActorAnswer::Children(info) => Ok(*info),
         other => Err(odd_actor_answer(other)),
     }

@@ -97,6 +97,7 @@ impl From<&SupervisorInfo> for wire::SupervisorInfo {
             last_exit: info.last_exit.clone(),
             children: info.children.iter().map(Into::into).collect(),
             since_millis: info.since_millis,
+            more_after: info.more_after,
         }
     }
 }
@@ -116,6 +117,7 @@ impl TryFrom<wire::SupervisorInfo> for SupervisorInfo {
             restarts: info.restarts,
             last_exit: info.last_exit,
             children: info.children.into_iter().map(ChildInfo::try_from).collect::<Result<_, _>>()?,
+            more_after: info.more_after,
             since_millis: info.since_millis,
         })
     }

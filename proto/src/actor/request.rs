@@ -54,7 +54,11 @@ impl From<&ActorRequest> for wire::ActorRequest {
             ActorRequest::DeleteChild { supervisor, child } => {
                 Request::DeleteChild(child_of(supervisor, child))
             }
-            ActorRequest::Children(target) => Request::Children(target.into()),
+            ActorRequest::Children { supervisor, after, limit } => Request::Children(wire::ListChildren {
+                supervisor: Some(supervisor.into()),
+                after: *after,
+                limit: u32::try_from(*limit).unwrap_or(u32::MAX),
+            }),
             ActorRequest::ChildSpec { supervisor, child } => Request::ChildSpec(child_of(supervisor, child)),
             ActorRequest::Tree(target) => {
                 Request::Tree(wire::TreeRequest { supervisor: target.as_ref().map(Into::into) })
@@ -111,7 +115,11 @@ impl TryFrom<wire::ActorRequest> for ActorRequest {
                 let (supervisor, child) = read_child_of(of)?;
                 ActorRequest::DeleteChild { supervisor, child }
             }
-            Request::Children(target) => ActorRequest::Children(target.try_into()?),
+            Request::Children(list) => ActorRequest::Children {
+                supervisor: target(list.supervisor, "list_children.supervisor")?,
+                after: list.after,
+                limit: usize::try_from(list.limit).unwrap_or(usize::MAX),
+            },
             Request::ChildSpec(of) => {
                 let (supervisor, child) = read_child_of(of)?;
                 ActorRequest::ChildSpec { supervisor, child }

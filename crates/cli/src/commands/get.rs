@@ -11,11 +11,14 @@ use crate::output::{OutputFormat, is_coloured, print_line, render};
 use mobula_rpc::node::TaskScope;
 use mobula_runtime::clock;
 use mobula_types::TaskId;
-use mobula_types::actor::{ActorAnswer, ActorOptions, ActorRequest, ActorTarget};
+use mobula_types::actor::{ActorAnswer, ActorOptions, ActorRequest, ActorTarget, SupervisorInfo};
 use std::time::Duration;
 
 /// How long between two looks with `--watch`.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How many children are asked for at once.
+const PAGE: usize = 10_000;
 
 /// The arguments of `mobula get`.
 #[derive(Clone, Debug, clap::Args)]
@@ -90,6 +93,35 @@ async fn actor(target: &ActorTarget, connection: &Connection, format: OutputForm
     }
 }
 
+/// A supervisor with all its children, a page after the other.
+async fn with_all_children(
+    target: &ActorTarget,
+    connection: &Connection,
+    what: &str,
+) -> Outcome<SupervisorInfo> {
+    let mut found: Option<SupervisorInfo> = None;
+    loop {
+        let supervisor = found.as_ref().map_or(target.clone(), |info| ActorTarget::Id(info.supervisor));
+        let after = found.as_ref().and_then(|info| info.more_after);
+        let request = ActorRequest::Children { supervisor, after, limit: PAGE };
+        let ActorAnswer::Children(page) = connection.actors(what, &request).await? else {
+            return Err(connection.odd_answer(what));
+        };
+        let info = match found.take() {
+            None => *page,
+            Some(mut info) => {
+                info.children.extend(page.children);
+                info.more_after = page.more_after;
+                info
+            }
+        };
+        if info.more_after.is_none() {
+            return Ok(info);
+        }
+        found = Some(info);
+    }
+}
+
 /// What is no actor may be a supervisor; where it is neither, the first answer counts.
 async fn supervisor(
     target: &ActorTarget,
@@ -98,12 +130,11 @@ async fn supervisor(
     no_actor: CommandFailure,
 ) -> Outcome<String> {
     let what = format!("look up the supervisor {}", shown(target));
-    match connection.actors(&what, &ActorRequest::Children(target.clone())).await {
-        Ok(ActorAnswer::Children(info)) => {
-            let supervisor = SupervisorRow::from(&*info);
+    match with_all_children(target, connection, &what).await {
+        Ok(info) => {
+            let supervisor = SupervisorRow::from(&info);
             render(format, &supervisor, || supervisor.details(clock::wall_millis()))
         }
-        Ok(_) => Err(connection.odd_answer(&what)),
         Err(failure) if failure.exit == Exit::NotFound => Err(no_actor
             .advise("`mobula list actors` and `mobula tree` show what there is; --namespace says where")),
         Err(failure) => Err(failure),

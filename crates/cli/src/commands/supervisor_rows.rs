@@ -49,6 +49,8 @@ pub(super) struct SupervisorRow {
     restarts: u64,
     last_exit: Option<String>,
     children: Vec<ChildRow>,
+    /// Whether there are further children than these.
+    more_children: bool,
     since_millis: u64,
 }
 
@@ -68,6 +70,7 @@ impl From<&SupervisorInfo> for SupervisorRow {
             restarts: supervisor.restarts,
             last_exit: (!supervisor.last_exit.is_empty()).then(|| supervisor.last_exit.clone()),
             children: supervisor.children.iter().map(ChildRow::from).collect(),
+            more_children: supervisor.more_after.is_some(),
             since_millis: supervisor.since_millis,
         }
     }
@@ -98,7 +101,7 @@ impl SupervisorRow {
                 name.clone(),
                 supervisor.strategy.to_owned(),
                 supervisor.state.to_owned(),
-                supervisor.children.len().to_string(),
+                format!("{}{}", supervisor.children.len(), if supervisor.more_children { "+" } else { "" }),
                 supervisor.restarts.to_string(),
                 supervisor.intensity(),
                 supervisor.parent.as_deref().map(short).unwrap_or_default(),
@@ -176,6 +179,7 @@ mod tests {
             restarts: 2,
             last_exit: String::new(),
             children: vec![child],
+            more_after: None,
             since_millis: 1_000,
         };
         let row = SupervisorRow::from(&supervisor);

@@ -44,8 +44,21 @@ impl Supervision {
         }
     }
 
-    pub(super) fn supervisor_info(&self, id: ActorId, supervisor: &Supervisor) -> SupervisorInfo {
-        let visible = supervisor.children.values().filter(|child| !child.removed);
+    /// A supervisor, with so many of its children behind a place as one answer has.
+    pub(super) fn supervisor_info(
+        &self,
+        id: ActorId,
+        supervisor: &Supervisor,
+        after: Option<u64>,
+        limit: usize,
+    ) -> SupervisorInfo {
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let visible =
+            supervisor.children.range((after, Bound::Unbounded)).filter(|(_, child)| !child.removed);
+        let mut visible = visible.peekable();
+        let limit = limit.clamp(1, self.options.longest_list);
+        let page: Vec<_> = visible.by_ref().take(limit).collect();
+        let more_after = visible.peek().and(page.last()).map(|(place, _)| **place);
         SupervisorInfo {
             supervisor: id,
             namespace: supervisor.namespace.clone(),
@@ -57,7 +70,8 @@ impl Supervision {
             state: self.state_of_supervisor(supervisor),
             restarts: supervisor.restarts,
             last_exit: supervisor.last.as_ref().map(|reason| reason.to_string()).unwrap_or_default(),
-            children: visible.map(child_info).collect(),
+            children: page.into_iter().map(|(_, child)| child_info(child)).collect(),
+            more_after,
             since_millis: supervisor.since_millis,
         }
     }
@@ -126,10 +140,16 @@ impl Supervision {
         (actors, more)
     }
 
-    pub(super) fn children(&mut self, request: RequestKey, target: &ActorTarget) {
+    pub(super) fn children(
+        &mut self,
+        request: RequestKey,
+        target: &ActorTarget,
+        after: Option<u64>,
+        limit: usize,
+    ) {
         let info = self.supervisor_at(target).and_then(|id| {
             let supervisor = self.supervisors.get(&id);
-            let info = supervisor.map(|supervisor| self.supervisor_info(id, supervisor));
+            let info = supervisor.map(|supervisor| self.supervisor_info(id, supervisor, after, limit));
             info.ok_or_else(|| super::children::no_supervisor(id))
         });
         self.answer(0, request, info.map(|info| ActorAnswer::Children(Box::new(info))));
@@ -162,7 +182,8 @@ impl Supervision {
         if supervisors.len() + actors.len() >= self.options.longest_list {
             return false;
         }
-        supervisors.push(self.supervisor_info(id, supervisor));
+        let room = self.options.longest_list - supervisors.len() - actors.len();
+        supervisors.push(self.supervisor_info(id, supervisor, None, room));
         for child in supervisor.children.values().filter(|child| !child.removed) {
             if child.is_supervisor {
                 if !self.gather(child.actor, supervisors, actors) {

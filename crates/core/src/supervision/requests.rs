@@ -39,7 +39,9 @@ impl Supervision {
             ActorRequest::DeleteChild { supervisor, child } => {
                 self.delete_child(request, &supervisor, &child)
             }
-            ActorRequest::Children(target) => self.children(request, &target),
+            ActorRequest::Children { supervisor, after, limit } => {
+                self.children(request, &supervisor, after, limit);
+            }
             ActorRequest::ChildSpec { supervisor, child } => self.child_spec(request, &supervisor, &child),
             ActorRequest::Tree(target) => self.tree(request, target.as_ref()),
             ActorRequest::ListGroups { .. } => {

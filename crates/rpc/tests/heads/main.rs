@@ -90,6 +90,7 @@ async fn what_a_head_refused_is_not_asked_again() {
 #[tokio::test]
 async fn what_changes_nothing_is_no_question() {
     let lines = vec![failed(FailureKind::Unavailable), done()];
-    let (answer, questions) = asked(&ActorRequest::Children(target()), lines).await;
+    let (answer, questions) =
+        asked(&ActorRequest::Children { supervisor: target(), after: None, limit: 1 }, lines).await;
     assert_eq!((answer.unwrap(), questions), (DONE, vec![None, None]));
 }

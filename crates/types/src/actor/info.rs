@@ -108,8 +108,10 @@ pub struct SupervisorInfo {
     pub restarts: u64,
     /// Why it, or the child that it handled last, exited; empty where none has.
     pub last_exit: String,
-    /// Its children in order.
+    /// Its children in order, or so many of them as one answer has.
     pub children: Vec<ChildInfo>,
+    /// Where these end, if there are more.
+    pub more_after: Option<u64>,
     /// When its state changed, in milliseconds since 1970.
     pub since_millis: u64,
 }

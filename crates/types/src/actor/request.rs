@@ -121,8 +121,15 @@ pub enum ActorRequest {
         /// The child's id.
         child: Arc<str>,
     },
-    /// A supervisor, its children, and how they stand.
-    Children(SupervisorTarget),
+    /// A supervisor, its children in order, and how they stand.
+    Children {
+        /// The supervisor.
+        supervisor: SupervisorTarget,
+        /// Behind which place: where the page before ended.
+        after: Option<u64>,
+        /// How many children at most; one at least.
+        limit: usize,
+    },
     /// A child's spec.
     ChildSpec {
         /// The supervisor.
@@ -159,7 +166,7 @@ impl ActorRequest {
             ActorRequest::Create(_)
             | ActorRequest::Find(_)
             | ActorRequest::List { .. }
-            | ActorRequest::Children(_)
+            | ActorRequest::Children { .. }
             | ActorRequest::ChildSpec { .. }
             | ActorRequest::Tree(_)
             | ActorRequest::ListGroups { .. } => false,

@@ -214,12 +214,12 @@ pub(crate) fn child_info() -> impl Strategy<Value = ChildInfo> {
 pub(crate) fn supervisor_info() -> impl Strategy<Value = SupervisorInfo> {
     let texts = (text(), text(), any::<String>());
     let who = (actor_id(), job(), option::of(actor_id()));
-    let how = (strategy(), intensity(), actor_state(), any::<(u64, u64)>());
+    let how = (strategy(), intensity(), actor_state(), any::<(u64, u64, Option<u64>)>());
     (texts, who, how, vec(child_info(), 0..3)).prop_map(
         |(
             (namespace, name, last_exit),
             (supervisor, job, parent),
-            (strategy, intensity, state, (restarts, since_millis)),
+            (strategy, intensity, state, (restarts, since_millis, more_after)),
             children,
         )| SupervisorInfo {
             supervisor,
@@ -233,6 +233,7 @@ pub(crate) fn supervisor_info() -> impl Strategy<Value = SupervisorInfo> {
             restarts,
             last_exit,
             children,
+            more_after,
             since_millis,
         },
     )

@@ -52,7 +52,8 @@ fn about_supervisors() -> impl Strategy<Value = ActorRequest> {
             ActorRequest::StartSupervisor { supervisor, namespace, name, job, detached, spec: Arc::new(spec) }
         }),
         target().prop_map(ActorRequest::StopSupervisor),
-        target().prop_map(ActorRequest::Children),
+        (target(), option::of(any::<u64>()), 1..=10_000_usize)
+            .prop_map(|(supervisor, after, limit)| ActorRequest::Children { supervisor, after, limit }),
         option::of(target()).prop_map(ActorRequest::Tree),
     ]
 }

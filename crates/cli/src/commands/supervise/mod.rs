@@ -182,8 +182,12 @@ async fn start(connection: &Connection, plan: &TreePlan, job: JobId, wait: bool)
 
 /// A tree that is on record goes on starting, whoever listens.
 async fn is_registered(connection: &Connection, job: JobId) -> Result<(), Failure> {
-    let request = ActorRequest::Children(ActorTarget::Id(root_of(job)));
-    connection.client().actors(&request).await.map(drop)
+    connection.client().actors(&only_itself(ActorTarget::Id(root_of(job)))).await.map(drop)
+}
+
+/// Asks for a supervisor, not for its children.
+fn only_itself(supervisor: ActorTarget) -> ActorRequest {
+    ActorRequest::Children { supervisor, after: None, limit: 1 }
 }
 
 /// Whether it is unknown what became of a start.
@@ -260,7 +264,7 @@ async fn stop(target: &ActorTarget, name: &str, global: &GlobalArguments) -> Out
         Exit::NotFound => failure.advise("`mobula list supervisors` shows them; --namespace says where"),
         _ => failure,
     };
-    let found = connection.actors(&what, &ActorRequest::Children(target.clone())).await.map_err(advise)?;
+    let found = connection.actors(&what, &only_itself(target.clone())).await.map_err(advise)?;
     let ActorAnswer::Children(supervisor) = found else { return Err(connection.odd_answer(&what)) };
     // By its id: the name may be another tree's by the time.
     let request = ActorRequest::StopSupervisor(ActorTarget::Id(supervisor.supervisor));

@@ -161,6 +161,7 @@ mod tests {
             restarts: 0,
             last_exit: String::new(),
             children,
+            more_after: None,
             since_millis: 0,
         }
     }

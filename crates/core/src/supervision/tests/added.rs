@@ -131,7 +131,7 @@ fn a_supervisor_that_was_added_and_has_started_is_started_again_under_another_he
     let request = world.ask(ActorRequest::RestartChild { supervisor, child });
     world.settle();
     assert_eq!(world.answer(request).unwrap_err().kind(), FailureKind::ConstructorFailed);
-    let request = world.ask(ActorRequest::Children(ActorTarget::Id(id(1))));
+    let request = world.ask(all_children(id(1)));
     let Ok(ActorAnswer::Children(info)) = world.answer(request) else { panic!() };
     assert_eq!(info.children.len(), 2, "it stays as it is");
 }

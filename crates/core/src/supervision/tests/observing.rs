@@ -60,7 +60,7 @@ fn row(who: &str, state: ActorState, epoch: u64) -> (String, ActorState, u64) {
 }
 
 fn child_id(world: &mut World, child: &str) -> ActorId {
-    let request = world.ask(ActorRequest::Children(ActorTarget::Id(id(1))));
+    let request = world.ask(all_children(id(1)));
     let Ok(ActorAnswer::Children(info)) = world.answer(request) else { panic!() };
     info.children.iter().find(|known| &*known.id == child).unwrap().actor
 }

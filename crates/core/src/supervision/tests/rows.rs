@@ -88,7 +88,7 @@ fn restart_types() {
     world.exit("permanent", ExitKind::Normal);
     world.run(SECOND);
     assert_eq!(world.take_trace(), steps("+permanent"));
-    let request = world.ask(ActorRequest::Children(ActorTarget::Id(id(1))));
+    let request = world.ask(all_children(id(1)));
     let Ok(ActorAnswer::Children(info)) = world.answer(request) else { panic!() };
     let states: Vec<_> = info.children.iter().map(|child| (&*child.id, child.state)).collect();
     assert_eq!(states, [("permanent", ChildState::Present), ("transient", ChildState::Stopped)]);

@@ -87,7 +87,7 @@ fn a_child_that_wanted_no_actor_is_not_lost_with_the_report_of_it() {
         world.join_all();
         world.settle();
         assert_eq!((world.alive(), world.take_trace()), (vec!["a".to_owned()], vec![]));
-        let request = world.ask(ActorRequest::Children(ActorTarget::Id(id(1))));
+        let request = world.ask(all_children(id(1)));
         let Ok(ActorAnswer::Children(info)) = world.answer(request) else { panic!() };
         assert_eq!(info.children[1].state, ChildState::Ignored);
     }
@@ -174,6 +174,34 @@ fn head_away_exits_wait_and_count_when_they_happened() {
     world.run(SECOND);
     assert_eq!(world.alive(), ["a", "b", "c"], "never more than one within five seconds");
     assert!(world.nodes.values().all(|node| node.exits.is_empty()), "all are acknowledged");
+}
+
+#[test]
+fn children_come_in_pages() {
+    let mut world = three(OneForOne);
+    let top = id(1);
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let supervisor = ActorTarget::Id(top);
+        let request = world.ask(ActorRequest::Children { supervisor, after, limit: 2 });
+        let Ok(ActorAnswer::Children(info)) = world.answer(request) else { panic!() };
+        assert!(info.children.len() <= 2);
+        seen.extend(info.children.iter().map(|child| child.id.to_string()));
+        after = info.more_after;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["a", "b", "c"]);
+    world.machine.options.longest_list = 1;
+    let supervisor = ActorTarget::Id(top);
+    let request = world.ask(ActorRequest::Children { supervisor, after: None, limit: 100 });
+    let Ok(ActorAnswer::Children(info)) = world.answer(request) else { panic!() };
+    assert_eq!(
+        (info.children.len(), info.more_after.is_some()),
+        (1, true),
+        "no answer is longer than a list"
+    );
 }
 
 #[test]

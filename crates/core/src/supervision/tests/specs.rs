@@ -19,6 +19,11 @@ pub(super) fn id(number: u64) -> ActorId {
     ActorId(TaskId { high: 1, low: number })
 }
 
+/// Asks for a supervisor with its children.
+pub(super) fn all_children(of: ActorId) -> ActorRequest {
+    ActorRequest::Children { supervisor: ActorTarget::Id(of), after: None, limit: usize::MAX }
+}
+
 pub(super) fn options() -> ActorOptions {
     ActorOptions::default()
 }
