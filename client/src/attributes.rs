@@ -49,7 +49,6 @@
 /// | `timeout = "5s"` | how long one attempt may run |
 /// | `num_returns = n` | a tuple of n values gives a tuple of n references; 0 gives none |
 /// | `priority = 0` | higher runs first within its job |
-/// | `health_period = "10s"` | how long it is from one `health_check` to the next, at least 100 ms |
 /// | `isolation = "process"` | a worker process that runs nothing else |
 /// | `fail_if_infeasible` | a task that no node could ever run fails instead of waiting |
 ///

@@ -121,7 +121,7 @@ fn advice_for(kind: FailureKind) -> Option<&'static str> {
         }
         FailureKind::UnknownFunction => "`mobula list functions` shows what the nodes can run by name",
         FailureKind::BadArguments => {
-            "`mobula list functions` shows the signatures; each argument is one JSON value"
+            "each argument is one JSON value, in the order of the parameters; strings have quotes of their own: '\"text\"'"
         }
         FailureKind::ActorDied => {
             "`mobula get actor` says why it exited; `mobula tree` shows what starts it again"

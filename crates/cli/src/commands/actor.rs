@@ -124,7 +124,9 @@ fn ended_text(done: &str, name: &str, ended: Option<&(Incarnation, ExitReason)>)
         Some((incarnation, reason)) => {
             format!("{done} {name}: incarnation {} exited ({reason})", incarnation.epoch)
         }
-        None => format!("{done} {name}"),
+        None => {
+            format!("{name} did not run, so that nothing was {done}; `mobula get actor` says how it stands")
+        }
     }
 }
 
@@ -224,7 +226,8 @@ mod tests {
             ended_text("stopped", "tally", Some(&ended)),
             "stopped tally: incarnation 4 exited (Shutdown)"
         );
-        assert_eq!(ended_text("killed", "tally", None), "killed tally");
+        let text = ended_text("killed", "tally", None);
+        assert!(text.starts_with("tally did not run, so that nothing was killed"), "{text}");
         let json = ended_json("stopped", "tally", Some(&ended));
         assert_eq!(
             (&json["stopped"], &json["epoch"], &json["reason"]),

@@ -230,6 +230,9 @@ pub(super) fn check_options(spec: &ActorSpec) -> Result<(), Failure> {
 }
 
 pub(super) fn name_taken(namespace: &str, name: &str, owner: ActorId) -> Failure {
-    let text = format!("the name '{name}' in namespace '{namespace}' belongs to {owner}");
+    let text = format!(
+        "the name '{name}' in namespace '{namespace}' belongs to {owner} as long as that lives; \
+         what is not detached ends 30 s after its driver has gone"
+    );
     Failure::new(FailureKind::AlreadyExists, text)
 }

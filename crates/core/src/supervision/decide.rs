@@ -275,16 +275,18 @@ impl Supervision {
         if supervisor.rules.strategy == SupervisorStrategy::OneForAll {
             from = 0;
         }
+        // What stands behind a child that exited is stopped because of that one, not because of one behind it.
+        let first = exits.iter().min_by_key(|exit| exit.ordinal).unwrap_or(first);
+        let mut cause = Some((first.incarnation, first.reason.clone()));
         if let Some(earlier) = &supervisor.decision {
+            if earlier.stage == Stage::Stop && earlier.from <= from && earlier.cause.is_some() {
+                cause.clone_from(&earlier.cause);
+            }
             from = from.min(earlier.from);
             pause_until = pause_until.max(earlier.not_before);
         }
         let decision = supervisor.new_decision(from, Stage::Stop, DecisionEnd::Start);
-        supervisor.decision = Some(Decision {
-            cause: Some((first.incarnation, first.reason.clone())),
-            not_before: pause_until,
-            ..decision
-        });
+        supervisor.decision = Some(Decision { cause, not_before: pause_until, ..decision });
         self.mark_supervisor(id);
         self.advance(id);
     }

@@ -210,13 +210,18 @@ impl Supervision {
             _ => ExitKind::Shutdown,
         };
         let mut reason = ExitReason::of(own);
-        if let Some((incarnation, cause)) = &decision.cause {
-            let (incarnation, cause) = (*incarnation, cause.clone());
-            reason = reason.caused_by(ExitCause {
-                incarnation,
-                name: self.name_of(incarnation.actor),
-                reason: cause,
-            });
+        let of_above = match &decision.end {
+            DecisionEnd::Exit(reason) => reason.cause().cloned(),
+            _ => None,
+        };
+        let of_child = decision.cause.as_ref().map(|(incarnation, cause)| ExitCause {
+            incarnation: *incarnation,
+            name: self.name_of(incarnation.actor),
+            reason: cause.clone(),
+        });
+        // A supervisor that is stopped passes on why.
+        if let Some(cause) = of_child.or(of_above) {
+            reason = reason.caused_by(cause);
         }
         let (actor, is_supervisor, write) = (child.actor, child.is_supervisor, supervisor.write);
         self.stop_one(actor, is_supervisor, shutdown, reason, write);

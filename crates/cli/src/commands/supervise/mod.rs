@@ -207,8 +207,8 @@ fn explain(source: &Source, plan: &TreePlan, failure: &Failure, url: &str) -> Co
     }
     match failure.kind() {
         FailureKind::AlreadyExists => explained.advise(format!(
-            "`mobula supervise stop {}` stops what has the name; or choose another",
-            plan.name
+            "`mobula supervise stop {} --namespace {}` stops what has the name; or choose another",
+            plan.name, plan.namespace
         )),
         FailureKind::UnknownFunction => explained.advise(
             "--executable PATH names the program that has the class; without it, nodes must embed it",

@@ -160,6 +160,47 @@ fn root_cause_is_carried_along() {
     assert_eq!(down.reason.root_cause().kind(), ExitKind::Panicked);
 }
 
+/// Why an actor of that class exited last, as people read it.
+fn last_exit(world: &mut World, class: &str) -> String {
+    let request = world.ask(ActorRequest::Tree(None));
+    let Ok(ActorAnswer::Tree { actors, .. }) = world.answer(request) else { panic!() };
+    actors.iter().find(|actor| &*actor.class.name == class).unwrap().last_exit.clone()
+}
+
+#[test]
+fn root_cause_reaches_what_is_stopped_below() {
+    let inner = tree(OneForOne, vec![below("innermost", tree(OneForOne, vec![child("x")]))]);
+    let mut world = world_with(tree(RestForOne, vec![child("a"), below("inner", inner)]));
+    world.exit("a", ExitKind::Panicked);
+    world.settle();
+    assert_eq!(world.alive(), ["a", "x"]);
+    let why = last_exit(&mut world, "x");
+    assert!(why.starts_with("Panicked, of a ") && why.ends_with("so Shutdown"), "{why}");
+}
+
+#[test]
+fn root_cause_is_the_child_that_the_stopped_one_stands_behind() {
+    let mut world = World::new(2);
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let intensity = Intensity { max_restarts: 100, within: SECOND };
+    let spec = SupervisorSpec { intensity, ..tree(RestForOne, names.map(child).into()) };
+    let request = world.ask(start_tree(1, "tree", spec));
+    world.settle();
+    world.answer(request).unwrap();
+    let is_lost = |world: &World, name: &str| world.running(name).unwrap().0 == node(2);
+    let with_it: Vec<&str> = names.into_iter().filter(|name| is_lost(&world, name)).collect();
+    assert!((2..6).contains(&with_it.len()), "others are lost with the first, and not all: {with_it:?}");
+    world.lose(&node(2));
+    world.fence(&node(2));
+    world.settle();
+    assert_eq!(world.alive(), names);
+    let behind = names.iter().skip_while(|name| **name != with_it[0]);
+    for name in behind.filter(|name| !with_it.contains(name)) {
+        let why = last_exit(&mut world, name);
+        assert!(why.starts_with(&format!("NodeLost, of {} ", with_it[0])), "{name}: {why}");
+    }
+}
+
 #[test]
 fn head_away_exits_wait_and_count_when_they_happened() {
     let mut world = three(OneForOne);
