@@ -22,7 +22,9 @@ pub(super) async fn start(arguments: &UpArguments) -> Outcome<UpReport> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         CommandFailure::new(Exit::CannotServe, "cannot start a cluster in the background").because(error)
     };
-    let log = File::create(&log_path).map_err(|error| failed(&error))?;
+    // Behind what is there: it may be that of a cluster that has the port, and is to keep its log.
+    let log = File::options().create(true).append(true).open(&log_path).map_err(|error| failed(&error))?;
+    let begin = log.metadata().map_err(|error| failed(&error))?.len();
     let mut process = Command::new("/proc/self/exe")
         .arg0("mobula")
         .args(supervisor_arguments(arguments))
@@ -40,7 +42,7 @@ pub(super) async fn start(arguments: &UpArguments) -> Outcome<UpReport> {
             Err(_) => {
                 let _gone = process.kill().await;
                 let what = format!("the cluster was not ready after {} s", READY.as_secs());
-                return Err(with_log(CommandFailure::new(Exit::TimedOut, what), &log_path));
+                return Err(with_log(CommandFailure::new(Exit::TimedOut, what), &log_path, begin));
             }
         };
     }
@@ -49,7 +51,11 @@ pub(super) async fn start(arguments: &UpArguments) -> Outcome<UpReport> {
     }
     let status = process.wait().await.map_err(|error| failed(&error))?;
     let exit = if status.code() == Some(Exit::CannotServe as i32) { Exit::CannotServe } else { Exit::Failed };
-    Err(with_log(CommandFailure::new(exit, format!("the cluster did not start ({status})")), &log_path))
+    Err(with_log(
+        CommandFailure::new(exit, format!("the cluster did not start ({status})")),
+        &log_path,
+        begin,
+    ))
 }
 
 fn supervisor_arguments(arguments: &UpArguments) -> Vec<std::ffi::OsString> {
@@ -78,12 +84,12 @@ fn log_path(arguments: &UpArguments) -> Outcome<PathBuf> {
     Ok(folder.join(format!("up-{}.log", arguments.port)))
 }
 
-/// Adds the end of the log to a failure.
-fn with_log(failure: CommandFailure, path: &Path) -> CommandFailure {
+/// Adds the end of the log to a failure, as far as it lies behind `begin`.
+fn with_log(failure: CommandFailure, path: &Path, begin: u64) -> CommandFailure {
     let tail = || -> std::io::Result<String> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL).max(begin)))?;
         let mut bytes = Vec::new();
         file.take(LOG_TAIL).read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
