@@ -125,7 +125,7 @@ fn ended_text(done: &str, name: &str, ended: Option<&(Incarnation, ExitReason)>)
             format!("{done} {name}: incarnation {} exited ({reason})", incarnation.epoch)
         }
         None => {
-            format!("{name} did not run, so that nothing was {done}; `mobula get actor` says how it stands")
+            format!("{name} did not run, so nothing was {done}; `mobula get actor` says how it stands now")
         }
     }
 }
@@ -227,7 +227,7 @@ mod tests {
             "stopped tally: incarnation 4 exited (Shutdown)"
         );
         let text = ended_text("killed", "tally", None);
-        assert!(text.starts_with("tally did not run, so that nothing was killed"), "{text}");
+        assert!(text.starts_with("tally did not run, so nothing was killed"), "{text}");
         let json = ended_json("stopped", "tally", Some(&ended));
         assert_eq!(
             (&json["stopped"], &json["epoch"], &json["reason"]),

@@ -99,26 +99,27 @@ async fn with_all_children(
     connection: &Connection,
     what: &str,
 ) -> Outcome<SupervisorInfo> {
-    let mut found: Option<SupervisorInfo> = None;
-    loop {
-        let supervisor = found.as_ref().map_or(target.clone(), |info| ActorTarget::Id(info.supervisor));
-        let after = found.as_ref().and_then(|info| info.more_after);
-        let request = ActorRequest::Children { supervisor, after, limit: PAGE };
-        let ActorAnswer::Children(page) = connection.actors(what, &request).await? else {
-            return Err(connection.odd_answer(what));
-        };
-        let info = match found.take() {
-            None => *page,
-            Some(mut info) => {
-                info.children.extend(page.children);
-                info.more_after = page.more_after;
-                info
-            }
-        };
-        if info.more_after.is_none() {
-            return Ok(info);
-        }
-        found = Some(info);
+    let mut info = children_page(target.clone(), None, connection, what).await?;
+    while info.more_after.is_some() {
+        // By its id: the name may be another's by the time.
+        let supervisor = ActorTarget::Id(info.supervisor);
+        let page = children_page(supervisor, info.more_after, connection, what).await?;
+        info.children.extend(page.children);
+        info.more_after = page.more_after;
+    }
+    Ok(info)
+}
+
+async fn children_page(
+    supervisor: ActorTarget,
+    after: Option<u64>,
+    connection: &Connection,
+    what: &str,
+) -> Outcome<SupervisorInfo> {
+    let request = ActorRequest::Children { supervisor, after, limit: PAGE };
+    match connection.actors(what, &request).await? {
+        ActorAnswer::Children(page) => Ok(*page),
+        _ => Err(connection.odd_answer(what)),
     }
 }
 

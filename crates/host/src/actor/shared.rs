@@ -97,7 +97,15 @@ impl Shared {
             runtime: started.handle().clone(),
             on_start: Box::new(on_start),
             on_stop: Box::new(on_stop),
-        })?;
+        });
+        let pool = match pool {
+            Ok(pool) => pool,
+            Err(error) => {
+                // Not dropped here: that would wait for its threads, on one that may not.
+                started.shutdown_background();
+                return Err(error);
+            }
+        };
         let _set_once = self.pool.set(pool);
         *runtime = Runtimes::Runs(started);
         Ok(())
