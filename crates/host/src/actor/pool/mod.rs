@@ -15,7 +15,7 @@ mod crew;
 mod tests;
 
 use crate::panic::guard;
-use async_task::{Runnable, Task};
+use async_task::{Runnable, ScheduleInfo, Task, WithInfo};
 use crew::{Bed, Crew};
 use parking_lot::Mutex;
 use std::cell::RefCell;
@@ -104,8 +104,8 @@ impl Pool {
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Task<(), &'static str> {
         let pool = self.clone();
-        let schedule = move |ready| pool.push(ready);
-        let (ready, task) = async_task::Builder::new().metadata(name).spawn(|_| future, schedule);
+        let schedule = move |ready, info: ScheduleInfo| pool.push(ready, info.woken_while_running);
+        let (ready, task) = async_task::Builder::new().metadata(name).spawn(|_| future, WithInfo(schedule));
         ready.schedule();
         task
     }
@@ -148,7 +148,8 @@ impl Pool {
         drop(dropped);
     }
 
-    fn push(self: &Arc<Self>, ready: Ready) {
+    /// Queues a task, and has a thread look for it, unless it was running just now: then the thread that ran it does.
+    fn push(self: &Arc<Self>, ready: Ready, was_running: bool) {
         {
             let mut queue = self.queue.lock();
             if queue.closed {
@@ -160,7 +161,7 @@ impl Pool {
         }
         // A thread that rests looks into the queue after it has stopped counting as one that works: either it finds this
         // task there, or it is seen to rest here, since both looked under the queue's lock.
-        if self.has_room() {
+        if !was_running && self.has_room() {
             self.wake_one();
         }
     }

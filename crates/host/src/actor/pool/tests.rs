@@ -67,6 +67,20 @@ fn a_lone_task_wakes_one_thread() {
 }
 
 #[test]
+fn a_task_that_yields_wakes_nobody() {
+    let (pool, _runtime) = pool(4);
+    let (done, end) = channel();
+    pool.spawn("yields", async move {
+        for _ in 0..500 {
+            tokio::task::yield_now().await;
+        }
+        done.send(()).unwrap();
+    });
+    end.recv().unwrap();
+    assert!(pool.wakes() <= 1);
+}
+
+#[test]
 fn tasks_that_are_woken_from_elsewhere_go_on_in_the_runtime() {
     let (pool, _runtime) = pool(2);
     let (done, end) = channel();
