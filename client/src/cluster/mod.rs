@@ -27,13 +27,13 @@ use crate::link::{Command, Link};
 use crate::observer::NodeChanges;
 use crate::put::Put;
 use crate::{ErrorKind, Result};
+use mobula_runtime::led::LedThread;
 use mobula_types::{ClusterView, JobId, NodeId, NodeInfo, NodeState, Resources};
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The variable that names the cluster's addresses, separated by commas.
@@ -62,7 +62,7 @@ pub struct Cluster(Arc<Inner>);
 struct Inner {
     context: Context,
     job: JobId,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<LedThread>>,
     /// The connection is a worker's, and goes on without this.
     is_borrowed: bool,
     /// What the cluster itself runs on, where it is inside this program: ends after the connection.
@@ -105,7 +105,7 @@ impl Cluster {
         LocalBuilder::default()
     }
 
-    pub(crate) fn new(link: Arc<Link>, job: JobId, thread: JoinHandle<()>) -> Self {
+    pub(crate) fn new(link: Arc<Link>, job: JobId, thread: LedThread) -> Self {
         Cluster(Arc::new(Inner {
             context: Context::of_driver(link),
             job,
@@ -253,7 +253,7 @@ impl Cluster {
         #[cfg(feature = "local")]
         let local = self.0.local.lock().take();
         let ends = tokio::task::spawn_blocking(move || {
-            let _its_panic_was_reported = thread.map(JoinHandle::join);
+            let _its_panic_was_reported = thread.map(LedThread::join);
         });
         let _its_panic_was_reported = ends.await;
         #[cfg(feature = "local")]

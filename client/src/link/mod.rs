@@ -1,7 +1,8 @@
 //! The link: this process's session with its home node, and the thread that serves it.
 //!
 //! All input and output of the SDK happens on one thread of its own with a `current_thread` runtime, whatever runtime the
-//! program has: a program that blocks its threads never loses the session. Drivers and workers share this code.
+//! program has: a program that blocks its threads never loses the session. Drivers and workers share this code. A worker's
+//! thread may run a short turn in between, as an [errand](mobula_runtime::led).
 //!
 //! - Any thread [submits](Link::submit): it names the task, makes the [handle](crate::reference::Handle), and leaves a
 //!   [`Request`] in the [`Inbox`]. That never waits and never blocks, and wakes the thread only if it sleeps.

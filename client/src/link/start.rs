@@ -5,10 +5,10 @@ use super::{Link, OwnerTerms};
 use crate::worker::GuestSide;
 use mobula_host::{BoxFuture, BulkAccess};
 use mobula_rpc::session::Session;
+use mobula_runtime::led::{LedOptions, LedThread};
 use mobula_types::{ClusterView, Failure, FailureKind, JobId, NodeId};
 use std::fmt;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Whose session it is.
@@ -101,7 +101,7 @@ pub(crate) async fn start<O, G>(
     options: LinkOptions,
     open: O,
     guest: G,
-) -> Result<(Arc<Link>, JoinHandle<()>), Failure>
+) -> Result<(Arc<Link>, LedThread), Failure>
 where
     O: FnOnce() -> BoxFuture<Result<Opened, Failure>> + Send + 'static,
     G: FnOnce(&Arc<Link>) -> Option<Box<dyn GuestSide>> + Send + 'static,
@@ -121,7 +121,7 @@ where
             }
         }
     };
-    let thread = mobula_runtime::thread::spawn_runtime(name, run).map_err(|error| {
+    let thread = LedThread::start(LedOptions::new(name), run).map_err(|error| {
         Failure::new(FailureKind::ResourceExhausted, format!("no thread for a session: {error}"))
     })?;
     let link = is_open.await.unwrap_or_else(|_| {

@@ -8,9 +8,9 @@ use mobula_host::{
     EmbeddedOptions, EmbeddedWorker, FunctionTable, NoMarker, RunningWorker, install_panic_hook,
 };
 use mobula_rpc::session::Session;
+use mobula_runtime::led::LedThread;
 use mobula_types::{ClusterView, Failure, FunctionInfo};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 /// The functions of this program, for a node in this process: `Cluster::local()`, and nodes that embed functions.
 ///
@@ -64,7 +64,7 @@ impl EmbeddedWorker<Session> for Functions {
 #[derive(Debug)]
 struct Running {
     link: Arc<Link>,
-    thread: JoinHandle<()>,
+    thread: LedThread,
 }
 
 impl RunningWorker for Running {

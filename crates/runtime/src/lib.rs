@@ -2,10 +2,12 @@
 //!
 //! - [`spawn`], [`spawn_local`] and [`spawn_on`] give each task a name and an owner: the [`TaskHandle`] ends it when it is dropped.
 //! - [`clock`] is the only place that reads a clock.
+//! - [`led`]: a single-threaded runtime whose thread may do something else in between.
 //! - [`Shutdown`] tells components to end, and waits for nobody by itself.
 //! - [`telemetry`] sets up logging for a binary.
 
 pub mod clock;
+pub mod led;
 mod shutdown;
 mod task;
 pub mod telemetry;

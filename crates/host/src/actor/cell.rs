@@ -6,6 +6,7 @@ use super::ending::{Dropping, Ending, How};
 use super::health::Checks;
 use super::mailbox::Mailbox;
 use super::object::State;
+use super::pool::TaskKind;
 use super::queue::QueuedTurn;
 use super::shared::Shared;
 use crate::panic::guard;
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One actor.
 pub(crate) struct ActorCell {
@@ -28,6 +30,8 @@ pub(crate) struct ActorCell {
     pub(crate) context: Arc<dyn Any + Send + Sync>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) dropping: Dropping,
+    /// Its last turn was so short that the next one is likely to be too.
+    pub(crate) brief: AtomicBool,
     /// Never held while code of a user runs.
     pub(crate) state: Mutex<CellState>,
 }
@@ -237,7 +241,8 @@ impl ActorCell {
 
     /// Starts the drive task. `driven` must have been set.
     pub(crate) fn spawn_drive(self: &Arc<Self>) {
-        self.shared.spawn("actor", drive(self.clone()));
+        let kind = TaskKind { name: "actor", brief: self.brief.load(Ordering::Relaxed) };
+        self.shared.spawn(kind, drive(self.clone()));
     }
 
     /// What is to be done next. Without anything the drive task has to end.

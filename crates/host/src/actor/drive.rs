@@ -13,6 +13,7 @@ use mobula_runtime::clock;
 use mobula_types::actor::{Down, ExitKind};
 use mobula_types::{ExitReason, Failure, FailureKind, Time};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What is to be done next.
@@ -34,9 +35,8 @@ pub(crate) enum Step {
     Rest,
 }
 
-/// After so many turns, or so long, the thread is for others.
+/// After so many turns the thread is for others, however short they were.
 const MOST_TURNS: u32 = 64;
-const MOST_TIME: Duration = Duration::from_millis(1);
 /// `on_stop` has at least so long, even after a grace that was too short.
 const LEAST_FOR_ON_STOP: Duration = Duration::from_secs(1);
 
@@ -45,6 +45,7 @@ pub(crate) async fn drive(cell: Arc<ActorCell>) {
     let mut token = CancelToken::default();
     loop {
         let since = clock::now();
+        let mut last = since;
         for _ in 0..MOST_TURNS {
             match cell.step(&mut token) {
                 Step::Turn(turn) => run(&cell, turn, token.clone()).await,
@@ -52,7 +53,10 @@ pub(crate) async fn drive(cell: Arc<ActorCell>) {
                 Step::End(reason) => return end(&cell, reason),
                 other => Box::pin(do_seldom(&cell, other)).await,
             }
-            if clock::now().since(since) >= MOST_TIME {
+            let now = clock::now();
+            cell.brief.store(now.since(last) <= cell.shared.brief, Ordering::Relaxed);
+            last = now;
+            if now.since(since) >= cell.shared.share {
                 break;
             }
         }

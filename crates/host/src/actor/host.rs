@@ -34,6 +34,11 @@ pub struct ActorHostOptions {
     pub on_thread_start: fn(),
     /// How long it is from one health check of an actor to the next, where its class does not say (10 s).
     pub health_period: Duration,
+    /// How long an actor may hold a thread while others wait (1 ms).
+    pub share: Duration,
+    /// What a turn takes at most for the actor's next one to be run, where it is alone, on the thread that brought it and
+    /// by an [errand](mobula_runtime::led) of that (50 µs): to have another thread run it takes about as long.
+    pub brief: Duration,
 }
 
 impl ActorHostOptions {
@@ -47,6 +52,8 @@ impl ActorHostOptions {
             events,
             on_thread_start: || {},
             health_period: Duration::from_secs(10),
+            share: Duration::from_millis(1),
+            brief: Duration::from_micros(50),
         }
     }
 }
@@ -121,6 +128,7 @@ impl ActorHost {
             context,
             shared: self.shared.clone(),
             dropping: Default::default(),
+            brief: Default::default(),
             state,
         });
         match self.shared.actors.lock().entry(key) {

@@ -3,6 +3,7 @@
 use super::cell::ActorCell;
 use super::class::Access;
 use super::ending::{Ending, How};
+use super::pool::TaskKind;
 use super::run::Part;
 use mobula_types::actor::{Caller, ExitKind, Incarnation};
 use mobula_types::{ExitReason, Failure, FailureKind};
@@ -161,7 +162,7 @@ impl ActorExit {
 /// Work of an actor beside its turns: dropping it ends the work at its next await.
 #[derive(Debug)]
 #[must_use = "it ends when this is dropped"]
-pub struct OwnWork(#[expect(dead_code, reason = "it is owned")] async_task::Task<(), &'static str>);
+pub struct OwnWork(#[expect(dead_code, reason = "it is owned")] async_task::Task<(), TaskKind>);
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

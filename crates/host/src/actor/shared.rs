@@ -4,7 +4,7 @@ use super::cell::ActorCell;
 use super::events::ActorEvents;
 use super::health::HealthWatch;
 use super::host::ActorHostOptions;
-use super::pool::{Pool, PoolOptions};
+use super::pool::{Pool, PoolOptions, TaskKind};
 use super::thread::{Numbers, enter, leave};
 use crate::CrashMarker;
 use foldhash::HashMap;
@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) events: Arc<dyn ActorEvents>,
     pub(crate) health: HealthWatch,
     pub(crate) health_period: Duration,
+    pub(crate) share: Duration,
+    pub(crate) brief: Duration,
     pub(crate) actors: Mutex<HashMap<u32, Arc<ActorCell>>>,
     /// How many tasks have been started.
     tasks: AtomicU64,
@@ -48,13 +50,24 @@ enum Runtimes {
 
 impl Shared {
     pub(crate) fn new(options: ActorHostOptions) -> Self {
-        let ActorHostOptions { threads, first_slot, name, marker, events, on_thread_start, health_period } =
-            options;
+        let ActorHostOptions {
+            threads,
+            first_slot,
+            name,
+            marker,
+            events,
+            on_thread_start,
+            health_period,
+            share,
+            brief,
+        } = options;
         Shared {
             marker,
             events,
             health: HealthWatch::default(),
             health_period,
+            share,
+            brief,
             actors: Mutex::default(),
             tasks: AtomicU64::new(0),
             threads,
@@ -107,6 +120,7 @@ impl Shared {
             }
         };
         let _set_once = self.pool.set(pool);
+        mobula_runtime::led::provide_relief();
         *runtime = Runtimes::Runs(started);
         Ok(())
     }
@@ -123,10 +137,10 @@ impl Shared {
     }
 
     /// Starts a task of turns. It ends by itself, or with the host. Does nothing on a host without threads.
-    pub(crate) fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, kind: impl Into<TaskKind>, future: impl Future<Output = ()> + Send + 'static) {
         let Some(pool) = self.pool.get() else { return };
         self.tasks.fetch_add(1, Ordering::Relaxed);
-        pool.spawn(name, future);
+        pool.spawn(kind, future);
     }
 
     /// As [`spawn`](Self::spawn), of a task that ends with what this gives.
@@ -134,7 +148,7 @@ impl Shared {
         &self,
         name: &'static str,
         future: impl Future<Output = ()> + Send + 'static,
-    ) -> Option<async_task::Task<(), &'static str>> {
+    ) -> Option<async_task::Task<(), TaskKind>> {
         let pool = self.pool.get()?;
         self.tasks.fetch_add(1, Ordering::Relaxed);
         Some(pool.spawn_owned(name, future))

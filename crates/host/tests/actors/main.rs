@@ -2,6 +2,7 @@
 
 mod cancel;
 mod ending;
+mod errands;
 mod failing;
 mod fairness;
 mod health;

@@ -327,7 +327,7 @@ impl World {
         world
     }
 
-    fn empty(change: impl FnOnce(ActorHostOptions) -> ActorHostOptions) -> Self {
+    pub(crate) fn empty(change: impl FnOnce(ActorHostOptions) -> ActorHostOptions) -> Self {
         let (events, script) = World::events();
         let options =
             ActorHostOptions { health_period: Duration::from_millis(10), ..ActorHostOptions::new(2, events) };

@@ -5,6 +5,8 @@
 //! a task wakes one thread, if one is idle, and no other.
 //!
 //! - Tasks start in the order in which they became ready, whichever thread is free.
+//! - A task that is [brief](TaskKind) wakes nobody where it becomes ready on a thread that leads a runtime: that thread runs
+//!   it itself, as an [errand](led), beside those of the pool.
 //! - As many threads run tasks as the pool's size says. One that waits in [`Pool::blocking`] lets another run, which is
 //!   started if there is none; when it comes back, one more than that may run until a task ends.
 //! - Tasks find themselves in the tokio runtime that the pool was given, for its timers and sockets.
@@ -17,8 +19,9 @@ mod tests;
 use crate::panic::guard;
 use async_task::{Runnable, ScheduleInfo, Task, WithInfo};
 use crew::{Bed, Crew};
+use mobula_runtime::led;
 use parking_lot::Mutex;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -31,12 +34,31 @@ use tokio::runtime::Handle;
 const LINGER: Duration = Duration::from_secs(10);
 
 thread_local! {
-    /// The pool of this thread, unless it waits in [`Pool::blocking`].
+    /// The pool of this thread, or of its errand, unless it waits in [`Pool::blocking`].
     static POOL: RefCell<Option<Arc<Pool>>> = const { RefCell::new(None) };
+    /// This thread is none of the pool's, and runs a task of it as an errand.
+    static ON_ERRAND: Cell<bool> = const { Cell::new(false) };
+    /// This thread has been set up for its pool's tasks.
+    static IS_SET_UP: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A task that may go on, with its name.
-type Ready = Runnable<&'static str>;
+/// What is known of a task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TaskKind {
+    /// For people.
+    pub(crate) name: &'static str,
+    /// It is likely to pause or to end before another thread would have been woken.
+    pub(crate) brief: bool,
+}
+
+impl From<&'static str> for TaskKind {
+    fn from(name: &'static str) -> Self {
+        TaskKind { name, brief: false }
+    }
+}
+
+/// A task that may go on.
+type Ready = Runnable<TaskKind>;
 
 /// How a pool is set up.
 pub(crate) struct PoolOptions {
@@ -91,21 +113,22 @@ impl Pool {
     /// Starts a task. It goes on until its own end, or that of the pool: then it is dropped.
     pub(crate) fn spawn(
         self: &Arc<Self>,
-        name: &'static str,
+        kind: impl Into<TaskKind>,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
-        self.spawn_owned(name, future).detach();
+        self.spawn_owned(kind, future).detach();
     }
 
     /// Starts a task that is dropped with what this gives, at its next await.
     pub(crate) fn spawn_owned(
         self: &Arc<Self>,
-        name: &'static str,
+        kind: impl Into<TaskKind>,
         future: impl Future<Output = ()> + Send + 'static,
-    ) -> Task<(), &'static str> {
+    ) -> Task<(), TaskKind> {
         let pool = self.clone();
         let schedule = move |ready, info: ScheduleInfo| pool.push(ready, info.woken_while_running);
-        let (ready, task) = async_task::Builder::new().metadata(name).spawn(|_| future, WithInfo(schedule));
+        let (ready, task) =
+            async_task::Builder::new().metadata(kind.into()).spawn(|_| future, WithInfo(schedule));
         ready.schedule();
         task
     }
@@ -150,6 +173,10 @@ impl Pool {
 
     /// Queues a task, and has a thread look for it, unless it was running just now: then the thread that ran it does.
     fn push(self: &Arc<Self>, ready: Ready, was_running: bool) {
+        if ready.metadata().brief && led::may_run_errand() {
+            let pool = self.clone();
+            return led::run_errand(Box::new(move || pool.run_errand(ready)));
+        }
         {
             let mut queue = self.queue.lock();
             if queue.closed {
@@ -161,7 +188,8 @@ impl Pool {
         }
         // A thread that rests looks into the queue after it has stopped counting as one that works: either it finds this
         // task there, or it is seen to rest here, since both looked under the queue's lock.
-        if !was_running && self.has_room() {
+        let runs_again_here = was_running && !ON_ERRAND.get();
+        if !runs_again_here && self.has_room() {
             self.wake_one();
         }
     }
@@ -207,13 +235,27 @@ impl Pool {
         POOL.set(Some(self.clone()));
         let bed = Arc::new(Bed::of_this_thread());
         while let Some(ready) = self.next(&bed) {
-            let name = *ready.metadata();
-            if let Err(panic) = guard(|| ready.run()) {
-                tracing::error!(task = name, %panic, "a task panicked");
-            }
+            run(ready);
         }
         POOL.set(None);
         (self.options.on_stop)();
+    }
+
+    /// Runs a task until it pauses, on a thread that is none of the pool's.
+    fn run_errand(self: Arc<Self>, ready: Ready) {
+        if self.queue.lock().closed {
+            return drop(ready);
+        }
+        if !IS_SET_UP.replace(true) {
+            (self.options.on_start)();
+        }
+        let in_runtime = self.options.runtime.enter();
+        ON_ERRAND.set(true);
+        POOL.set(Some(self.clone()));
+        run(ready);
+        POOL.set(None);
+        ON_ERRAND.set(false);
+        drop(in_runtime);
     }
 
     /// What this thread runs next. `None` where it is to end.
@@ -257,6 +299,13 @@ impl Pool {
     }
 }
 
+fn run(ready: Ready) {
+    let name = ready.metadata().name;
+    if let Err(panic) = guard(|| ready.run()) {
+        tracing::error!(task = name, %panic, "a task panicked");
+    }
+}
+
 /// A thread waits as long as this lives, and another one may run tasks.
 struct Waiting<'a>(&'a Arc<Pool>);
 
@@ -264,6 +313,11 @@ impl<'a> Waiting<'a> {
     fn begin(pool: &'a Arc<Pool>) -> Self {
         // What it waits inside of that does not count twice.
         POOL.set(None);
+        if ON_ERRAND.get() {
+            // It never counted as one of the pool's threads.
+            led::hand_over();
+            return Waiting(pool);
+        }
         {
             let _crew = pool.crew.lock();
             pool.working.fetch_sub(1, Ordering::Relaxed);
@@ -277,7 +331,7 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        {
+        if !ON_ERRAND.get() {
             let _crew = self.0.crew.lock();
             self.0.working.fetch_add(1, Ordering::Relaxed);
         }
