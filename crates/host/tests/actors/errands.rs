@@ -166,7 +166,6 @@ fn a_brief_turn_that_pauses_goes_on_where_there_is_a_thread() {
         world.script.open(handle);
         world.wait_for(&format!("done {handle}"));
     }
-    let thread = bringer.thread();
     let on_errand =
         world.script.notes().iter().filter(|note| note.ends_with(&format!("on {thread:?}"))).count();
     assert_eq!(on_errand, 0, "the gates were opened elsewhere");
