@@ -19,6 +19,8 @@ use std::task::Waker;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
+/// How many requests are taken before they are sent.
+const PORTION: usize = 128;
 /// How soon it is looked again whether the session has room, where nothing else happens.
 const STALLED: Duration = Duration::from_millis(1);
 /// How long releases may wait for something else to be sent, after others were woken.
@@ -125,15 +127,25 @@ impl Io {
         }
     }
 
-    /// Serves the session until it is over for good. Each round takes everything that is there, sends what may be sent,
-    /// and only then wakes those who wait.
+    /// Serves the session until it is over for good. Each round takes everything that is there, in portions, sends what may
+    /// be sent, and only then wakes those who wait.
     pub(super) async fn run(mut self) {
         let mut taken = Taken::default();
         let mut frames = Vec::new();
         loop {
             self.link.inbox.take(&mut taken, self.out.take_sent());
             let mut busy = !taken.requests.is_empty() || !taken.commands.is_empty();
-            taken.requests.drain(..).for_each(|request| self.take_request(request));
+            let mut requests = taken.requests.drain(..);
+            loop {
+                requests.by_ref().take(PORTION).for_each(|request| self.take_request(request));
+                if requests.len() == 0 {
+                    break;
+                }
+                // The node works on these while the next ones are encoded. The session's own tasks share this thread.
+                self.out.flush();
+                tokio::task::yield_now().await;
+            }
+            drop(requests);
             taken.commands.drain(..).for_each(|command| self.take_command(command));
             self.out.flush();
             busy |= self.receiver.try_receive(&mut frames);

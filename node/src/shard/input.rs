@@ -58,6 +58,16 @@ pub(crate) enum Input {
     Call(Call),
 }
 
+impl Input {
+    /// What it counts of those that one turn takes.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Input::Frames { frames, .. } => frames.len(),
+            _ => 1,
+        }
+    }
+}
+
 /// A call of the service that needs the shard.
 #[derive(Debug)]
 pub(crate) enum Call {

@@ -1,11 +1,11 @@
 //! The beginning and the end of sessions.
 
 use super::session::Party;
-use super::{Input, Reply, Shard};
+use super::{Input, Reply, Shard, TURN};
 use mobula_core::tasks::{self, SessionKey, SessionKind};
 use mobula_rpc::session::{Session, SessionEnd};
 use mobula_runtime::{TaskHandle, clock, spawn};
-use mobula_types::{Failure, FailureKind, SessionRole};
+use mobula_types::{Failure, FailureKind, Frame, SessionRole};
 use tokio::sync::mpsc;
 
 /// Reads a session to its end and tells the shard.
@@ -13,25 +13,42 @@ pub(super) fn read(key: SessionKey, session: Session, inbox: mpsc::Sender<Input>
     spawn("read a session", async move {
         let mut events = session.sender.events();
         let mut receiver = session.receiver;
+        let mut frames = Vec::new();
         let end = loop {
-            let mut frames = Vec::new();
-            let input = tokio::select! {
+            let sent = tokio::select! {
                 biased;
                 received = receiver.receive(&mut frames) => match received {
-                    Ok(()) => Input::Frames { session: key, frames },
+                    Ok(()) => send_frames(key, &mut frames, &inbox).await,
                     Err(end) => break end,
                 },
                 Ok(()) = events.changed() => {
                     let attached = events.borrow_and_update().is_attached();
-                    Input::Attached { session: key, attached }
+                    inbox.send(Input::Attached { session: key, attached }).await
                 }
             };
-            if inbox.send(input).await.is_err() {
+            if sent.is_err() {
                 return;
             }
         };
         let _shard_ended = inbox.send(Input::Ended { session: key, end }).await;
     })
+}
+
+/// Sends frames in the portions that a turn takes; leaves `frames` empty.
+async fn send_frames(
+    session: SessionKey,
+    frames: &mut Vec<Frame>,
+    inbox: &mpsc::Sender<Input>,
+) -> Result<(), mpsc::error::SendError<Input>> {
+    if frames.len() <= TURN {
+        return inbox.send(Input::Frames { session, frames: std::mem::take(frames) }).await;
+    }
+    let mut rest = std::mem::take(frames).into_iter();
+    while rest.len() > 0 {
+        let frames = rest.by_ref().take(TURN).collect();
+        inbox.send(Input::Frames { session, frames }).await?;
+    }
+    Ok(())
 }
 
 impl Shard {
@@ -160,5 +177,33 @@ impl Shard {
             state.sender.abort(SessionEnd::Malformed(failure));
         }
         self.on_ended(session, &SessionEnd::Closed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn many_frames_come_in_order_and_in_portions_of_a_turn() {
+        let (inbox, mut inputs) = mpsc::channel(8);
+        for count in [1, TURN, TURN + 1, 3 * TURN] {
+            let mut frames: Vec<Frame> = (0..count as u64).map(|total| Frame::Credit { total }).collect();
+            send_frames(SessionKey(1), &mut frames, &inbox).await.unwrap();
+            let mut came = Vec::new();
+            while let Ok(Input::Frames { frames, .. }) = inputs.try_recv() {
+                assert!(frames.len() <= TURN);
+                came.extend(frames);
+            }
+            let totals: Vec<u64> = came
+                .iter()
+                .map(|frame| match frame {
+                    Frame::Credit { total } => *total,
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(totals, (0..count as u64).collect::<Vec<_>>());
+            assert!(frames.is_empty());
+        }
     }
 }
