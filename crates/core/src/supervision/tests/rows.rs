@@ -95,6 +95,17 @@ fn restart_types() {
 }
 
 #[test]
+fn restart_of_a_transient_child_that_was_shut_down_is_not_wanted() {
+    let transient = ChildSpec { restart: RestartType::Transient, ..child("a") };
+    let mut world = world_with(tree(OneForOne, vec![transient, child("b")]));
+    world.take_trace();
+    world.exit("a", ExitKind::Shutdown);
+    world.exit("b", ExitKind::Shutdown);
+    world.run(SECOND);
+    assert_eq!(world.take_trace(), steps("+b"));
+}
+
+#[test]
 fn restart_node_lost_is_abnormal() {
     let transient = ChildSpec { restart: RestartType::Transient, ..child("a") };
     let mut world = world_with(tree(OneForOne, vec![transient]));
@@ -151,11 +162,11 @@ fn back_off() {
     spec.intensity.max_restarts = 1000;
     let mut world = world_with(spec);
     let mut pauses = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..12 {
         world.exit("a", ExitKind::Panicked);
         let before = world.now;
         world.settle();
-        if world.running("a").is_none() {
+        while world.running("a").is_none() {
             world.now = world.machine.next_deadline();
             world.tell(crate::supervision::Event::Tick);
             world.settle();
@@ -163,7 +174,8 @@ fn back_off() {
         pauses.push(world.now.since(before).as_millis());
     }
     assert_eq!(pauses[0], 0);
-    for (pause, longest) in pauses[1..].iter().zip([100, 200, 400]) {
+    let longest = [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000];
+    for (pause, longest) in pauses[1..].iter().zip(longest) {
         assert!((longest * 3 / 4..=longest).contains(pause), "{pauses:?}");
     }
     world.run(SECOND * 60);
@@ -384,6 +396,15 @@ fn significant_children_any() {
     world.settle();
     assert_eq!(world.alive(), [""; 0]);
     assert!(world.records.supervisors.is_empty());
+}
+
+#[test]
+fn significant_children_never_unless_said() {
+    let significant = ChildSpec { significant: true, restart: RestartType::Temporary, ..child("a") };
+    let mut world = world_with(tree(OneForOne, vec![significant, child("b")]));
+    world.exit("a", ExitKind::Normal);
+    world.settle();
+    assert_eq!(world.alive(), ["b"]);
 }
 
 #[test]
