@@ -212,6 +212,8 @@ impl Led {
                 false => self.relief.wait(&self.turnstile, || self.is_over()),
             };
         }
+        // Here, where everything is still there that it may need.
+        drop(ERRAND.take());
         LED.set(None);
         self.relief.wake();
         let (state, finished, ended) =

@@ -76,11 +76,14 @@ impl Relief {
             let absence = turnstile.absence();
             if let Some(left) = absence
                 && self.is_needed(seen, left)
-                && turnstile.relieve(left)
             {
+                // Before the other thread may have become the relief.
                 self.state.store(NONE, Ordering::SeqCst);
                 self.called.store(false, Ordering::SeqCst);
-                return true;
+                if turnstile.relieve(left) {
+                    return true;
+                }
+                self.state.store(WATCHES, Ordering::SeqCst);
             }
             seen = absence;
             quiet = if absence.is_none() { quiet + 1 } else { 0 };

@@ -5,8 +5,8 @@
 //! a task wakes one thread, if one is idle, and no other.
 //!
 //! - Tasks start in the order in which they became ready, whichever thread is free.
-//! - A task that is [brief](TaskKind) wakes nobody where it becomes ready on a thread that leads a runtime: that thread runs
-//!   it itself, as an [errand](led), beside those of the pool.
+//! - A task that is [brief](TaskKind) wakes nobody where it is started on a thread that leads a runtime: that thread runs its
+//!   first part itself, as an [errand](led), beside the threads of the pool and ahead of what is queued.
 //! - As many threads run tasks as the pool's size says. One that waits in [`Pool::blocking`] lets another run, which is
 //!   started if there is none; when it comes back, one more than that may run until a task ends.
 //! - Tasks find themselves in the tokio runtime that the pool was given, for its timers and sockets.
@@ -129,7 +129,13 @@ impl Pool {
         let schedule = move |ready, info: ScheduleInfo| pool.push(ready, info.woken_while_running);
         let (ready, task) =
             async_task::Builder::new().metadata(kind.into()).spawn(|_| future, WithInfo(schedule));
-        ready.schedule();
+        // Only its first part: how long the later ones take is not known.
+        if ready.metadata().brief && led::may_run_errand() {
+            let pool = self.clone();
+            led::run_errand(Box::new(move || pool.run_errand(ready)));
+        } else {
+            ready.schedule();
+        }
         task
     }
 
@@ -173,10 +179,6 @@ impl Pool {
 
     /// Queues a task, and has a thread look for it, unless it was running just now: then the thread that ran it does.
     fn push(self: &Arc<Self>, ready: Ready, was_running: bool) {
-        if ready.metadata().brief && led::may_run_errand() {
-            let pool = self.clone();
-            return led::run_errand(Box::new(move || pool.run_errand(ready)));
-        }
         {
             let mut queue = self.queue.lock();
             if queue.closed {
