@@ -141,9 +141,11 @@ impl Io {
                 if requests.len() == 0 {
                     break;
                 }
-                // The node works on these while the next ones are encoded. The session's own tasks share this thread.
-                self.out.flush();
-                tokio::task::yield_now().await;
+                if self.out.is_idle() {
+                    // The node works on these while the next ones are encoded. The session's own tasks share this thread.
+                    self.out.flush();
+                    tokio::task::yield_now().await;
+                }
             }
             drop(requests);
             taken.commands.drain(..).for_each(|command| self.take_command(command));

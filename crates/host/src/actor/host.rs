@@ -36,8 +36,9 @@ pub struct ActorHostOptions {
     pub health_period: Duration,
     /// How long an actor may hold a thread while others wait (1 ms).
     pub share: Duration,
-    /// What a turn takes at most for the actor's next one to be run, where it is alone, on the thread that brought it and
-    /// by an [errand](mobula_runtime::led) of that (50 µs): to have another thread run it takes about as long.
+    /// What a turn takes at most for the actor's next ones, where it rests, to be begun on the thread that brings them, by an
+    /// [errand](mobula_runtime::led) of that (50 µs): to have another thread run one takes about as long. What is left after
+    /// the actor's share, or after the first pause, goes on on the threads of the host.
     pub brief: Duration,
 }
 

@@ -85,7 +85,7 @@ pub struct LedThread {
     end: Mutex<mpsc::Receiver<u8>>,
 }
 
-/// The main task of a [`LedThread`] panicked, which was reported where it happened.
+/// The main task of a [`LedThread`], or its runtime, panicked, which was reported where it happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the main task of a thread panicked")]
 pub struct MainPanicked;
@@ -125,12 +125,18 @@ impl LedThread {
             let _end = main_end;
             make().await;
         });
-        led.spawn_thread(options.name, true)?;
+        if let Err(error) = led.spawn_thread(options.name, true) {
+            if let Some(led) = Arc::into_inner(led) {
+                // Not dropped here: that would wait, on a thread that may not.
+                led.runtime.shutdown_background();
+            }
+            return Err(error);
+        }
         Ok(LedThread { finished, end: Mutex::new(end) })
     }
 
-    /// Whether the main task has ended, and what else was in the runtime is dropped. As long as an errand goes on, that
-    /// is not, but rests.
+    /// Whether the main task has ended. Nothing else in the runtime goes on then; it is dropped with the last of its
+    /// threads, of which the relief needs a moment, and one on an errand as long as that takes.
     pub fn is_finished(&self) -> bool {
         self.finished.load(Ordering::Acquire)
     }
@@ -138,7 +144,7 @@ impl LedThread {
     /// Waits until it [is finished](Self::is_finished). An errand that is not over by then is not waited for.
     ///
     /// # Errors
-    /// Where the main task panicked.
+    /// Where the main task panicked, or the runtime itself.
     pub fn join(self) -> Result<(), MainPanicked> {
         match self.end.into_inner().unwrap_or_else(PoisonError::into_inner).recv() {
             Ok(ENDED) => Ok(()),
@@ -187,7 +193,7 @@ pub fn hand_over() {
     let Some(left) = AWAY.get() else { return };
     with_led(|led| {
         if led.turnstile.absence() == Some(left) {
-            led.relief.call();
+            led.relief.call(left);
         }
     });
 }
@@ -206,21 +212,14 @@ impl Led {
     /// The life of a thread.
     fn serve(self: Arc<Self>, mut leads: bool) {
         LED.set(Some(self.clone()));
-        while !self.is_over() {
+        let end = ThreadEnd(Some(self));
+        let Some(led) = &end.0 else { return };
+        while !led.is_over() {
             leads = match leads {
-                true => self.lead(),
-                false => self.relief.wait(&self.turnstile, || self.is_over()),
+                true => led.lead(),
+                false => led.relief.wait(&led.turnstile, || led.is_over()),
             };
         }
-        // Here, where everything is still there that it may need.
-        drop(ERRAND.take());
-        LED.set(None);
-        self.relief.wake();
-        let (state, finished, ended) =
-            (self.state.load(Ordering::Acquire), self.finished.clone(), self.ended.clone());
-        drop(self);
-        finished.store(true, Ordering::Release);
-        let _nobody_waits = ended.send(state);
     }
 
     fn is_over(&self) -> bool {
@@ -257,6 +256,32 @@ impl Led {
         }));
         INSIDE.set(false);
         errand
+    }
+}
+
+/// Dropped at a thread's end, whatever ends it.
+struct ThreadEnd(Option<Arc<Led>>);
+
+impl Drop for ThreadEnd {
+    fn drop(&mut self) {
+        let Some(led) = self.0.take() else { return };
+        LED.set(None);
+        if std::thread::panicking() && AWAY.get().is_none() {
+            // Nobody would lead any more. Behind a panic of an errand the relief does.
+            let _over_before =
+                led.state.compare_exchange(RUNS, PANICKED, Ordering::AcqRel, Ordering::Acquire);
+        }
+        if !led.is_over() {
+            return;
+        }
+        // Here, where everything is still there that it may need.
+        drop(ERRAND.take());
+        led.relief.wake();
+        let (state, finished, ended) =
+            (led.state.load(Ordering::Acquire), led.finished.clone(), led.ended.clone());
+        drop(led);
+        finished.store(true, Ordering::Release);
+        let _nobody_waits = ended.send(state);
     }
 }
 

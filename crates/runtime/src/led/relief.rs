@@ -3,7 +3,7 @@
 use super::turnstile::{Left, Turnstile};
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ pub(super) struct Relief {
     thread: Mutex<Option<Thread>>,
     /// A thread was made for it.
     pub(super) is_provided: AtomicBool,
-    /// The leading thread waits for something: it is to be relieved now.
-    called: AtomicBool,
+    /// The absence in which the leading thread waits for something: it is to be relieved now.
+    called: AtomicU64,
 }
 
 impl Relief {
@@ -37,7 +37,7 @@ impl Relief {
             state: AtomicU8::new(NONE),
             thread: Mutex::default(),
             is_provided: AtomicBool::new(false),
-            called: AtomicBool::new(false),
+            called: AtomicU64::new(0),
         }
     }
 
@@ -54,8 +54,8 @@ impl Relief {
     }
 
     /// The leading thread has left, and is not about to come back.
-    pub(super) fn call(&self) {
-        self.called.store(true, Ordering::SeqCst);
+    pub(super) fn call(&self, left: Left) {
+        self.called.store(left.number(), Ordering::SeqCst);
         self.wake();
     }
 
@@ -79,7 +79,6 @@ impl Relief {
             {
                 // Before the other thread may have become the relief.
                 self.state.store(NONE, Ordering::SeqCst);
-                self.called.store(false, Ordering::SeqCst);
                 if turnstile.relieve(left) {
                     return true;
                 }
@@ -103,6 +102,6 @@ impl Relief {
 
     /// It was there a tick ago too, or who is away has asked for it.
     fn is_needed(&self, seen: Option<Left>, left: Left) -> bool {
-        seen == Some(left) || self.called.load(Ordering::SeqCst)
+        seen == Some(left) || self.called.load(Ordering::SeqCst) == left.number()
     }
 }

@@ -152,6 +152,30 @@ fn the_end_drops_everything_and_waits_for_no_errand() {
 }
 
 #[test]
+fn the_relief_leads_on_behind_an_errand_that_panics() {
+    let lab = Lab::new();
+    let leader = lab.leader();
+    let (begun, has_begun) = channel();
+    lab.errand(move || {
+        begun.send(()).unwrap();
+        panic!("on purpose");
+    });
+    has_begun.recv().unwrap();
+    assert_ne!(lab.leader(), leader);
+    assert!(!lab.ask(may_run_errand), "nobody would relieve it");
+    lab.end();
+}
+
+#[test]
+fn a_panic_of_the_runtime_is_told_by_whoever_waits_and_ends_both_threads() {
+    let lab = Lab::new();
+    // It panics where a guard is forgotten, once the thread steps out.
+    lab.ask(|| std::mem::forget(tokio::runtime::Handle::current().enter()));
+    let _told_by_its_end = lab.tasks.send(Box::new(|| run_errand(Box::new(|| {}))));
+    assert_eq!(lab.thread.join(), Err(MainPanicked));
+}
+
+#[test]
 fn a_panic_of_the_main_task_is_told() {
     let thread = LedThread::start(LedOptions::new("lab"), || async { panic!("on purpose") }).unwrap();
     assert_eq!(thread.join(), Err(MainPanicked));

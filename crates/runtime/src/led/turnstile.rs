@@ -11,6 +11,13 @@ pub(super) struct Turnstile(AtomicU64);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Left(u64);
 
+impl Left {
+    /// Odd, so never 0.
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 impl Turnstile {
     /// The leading thread leaves. Called by it alone.
     pub(super) fn leave(&self) -> Left {
